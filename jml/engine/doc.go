@@ -1,0 +1,14 @@
+// Package engine is the shell around jml: it loads what a decision needs, lets jml decide, and commits the outcome in
+// one transaction; it runs directory reads, holds and releases plans, and brings targets to the latest desired state.
+//
+// Flow of a SCIM write, and of each chunk of a directory read:
+//
+//	Load (person: records, identity, accounts, groups, key owners)
+//	  -> jml.Decide (pure)
+//	  -> Commit (one transaction; compare-and-set on the versions that were loaded)
+//	  -> on ErrStale: again, from Load
+//
+// Nothing is locked between Load and Commit. Every decision about a person bumps the identity's version, so two
+// decisions about one person cannot both commit; two first requests for one person meet at the unique correlation key.
+// Workers claim due account rows, call Target.Ensure outside any transaction, and finish the row under its epoch.
+package engine

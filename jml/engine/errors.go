@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"errors"
+	"time"
+)
+
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// Permanent marks an error of Target.Ensure that trying again cannot mend: the account goes to the dead letter.
+func Permanent(err error) error { return permanentError{err} }
+
+// IsPermanent reports whether err is marked with Permanent.
+func IsPermanent(err error) bool {
+	var p permanentError
+	return errors.As(err, &p)
+}
+
+type afterError struct {
+	error
+	pause time.Duration
+}
+
+func (e afterError) Unwrap() error { return e.error }
+
+// After marks an error of Target.Ensure that asks for a pause before the next try (Retry-After); the target as a whole waits.
+func After(err error, pause time.Duration) error { return afterError{err, pause} }
+
+// Pause returns the pause an error marked with After asks for.
+func Pause(err error) (time.Duration, bool) {
+	var a afterError
+	if errors.As(err, &a) {
+		return a.pause, true
+	}
+	return 0, false
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"jmld/model"
+)
+
+// Source reads a directory. Read streams everything it finds to emit, users before groups, and says with the Proof whether
+// that was all. An error from emit ends the read and is returned. A read that fails half-way returns what it can prove
+// (nothing) and the error; what was emitted is still true of the entries emitted.
+type Source interface {
+	Name() string
+	Read(ctx context.Context, emit func(model.Entry) error) (model.Proof, error)
+}
+
+// Target keeps accounts in one system.
+type Target interface {
+	Name() string
+	// Ensure brings the account to want.State with want.Desired and returns it as read back: NativeID, AppliedState and
+	// Applied. It is idempotent and looks before it creates. Errors steer: Permanent, After; any other is retried.
+	Ensure(ctx context.Context, want model.Account) (model.Account, error)
+	// Accounts lists everything the target holds, managed or not.
+	Accounts(ctx context.Context) iter.Seq2[model.Account, error]
+}
+
+// Subject is what Load starts from: a record (stored or not, with the keys it has now), or an identity.
+type Subject struct {
+	Source, Record string      // or "" when Identity is given
+	Keys           []model.Key // correlation keys of the record as it will be
+	Identity       string
+}
+
+// Person is everything a decision about a subject needs.
+type Person struct {
+	Record   *model.Record // the subject's stored record; nil: new to its source
+	Owners   map[model.Key]string
+	Identity *model.Identity    // of Record, else the only one that owns any of the keys; nil: nobody, or several
+	Records  []model.Record     // all user records linked to Identity, ordered by source and id
+	Keys     []model.Key        // that Identity owns
+	Accounts []model.Account    // of Identity, ordered by target
+	Groups   []model.Membership // effective groups of all Records, ordered by display name, source and id
+}
+
+// Write stores one record: New nil deletes, Old nil inserts, else it is a compare-and-set on Old.Version.
+type Write struct {
+	Old, New    *model.Record
+	AddValues   []model.Value // side table of searchable values
+	DropValues  []model.Value
+	AddMembers  []string // groups
+	DropMembers []string
+}
+
+// IdentityWrite stores one identity; Expect is the version it was loaded with, 0 inserts.
+type IdentityWrite struct {
+	New      model.Identity
+	Expect   int64
+	AddKeys  []model.Key
+	DropKeys []model.Key
+}
+
+// Commit is one transaction. All of it happens or nothing.
+type Commit struct {
+	Records    []Write
+	Identities []IdentityWrite
+	Accounts   []model.Account // desired side only: never touches the applied and lease columns of a row that exists
+	Plans      []model.Plan    // upsert
+	Changes    []model.Change  // insert
+	Decided    []model.Change  // update State, DecidedBy, DecidedAt by ID
+	Audit      []model.AuditEntry
+	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
+	// ReviewAt, by the run ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
+	Review    []RecordRef
+	ReviewAt  time.Time
+	ReviewRun string
+}
+
+// RecordRef names a record.
+type RecordRef struct{ Source, ID string }
+
+// Intake is where decisions are made and stored.
+type Intake interface {
+	// Load returns one Person for each subject, in order, from one snapshot as far as the database gives one.
+	Load(ctx context.Context, subjects []Subject) ([]Person, error)
+	// Commit stores c. ErrStale: a version or a correlation key was not as loaded. ErrConflict: a record's UniqueKey is
+	// taken. ErrUnavailable: the database could not; nothing was stored.
+	Commit(ctx context.Context, c *Commit) error
+	// MembersAmong returns which of the ids are members of the group; all members when ids is nil.
+	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
+	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person.
+	Lost(ctx context.Context, source string, since time.Time) (int, error)
+	// Supported counts the people with an active account whose identity has a record of the source.
+	Supported(ctx context.Context, source string) (int, error)
+}
+
+// Snapshots is what a directory read is compared with.
+type Snapshots interface {
+	// Hashes streams id, kind and hash of every record of the source.
+	Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error
+	// DueReviews claims up to limit identities due at or before the database's now for review: those of the run when it is
+	// named (due or not), else any. It moves their ReviewAt by lease and returns their ids.
+	DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error)
+	// MarkAbsent sets AbsentSince where it is empty, and ClearAbsent clears it, without bumping versions.
+	MarkAbsent(ctx context.Context, source string, ids []string, at time.Time) error
+	ClearAbsent(ctx context.Context, source string, ids []string) error
+}
+
+// Plans keeps what waits.
+type Plans interface {
+	Plan(ctx context.Context, id string) (model.Plan, error)
+	OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) // the newest held one, or ErrNotFound
+	Plans(ctx context.Context, states []model.PlanState, limit int) ([]model.Plan, error)
+	Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error)
+	// SealPlan recounts the waiting items of the plan, sets Items and Digest, and the state given.
+	SealPlan(ctx context.Context, plan model.Plan) error
+}
+
+// Queue is the accounts as work items. now is the database's clock.
+type Queue interface {
+	// Claim leases up to limit due accounts of the target, leavers first, and bumps their epochs.
+	Claim(ctx context.Context, target, owner string, lease time.Duration, limit int) ([]model.Account, error)
+	// Settle stores what Ensure read back for the desired revision that was claimed. The row is due again at once when the desired
+	// revision moved meanwhile. ErrStale: the epoch moved on, somebody else has it.
+	Settle(ctx context.Context, a model.Account) error
+	// Fail stores Attempts, ErrorCode, ErrorText, Dead and the pause before the next try; like Settle it needs the epoch.
+	Fail(ctx context.Context, a model.Account, pause time.Duration) error
+	// Retry makes accounts due now and takes them out of the dead letter; it returns how many.
+	Retry(ctx context.Context, q model.AccountQuery) (int, error)
+	// NextDue is how long until the target's next account is due; ok is false when none is.
+	NextDue(ctx context.Context, target string) (wait time.Duration, ok bool, err error)
+}
+
+// Runs is the calendar and the log of reads.
+type Runs interface {
+	// StartRun inserts the run; ErrConflict when (Job, ScheduledAt) exists.
+	StartRun(ctx context.Context, r *model.Run) error
+	// UpdateRun stores state, verdict, proof, funnel, error and heartbeat.
+	UpdateRun(ctx context.Context, r *model.Run) error
+	// LastRun is the newest run of the job that was scheduled, or ErrNotFound.
+	LastScheduled(ctx context.Context, job string) (model.Run, error)
+	// AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.
+	AbandonRuns(ctx context.Context, job, keep string) error
+}
+
+// Leases are named locks with an end and a fence.
+type Leases interface {
+	// Acquire takes or renews the lease; ok is false while another owner has it. The fence grows with each new owner.
+	Acquire(ctx context.Context, name, owner string, ttl time.Duration) (fence int64, ok bool, err error)
+	Release(ctx context.Context, name, owner string) error
+	// Now is the database's clock.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Store is what the engine needs of a database.
+type Store interface {
+	Intake
+	Snapshots
+	Plans
+	Queue
+	Runs
+	Leases
+}

@@ -1,0 +1,88 @@
+// Package policy evaluates the operator's rules about who has an account where. Rules are CEL expressions, compiled and
+// type-checked when the configuration is loaded. It is pure: values in, values out.
+package policy
+
+import "jmld/model"
+
+// Config is the policy as data, as the configuration file has it.
+type Config struct {
+	Organisations []Organisation
+	Categories    []Category // evaluated in order; later ones see the earlier in person.categories
+	Accounts      []Rule     // for each target the first rule that holds wins
+}
+
+// Organisation is recognised by business e-mail domain (M-02). Own organisations make their people internal.
+type Organisation struct {
+	Name    string
+	Own     bool
+	Domains []string
+}
+
+// Category puts people into a category when When holds.
+type Category struct {
+	Name string
+	When string // CEL, bool
+}
+
+// Rule grants an account in Target when When holds.
+type Rule struct {
+	Name       string
+	Target     string
+	When       string            // CEL, bool
+	Attributes map[string]string // SCIM path ("userName", "name.givenName", "emails") -> CEL expression
+	Leaver     Leaver            // what happens to the account when the rule no longer holds or the person leaves
+}
+
+// Leaver is what a target does with the account of somebody who leaves. The zero value is the reversible one.
+type Leaver string
+
+// The ways.
+const (
+	LeaverDeactivate Leaver = ""
+	LeaverDelete     Leaver = "delete"
+)
+
+// Person is what expressions see as `person`. Attrs are the fused SCIM attributes (nested maps and slices as from JSON).
+type Person struct {
+	ID      string
+	Attrs   map[string]any
+	Active  bool
+	Groups  []string // display names of effective groups
+	Sources []string // that have a record of the person
+}
+
+// Outcome is what the policy says about one person.
+type Outcome struct {
+	Organisation string
+	External     bool
+	Categories   []string // sorted
+	Grants       []Grant  // sorted by target
+	Findings     []Finding
+}
+
+// Grant is an account that should exist.
+type Grant struct {
+	Target string
+	Rule   string
+	Attrs  map[string]any // SCIM-shaped
+	Leaver Leaver
+}
+
+// Finding is a rule that could not be evaluated for this person. What its target has is kept.
+type Finding struct {
+	Target string // "" for a category rule: then every target keeps
+	Rule   string
+	Text   string
+}
+
+// Mistake is an error in the configuration of a policy.
+type Mistake struct {
+	Path []any // into Config as YAML: "accounts", 0, "when"
+	Line int   // within the expression, 1-based; 0 when the whole value is meant
+	Col  int
+	Text string // what is wrong and what is expected
+}
+
+// The Policy type, Compile(Config, targets []string) (*Policy, []Mistake) and (*Policy).Evaluate(Person) Outcome live in
+// the files beside this one. Its uses of model are the class and category names.
+var _ = model.CategoryApp

@@ -1,0 +1,91 @@
+package model
+
+// Code names a cause for ever: logs, the console, the CLI and the documentation use the same one.
+type Code string
+
+// The catalogue. A code is never reused; docs/errors.md has one paragraph for each (a test compares them).
+const (
+	CodeInternal         Code = "JML-1000"
+	CodeConfig           Code = "JML-1001"
+	CodeStoreUnavailable Code = "JML-1101"
+
+	CodeSourceUnreachable Code = "JML-2001"
+	CodeSourceTLS         Code = "JML-2002"
+	CodeSourceCredentials Code = "JML-2003"
+	CodeSourceBase        Code = "JML-2004"
+	CodeSourceInterrupted Code = "JML-2005"
+	CodeSourceLimit       Code = "JML-2006"
+	CodeSourceReferral    Code = "JML-2007"
+	CodeSourceEmpty       Code = "JML-2008"
+	CodeSourceEntry       Code = "JML-2009"
+	CodeSourceUnproven    Code = "JML-2010"
+	CodeSourceBusy        Code = "JML-2011"
+
+	CodePolicyRule          Code = "JML-3001"
+	CodeCorrelationDisputed Code = "JML-3002"
+	CodeGuardHeld           Code = "JML-3003"
+	CodePlanStale           Code = "JML-3004"
+
+	CodeTargetUnreachable Code = "JML-4001"
+	CodeTargetCredentials Code = "JML-4002"
+	CodeTargetRefused     Code = "JML-4003"
+	CodeTargetConflict    Code = "JML-4004"
+	CodeTargetThrottled   Code = "JML-4005"
+	CodeTargetBroken      Code = "JML-4006"
+	CodeTargetReadBack    Code = "JML-4007"
+)
+
+// Advice is what an operator does about the code, in a sentence or two.
+func (c Code) Advice() string {
+	switch c {
+	case CodeConfig:
+		return "Correct the configuration at the place named; `jmld config check` shows every mistake at once."
+	case CodeStoreUnavailable:
+		return "Look at the database (disk space, permissions, locks, network). Clients are told to retry; nothing accepted is lost."
+	case CodeSourceUnreachable:
+		return "Check the url, the network and that the directory server runs. People stay as they are; the next run tries again."
+	case CodeSourceTLS:
+		return "Check ca_file, server_name and the validity of the directory's certificate chain."
+	case CodeSourceCredentials:
+		return "Check bind_dn and the password (wrong, expired, locked?). It is not retried before the next run, to avoid a lock-out."
+	case CodeSourceBase:
+		return "Check the base DN and that the bind account may read it."
+	case CodeSourceInterrupted:
+		return "The read ended early. Nothing is concluded from what was not read; the next run reads everything again."
+	case CodeSourceLimit:
+		return "Give the bind account higher size, time and look-through limits on the directory server, or lower page_size."
+	case CodeSourceReferral:
+		return "The directory pointed to another server. Use a base that this server holds itself."
+	case CodeSourceEmpty:
+		return "The directory answered with nobody. Check base, filter and the bind account's rights."
+	case CodeSourceEntry:
+		return "Correct the entry in the directory, or the attribute mapping. The other entries went on."
+	case CodeSourceUnproven:
+		return "Joiners and updates went on; absences wait for a read that proves to be complete."
+	case CodeSourceBusy:
+		return "Another replica or command reads this source; wait for it, or see `jmld runs`."
+	case CodePolicyRule:
+		return "Correct the rule or the missing attribute; until then the account stays as it is."
+	case CodeCorrelationDisputed:
+		return "The record's keys point to different people, or to one that the source already has. Correct the keys at the source."
+	case CodeGuardHeld:
+		return "Look at the list with `jmld held`, then approve exactly it, or correct the source: what comes back is withdrawn by itself."
+	case CodePlanStale:
+		return "The situation changed since the plan was made. Show it again and approve what is still true."
+	case CodeTargetUnreachable:
+		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
+	case CodeTargetCredentials:
+		return "Renew the target's token. The accounts are retried by themselves."
+	case CodeTargetRefused:
+		return "The target says no to this account and will again. Correct the attribute it names, then `jmld retry`."
+	case CodeTargetConflict:
+		return "The target has another account with this name. Rename or remove it there, then `jmld retry`."
+	case CodeTargetThrottled:
+		return "The target asked to slow down; nothing to do."
+	case CodeTargetBroken:
+		return "The target answers with something that is not SCIM. Check its url and whether a proxy answers instead."
+	case CodeTargetReadBack:
+		return "The target accepted the change and did not make it. Look at the account there."
+	}
+	return "Look at the log line with the same id; if it stays, report it with the line."
+}

@@ -1,0 +1,92 @@
+package model
+
+// Filter is a SCIM filter (RFC 7644 §3.4.2.2) after names were resolved: canonical spelling, types known, unknown
+// attributes refused. The scim package makes it, the store turns it into SQL.
+type Filter interface{ isFilter() }
+
+// And holds when every term does.
+type And struct{ Terms []Filter }
+
+// Or holds when any term does.
+type Or struct{ Terms []Filter }
+
+// Not negates.
+type Not struct{ Term Filter }
+
+// Compare compares one attribute with a literal. For a multi-valued attribute it holds when any value does.
+type Compare struct {
+	Attr  AttrRef
+	Op    CompareOp
+	Value any // string, bool, float64, time.Time or nil
+}
+
+// ValuePath holds when one element of a multi-valued complex attribute satisfies Term: emails[type eq "work"]. The
+// attributes in Term are relative to the element (Path has only the sub-attribute).
+type ValuePath struct {
+	Attr AttrRef
+	Term Filter
+}
+
+func (And) isFilter()       {}
+func (Or) isFilter()        {}
+func (Not) isFilter()       {}
+func (Compare) isFilter()   {}
+func (ValuePath) isFilter() {}
+
+// CompareOp is a comparison operator in lower case.
+type CompareOp string
+
+// The operators.
+const (
+	OpEq CompareOp = "eq"
+	OpNe CompareOp = "ne"
+	OpCo CompareOp = "co"
+	OpSw CompareOp = "sw"
+	OpEw CompareOp = "ew"
+	OpPr CompareOp = "pr"
+	OpGt CompareOp = "gt"
+	OpGe CompareOp = "ge"
+	OpLt CompareOp = "lt"
+	OpLe CompareOp = "le"
+)
+
+// AttrRef names an attribute in canonical spelling.
+type AttrRef struct {
+	Schema    string   // URN of an extension, "" for core and common attributes
+	Path      []string // {"userName"}, {"emails", "value"}, {"meta", "lastModified"}
+	CaseExact bool
+}
+
+// String is the canonical notation, which is also Value.Attr: "emails.value", "urn:…:User:employeeNumber".
+func (a AttrRef) String() string {
+	s := a.Schema
+	if s != "" {
+		s += ":"
+	}
+	for i, p := range a.Path {
+		if i > 0 {
+			s += "."
+		}
+		s += p
+	}
+	return s
+}
+
+// Query selects records of one source and kind.
+type Query struct {
+	Source string
+	Kind   Kind
+	Filter Filter // nil: all
+	// Match decides what Filter says, for one record; it is asked where SQL cannot say it. Never nil when Filter is not.
+	Match      func(*Record) bool
+	SortBy     *AttrRef // nil: by creation, then id
+	Descending bool
+	Offset     int // records to skip
+	Limit      int // 0: only count
+}
+
+// Page is the answer to a Query.
+type Page struct {
+	Total   int
+	Records []Record
+}

@@ -1,0 +1,69 @@
+package model
+
+import "time"
+
+// Lifecycle of an identity, ISO/IEC 24760-1.
+type Lifecycle string
+
+// The phases.
+const (
+	Established Lifecycle = "established" // known, not started yet
+	Active      Lifecycle = "active"
+	Suspended   Lifecycle = "suspended" // inactive, some source still has a record
+	Archived    Lifecycle = "archived"  // no source has a record any more
+)
+
+// Categories of people. One person may be in several.
+const (
+	CategoryPlatform = "platform" // employees who build on the platform
+	CategoryExtended = "extended" // people of other organisations who build on it
+	CategoryApp      = "app"      // end users of the apps
+)
+
+// Identity is one person: the records about them fused into one set of attributes.
+type Identity struct {
+	ID           string `gorm:"primaryKey"`
+	Lifecycle    Lifecycle
+	UserName     string // fused, for lists; the parts of SearchKey
+	DisplayName  string
+	Email        string
+	SearchKey    string // FoldKey of display name, user name and e-mail, joined by a line feed
+	Organisation string
+	External     bool
+	Categories   string // sorted, joined by a comma
+	Attrs        string // fused attributes, canonical JSON object
+	Provenance   string // canonical JSON: attribute -> Provenance
+	Version      int64  // every decision about the person bumps it: the lock
+	ReviewAt     *time.Time
+	ReviewRun    string // the run that wants to review it itself, before ReviewAt
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// Provenance says where a fused attribute comes from.
+type Provenance struct {
+	Winner string   `json:"winner"`           // source
+	Losers []string `json:"losers,omitempty"` // sources that said something else
+	Rule   string   `json:"rule"`             // "precedence corp > entra"
+}
+
+// Key is a correlation key: a name such as "employeeNumber" and a value folded with FoldKey.
+type Key struct {
+	Name  string
+	Value string
+}
+
+// IdentityKey says whom a key belongs to. (Name, Value) is unique: two requests at once cannot make two people of one.
+type IdentityKey struct {
+	Name       string `gorm:"primaryKey"`
+	Value      string `gorm:"primaryKey"`
+	IdentityID string
+}
+
+// Membership is one group a person is in, directly or through other groups.
+type Membership struct {
+	Source      string
+	GroupID     string
+	DisplayName string
+	Direct      bool
+}

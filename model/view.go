@@ -1,0 +1,61 @@
+package model
+
+import "time"
+
+// Problem is a cause and how many accounts it keeps from being settled.
+type Problem struct {
+	Target string
+	Code   Code
+	Text   string // one of the answers
+	Dead   bool
+	Count  int
+	Oldest time.Time
+}
+
+// Tally is the overview's figures.
+type Tally struct {
+	Identities map[Lifecycle]int
+	Accounts   []AccountTally
+	Disputed   int // records
+	Held       int // changes that wait
+}
+
+// AccountTally counts the accounts of one target.
+type AccountTally struct {
+	Target   string
+	Class    Class
+	Active   int // desired
+	Inactive int
+	Settled  int // applied = desired
+	Due      int
+	Retrying int
+	Dead     int
+	Held     int
+}
+
+// ChangeQuery selects changes, newest first. Empty fields do not restrict.
+type ChangeQuery struct {
+	RunID, PlanID, IdentityID, Source, Target string
+	States                                    []ChangeState
+	Ops                                       []Op
+	Before                                    string // id: the page after this one
+	Limit                                     int
+}
+
+// AccountQuery selects accounts, ordered by user name, identity and target. Empty fields do not restrict.
+type AccountQuery struct {
+	IdentityID, Target string
+	Class              Class
+	State              AccountState
+	Code               Code
+	Dead, Unsettled    bool
+	Search             string // part of the person's name, user name or e-mail
+	Offset, Limit      int
+}
+
+// PeopleQuery selects identities, ordered by display name and id.
+type PeopleQuery struct {
+	Search        string // part of name, user name or e-mail, or an identity id, record id, employee number
+	Lifecycle     Lifecycle
+	Offset, Limit int
+}
