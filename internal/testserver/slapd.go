@@ -1,0 +1,306 @@
+package testserver
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// The names every test directory has. Everybody's password is Password.
+const (
+	Base       = "dc=example,dc=org"
+	PeopleBase = "ou=people," + Base
+	GroupsBase = "ou=groups," + Base
+	HiddenBase = "ou=hidden," + Base
+	AdminDN    = "cn=admin," + Base
+	SyncDN     = "cn=sync,ou=services," + Base    // may read everything, without limits
+	PagedDN    = "cn=paged,ou=services," + Base   // 500 entries in one answer, any number in pages; not ou=hidden, not employeeNumber
+	SmallDN    = "cn=small,ou=services," + Base   // 100 entries, pages or not
+	LimitedDN  = "cn=limited,ou=services," + Base // the server's default of 500
+	Password   = "correct horse battery"
+)
+
+// SlapdOptions say what the directory holds.
+type SlapdOptions struct {
+	LDIF     string // entries added to the skeleton (Base, its OUs and the service accounts)
+	Database string // more lines for the database section of slapd.conf
+}
+
+// SlapdServer is a running OpenLDAP server of its own.
+type SlapdServer struct {
+	URL    string // ldap://127.0.0.1:…
+	TLSURL string // ldaps://127.0.0.1:…; the certificate is for localhost and 127.0.0.1
+	Addr   string // host and port of URL
+	CAFile string
+
+	tb   testing.TB
+	dir  string
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Slapd starts an OpenLDAP server on free loopback ports with its files in a temporary directory, and stops it when
+// the test ends. Without the server the test is skipped, or fails when CI is set.
+func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
+	tb.Helper()
+	slapd, slapadd, schema := findSlapd(tb)
+	// Not tb.TempDir: its paths grow with the test's name.
+	dir, err := os.MkdirTemp("", "slapd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	s := &SlapdServer{tb: tb, dir: dir, CAFile: filepath.Join(dir, "ca.pem")}
+	if err := writeCertificates(dir); err != nil {
+		tb.Fatal(err)
+	}
+	conf := filepath.Join(dir, "slapd.conf")
+	writeFile(tb, conf, slapdConf(dir, schema, o.Database))
+	ldif := filepath.Join(dir, "content.ldif")
+	writeFile(tb, ldif, skeleton()+o.LDIF)
+	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
+		tb.Fatal(err)
+	}
+	if out, err := exec.Command(slapadd, "-q", "-f", conf, "-l", ldif).CombinedOutput(); err != nil {
+		tb.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	tb.Cleanup(s.Kill)
+	// The ports are free when asked for and may be taken a moment later: another pair then.
+	for try := 1; ; try++ {
+		plain, secure := freePort(tb), freePort(tb)
+		s.Addr = "127.0.0.1:" + plain
+		s.URL, s.TLSURL = "ldap://"+s.Addr, "ldaps://127.0.0.1:"+secure
+		s.cmd = exec.Command(slapd, "-d", "0", "-f", conf, "-h", s.URL+" "+s.TLSURL)
+		err := s.start()
+		if err == nil {
+			return s
+		}
+		if try == 5 {
+			tb.Fatalf("start slapd: %v", err)
+		}
+	}
+}
+
+// Kill ends the server at once, as a crash would. It is harmless when the server has ended.
+func (s *SlapdServer) Kill() { s.end(syscall.SIGKILL) }
+
+// Stop ends the server in good order.
+func (s *SlapdServer) Stop() { s.end(syscall.SIGTERM) }
+
+// Pause stops the server from running without closing its connections; Resume lets it go on.
+func (s *SlapdServer) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *SlapdServer) Resume() { s.signal(syscall.SIGCONT) }
+
+// Start starts the server again after Kill or Stop, on the same ports and data.
+func (s *SlapdServer) Start() {
+	s.tb.Helper()
+	s.mu.Lock()
+	s.cmd = exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+	s.mu.Unlock()
+	if err := s.start(); err != nil {
+		s.tb.Fatalf("start slapd again: %v", err)
+	}
+}
+
+// Add adds one entry as the administrator.
+func (s *SlapdServer) Add(dn string, attrs map[string][]string) {
+	s.tb.Helper()
+	req := ldap.NewAddRequest(dn, nil)
+	for name, values := range attrs {
+		req.Attribute(name, values)
+	}
+	s.as(func(c *ldap.Conn) error { return c.Add(req) })
+}
+
+// Replace replaces the values of one attribute as the administrator; none removes it.
+func (s *SlapdServer) Replace(dn, attr string, values ...string) {
+	s.tb.Helper()
+	req := ldap.NewModifyRequest(dn, nil)
+	req.Replace(attr, values)
+	s.as(func(c *ldap.Conn) error { return c.Modify(req) })
+}
+
+// Rename gives the entry another RDN, and another superior unless that is "".
+func (s *SlapdServer) Rename(dn, rdn, superior string) {
+	s.tb.Helper()
+	s.as(func(c *ldap.Conn) error { return c.ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, superior)) })
+}
+
+// Delete deletes one entry as the administrator.
+func (s *SlapdServer) Delete(dn string) {
+	s.tb.Helper()
+	s.as(func(c *ldap.Conn) error { return c.Del(ldap.NewDelRequest(dn, nil)) })
+}
+
+func (s *SlapdServer) as(do func(*ldap.Conn) error) {
+	s.tb.Helper()
+	c, err := ldap.DialURL(s.URL)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	defer c.Close()
+	c.SetTimeout(30 * time.Second)
+	if err := c.Bind(AdminDN, Password); err != nil {
+		s.tb.Fatal(err)
+	}
+	if err := do(c); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// start runs cmd and waits until the server answers.
+func (s *SlapdServer) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out bytes.Buffer
+	s.cmd.Stdout, s.cmd.Stderr = &out, &out
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	cmd, done := s.cmd, make(chan struct{})
+	s.done = done
+	go func() { cmd.Wait(); close(done) }() //nolint:errcheck // how it ended does not matter, that it did does
+	for range 500 {
+		select {
+		case <-done:
+			return fmt.Errorf("slapd ended: %s", out.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if c, err := net.DialTimeout("tcp", s.Addr, time.Second); err == nil {
+			c.Close()
+			return nil
+		}
+	}
+	cmd.Process.Kill()
+	<-done
+	return errors.New("slapd did not listen within ten seconds")
+}
+
+func (s *SlapdServer) end(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		return
+	}
+	s.cmd.Process.Signal(sig)
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+		s.cmd.Process.Kill()
+		<-s.done
+	}
+}
+
+func (s *SlapdServer) signal(sig syscall.Signal) {
+	s.tb.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func findSlapd(tb testing.TB) (slapd, slapadd, schema string) {
+	tb.Helper()
+	find := func(name string) string {
+		for _, p := range []string{"/usr/sbin/" + name, "/usr/local/sbin/" + name, "/usr/local/libexec/" + name} {
+			if _, err := os.Stat(p); err == nil {
+				return p
+			}
+		}
+		p, _ := exec.LookPath(name)
+		return p
+	}
+	slapd, slapadd = find("slapd"), find("slapadd")
+	for _, dir := range []string{"/etc/ldap/schema", "/etc/openldap/schema"} {
+		if _, err := os.Stat(filepath.Join(dir, "inetorgperson.schema")); err == nil {
+			schema = dir
+			break
+		}
+	}
+	if slapd == "" || slapadd == "" || schema == "" {
+		Missing(tb, "an OpenLDAP server", "slapd")
+	}
+	return slapd, slapadd, schema
+}
+
+func freePort(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
+}
+
+func writeFile(tb testing.TB, name, text string) {
+	tb.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func slapdConf(dir, schema, database string) string {
+	var b strings.Builder
+	for _, s := range []string{"core", "cosine", "nis", "inetorgperson"} {
+		fmt.Fprintf(&b, "include %s/%s.schema\n", schema, s)
+	}
+	if _, err := os.Stat("/usr/lib/ldap"); err == nil { // Debian builds the database as a module
+		b.WriteString("modulepath /usr/lib/ldap\nmoduleload back_mdb\n")
+	}
+	fmt.Fprintf(&b, `TLSCACertificateFile %[1]s/ca.pem
+TLSCertificateFile %[1]s/server.pem
+TLSCertificateKeyFile %[1]s/server.key
+sizelimit 500
+threads 4
+tool-threads 2
+loglevel 0
+database mdb
+suffix %[2]s
+rootdn %[3]s
+rootpw "%[4]s"
+directory %[1]s/db
+maxsize 4294967296
+dbnosync
+index objectClass,entryUUID,uid,cn,member eq
+limits dn.exact="%[5]s" size=unlimited time=unlimited
+limits dn.exact="%[6]s" size.soft=500 size.hard=1000 size.prtotal=unlimited
+limits dn.exact="%[7]s" size=100
+access to attrs=userPassword by anonymous auth by * none
+access to attrs=employeeNumber by dn.exact="%[5]s" read by * none
+access to dn.subtree="%[8]s" by dn.exact="%[5]s" read by * none
+access to * by users read by anonymous auth
+`, dir, Base, AdminDN, Password, SyncDN, PagedDN, SmallDN, HiddenBase)
+	return b.String() + database + "\n"
+}
+
+func skeleton() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dn: %s\nobjectClass: organization\nobjectClass: dcObject\no: Example\ndc: example\n\n", Base)
+	for _, ou := range []string{"people", "groups", "services", "hidden"} {
+		fmt.Fprintf(&b, "dn: ou=%[1]s,%[2]s\nobjectClass: organizationalUnit\nou: %[1]s\n\n", ou, Base)
+	}
+	for _, dn := range []string{SyncDN, PagedDN, SmallDN, LimitedDN} {
+		cn, _, _ := strings.Cut(strings.TrimPrefix(dn, "cn="), ",")
+		fmt.Fprintf(&b, "dn: %s\nobjectClass: applicationProcess\nobjectClass: simpleSecurityObject\n"+
+			"cn: %s\nuserPassword: %s\n\n", dn, cn, Password)
+	}
+	return b.String()
+}
