@@ -1,10 +1,253 @@
 package policy
 
-// Policy is a compiled Config.
-type Policy struct{}
+import (
+	"fmt"
+	"slices"
+	"strings"
 
-// Compile is being written.
-func Compile(c Config, targets []string) (*Policy, []Mistake) { panic("not yet") }
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 
-// Evaluate is being written.
-func (p *Policy) Evaluate(person Person) Outcome { panic("not yet") }
+	"jmld/model"
+)
+
+// Policy is a compiled Config. It is read-only and may be used by several goroutines.
+type Policy struct {
+	fields     []field
+	domains    domainTable
+	categories []category
+	rules      map[string][]rule // by target
+	targets    []string          // that rules name, sorted
+}
+
+type category struct {
+	name string
+	when cel.Program
+}
+
+type rule struct {
+	Rule
+	when  cel.Program
+	attrs []mapping // sorted by path; nil: the default mapping
+}
+
+type mapping struct {
+	name string
+	path path
+	expr cel.Program
+}
+
+// Compile type-checks the policy. It returns every mistake there is, in the order of the Config; the Policy is nil when
+// there are any. targets are the names of the configured targets.
+func Compile(c Config, targets []string) (*Policy, []Mistake) {
+	fields := fieldTable()
+	env, err := newEnv(fields)
+	if err != nil {
+		return nil, []Mistake{{Text: "expressions cannot be compiled at all: " + err.Error()}}
+	}
+	k := &compiler{env: env, fields: fields}
+	p := &Policy{fields: fields, rules: map[string][]rule{}}
+	p.domains, k.bad = compileDomains(c.Organisations)
+	p.categories = k.categories(c.Categories)
+	ruleNames := map[string]bool{}
+	for i, r := range c.Accounts {
+		out := k.rule(r, []any{"accounts", i}, ruleNames, targets)
+		p.rules[r.Target] = append(p.rules[r.Target], out)
+	}
+	if len(k.bad) > 0 {
+		return nil, k.bad
+	}
+	for t := range p.rules {
+		p.targets = append(p.targets, t)
+	}
+	slices.Sort(p.targets)
+	return p, nil
+}
+
+// compiler collects the mistakes.
+type compiler struct {
+	env    *cel.Env
+	fields []field
+	bad    []Mistake
+}
+
+func (k *compiler) mistake(at []any, format string, args ...any) {
+	k.bad = append(k.bad, Mistake{Path: at, Text: fmt.Sprintf(format, args...)})
+}
+
+// under makes a path of its own: append could share memory between mistakes.
+func under(at []any, more ...any) []any { return append(slices.Clone(at), more...) }
+
+func (k *compiler) categories(list []Category) []category {
+	known := []string{model.CategoryPlatform, model.CategoryExtended, model.CategoryApp}
+	seen := map[string]bool{}
+	var out []category
+	for _, c := range list {
+		at := []any{"categories", c.Name}
+		switch {
+		case !slices.Contains(known, c.Name):
+			k.mistake(at, "unknown category %q%s", c.Name, meant(c.Name, known))
+		case seen[c.Name]:
+			k.mistake(at, "category %s is there twice; expected one expression, joined with ||", c.Name)
+		}
+		seen[c.Name] = true
+		out = append(out, category{c.Name, k.condition(c.When, at)})
+	}
+	return out
+}
+
+func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string) rule {
+	switch {
+	case r.Name == "":
+		k.mistake(under(at, "name"), "a rule needs a name; it is shown as the reason for its accounts")
+	case seen[r.Name]:
+		k.mistake(under(at, "name"), "rule %q is there twice; expected a name of its own", r.Name)
+	}
+	seen[r.Name] = true
+	if !slices.Contains(targets, r.Target) {
+		if len(targets) == 0 {
+			k.mistake(under(at, "target"), "unknown target %q; no targets are configured", r.Target)
+		} else {
+			k.mistake(under(at, "target"), "unknown target %q%s", r.Target, meant(r.Target, targets))
+		}
+	}
+	if r.Leaver != LeaverDeactivate && r.Leaver != LeaverDelete {
+		k.mistake(under(at, "leaver"), "unknown way %q; expected deactivate or delete", r.Leaver)
+	}
+	out := rule{Rule: r, when: k.condition(r.When, under(at, "when"))}
+	out.Attributes = nil // compiled into attrs
+	if r.Attributes == nil {
+		return out
+	}
+	at = under(at, "attributes")
+	if _, ok := r.Attributes["userName"]; !ok {
+		k.mistake(at, "userName is missing; expected it among the attributes, or no attributes for the default ones")
+	}
+	names := make([]string, 0, len(r.Attributes))
+	for name := range r.Attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	out.attrs = make([]mapping, 0, len(names))
+	for _, name := range names {
+		out.attrs = append(out.attrs, k.mapping(name, r.Attributes[name], under(at, name)))
+	}
+	return out
+}
+
+func (k *compiler) mapping(name, expr string, at []any) mapping {
+	p, err := parsePath(name)
+	if err != nil {
+		k.mistake(at, "%s", err)
+	}
+	tree, prog := k.compile(expr, at)
+	if tree != nil && err == nil {
+		if ok, want := p.accepts(tree.OutputType()); !ok {
+			k.mistake(at, "the expression yields %s; expected %s", typeText(tree.OutputType()), want)
+		}
+	}
+	return mapping{name, p, prog}
+}
+
+func (k *compiler) condition(expr string, at []any) cel.Program {
+	tree, prog := k.compile(expr, at)
+	if tree != nil && !tree.OutputType().IsExactType(cel.BoolType) {
+		k.mistake(at, "the expression yields %s; expected a condition, true or false", typeText(tree.OutputType()))
+	}
+	return prog
+}
+
+// compile checks one expression; tree is nil when it has a mistake.
+func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
+	if strings.TrimSpace(expr) == "" {
+		k.mistake(at, `no expression; expected CEL, such as person.active or "true"`)
+		return nil, nil
+	}
+	tree, issues := k.env.Compile(expr)
+	if issues.Err() != nil {
+		for _, e := range issues.Errors() {
+			k.bad = append(k.bad, Mistake{
+				Path: at, Line: max(1, e.Location.Line()), Col: e.Location.Column() + 1, Text: k.explain(e.Message),
+			})
+		}
+		return nil, nil
+	}
+	if m := k.objects(tree); m != nil {
+		m.Path = at
+		k.bad = append(k.bad, *m)
+		return nil, nil
+	}
+	estimate, err := k.env.EstimateCost(tree, sizes{})
+	if err != nil {
+		k.mistake(at, "the cost of the expression cannot be told: %s", err)
+		return nil, nil
+	}
+	if estimate.Max > maxCost {
+		k.mistake(at, "the expression could take too long (cost up to %d for a person in %d groups); expected at most %d,"+
+			" with fewer nested lists", estimate.Max, assumedGroups, maxCost)
+		return nil, nil
+	}
+	prog, err := k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	if err != nil {
+		k.mistake(at, "%s", err)
+		return nil, nil
+	}
+	return tree, prog
+}
+
+// objects refuses expressions that build objects: nothing here takes one.
+func (k *compiler) objects(tree *cel.Ast) *Mistake {
+	var found *Mistake
+	native := tree.NativeRep()
+	ast.PreOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.StructKind && found == nil {
+			at := native.SourceInfo().GetStartLocation(e.ID())
+			found = &Mistake{Line: max(1, at.Line()), Col: at.Column() + 1,
+				Text: "an expression makes no objects; expected text, true or false, or a list of text"}
+		}
+	}))
+	return found
+}
+
+// explain puts the commonest messages of the checker into our words.
+func (k *compiler) explain(text string) string {
+	if name, ok := quoted(text, "undefined field '"); ok {
+		list := make([]string, len(k.fields))
+		for i, f := range k.fields {
+			list[i] = f.name
+		}
+		return fmt.Sprintf("unknown field %q%s", name, meant(name, list))
+	}
+	if name, ok := quoted(text, "undeclared reference to '"); ok {
+		if near := Nearest(name, []string{variable}); near != "" {
+			return fmt.Sprintf("unknown name %q; did you mean person?", name)
+		}
+		return fmt.Sprintf("unknown name %q; expected person.FIELD or a function of CEL", name)
+	}
+	return strings.TrimPrefix(text, "Syntax error: ") + "; expected a CEL expression"
+}
+
+func quoted(text, prefix string) (string, bool) {
+	rest, ok := strings.CutPrefix(text, prefix)
+	if !ok {
+		return "", false
+	}
+	name, _, _ := strings.Cut(rest, "'")
+	return name, true
+}
+
+func typeText(t *cel.Type) string {
+	switch {
+	case t.IsExactType(cel.StringType):
+		return "text"
+	case t.IsExactType(cel.BoolType):
+		return "true or false"
+	case t.IsExactType(cel.ListType(cel.StringType)):
+		return "a list of text"
+	case t.IsExactType(cel.ObjectType(typeName)):
+		return "a person"
+	case t.IsExactType(cel.NullType):
+		return `null (write "" to leave an attribute out)`
+	}
+	return cel.FormatCELType(t)
+}

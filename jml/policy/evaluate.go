@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+)
+
+// Evaluate says what should exist for the person. It takes no account of whether the person is active: that is the
+// caller's. The same person gives the same outcome. A rule that cannot be evaluated makes a finding, never a "no":
+//
+//	rules of one target, in order   outcome
+//	no, yes, …                      the grant of the second
+//	no, error, yes                  a finding for the target, no grant: the first might have been meant
+//	no, yes, error                  the grant of the second; the third was not asked
+//	no, no                          nothing: there should be no account
+//	category error                  a finding for all targets; expressions that use person.categories are errors, too
+func (p *Policy) Evaluate(person Person) Outcome {
+	s := &subject{fields: p.fields, person: person, external: true, cache: make([]cached, len(p.fields))}
+	out := Outcome{External: true}
+	if address, err := email(s); err == nil && address != nil {
+		if o := p.domains.find(address.(string)); o != nil {
+			out.Organisation, out.External = o.Name, !o.Own
+			s.organisation, s.external = o.Name, !o.Own
+		}
+	}
+	p.categorise(s, &out)
+	for _, target := range p.targets {
+		for i := range p.rules[target] {
+			r := &p.rules[target][i]
+			holds, err := condition(r.when, s)
+			if err != nil {
+				out.Findings = append(out.Findings, Finding{target, r.Name, err.Error()})
+				break
+			}
+			if holds {
+				p.grant(s, r, &out)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (p *Policy) categorise(s *subject, out *Outcome) {
+	for _, c := range p.categories {
+		holds, err := condition(c.when, s)
+		switch {
+		case err != nil:
+			out.Findings = append(out.Findings, Finding{"", c.name, err.Error()})
+			if s.unsure == nil {
+				s.unsure = fmt.Errorf("is unknown, because the rule of category %s could not be evaluated", c.name)
+			}
+		case holds:
+			out.Categories = append(out.Categories, c.name)
+			s.categories = append(s.categories, c.name)
+		}
+		s.forgetCategories()
+	}
+	slices.Sort(out.Categories)
+}
+
+// grant computes the attributes. When one of them cannot be, there is no grant: a half-filled account is worse than the
+// one there is.
+func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
+	attrs := map[string]any{}
+	var bad []Finding
+	if r.attrs == nil {
+		for _, err := range defaults(s, attrs) {
+			bad = append(bad, Finding{r.Target, r.Name, err.Error()})
+		}
+	}
+	for _, m := range r.attrs {
+		v, err := value(m.expr, s)
+		if err != nil {
+			bad = append(bad, Finding{r.Target, r.Name, "attribute " + m.name + ": " + err.Error()})
+			continue
+		}
+		m.path.put(attrs, v)
+	}
+	if len(bad) == 0 && attrs["userName"] == nil {
+		bad = append(bad, Finding{r.Target, r.Name, "attribute userName: is empty, and an account needs one"})
+	}
+	if len(bad) > 0 {
+		out.Findings = append(out.Findings, bad...)
+		return
+	}
+	out.Grants = append(out.Grants, Grant{Target: r.Target, Rule: r.Name, Attrs: attrs, Leaver: r.Leaver})
+}
+
+func condition(prog cel.Program, s *subject) (bool, error) {
+	v, err := run(prog, s)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(types.Bool)
+	if !ok {
+		return false, fmt.Errorf("yields %s, not true or false", v.Type().TypeName())
+	}
+	return bool(b), nil
+}
+
+// value runs an expression for an attribute: a string, a bool or a []string.
+func value(prog cel.Program, s *subject) (any, error) {
+	v, err := run(prog, s)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case types.String:
+		return string(v), nil
+	case types.Bool:
+		return bool(v), nil
+	case traits.Lister:
+		var list []string
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			one, ok := it.Next().(types.String)
+			if !ok {
+				return nil, fmt.Errorf("yields a list with something that is not text")
+			}
+			list = append(list, string(one))
+		}
+		return list, nil
+	default:
+		return nil, fmt.Errorf("yields %s, not text", v.Type().TypeName())
+	}
+}
+
+func run(prog cel.Program, s *subject) (ref.Val, error) {
+	v, _, err := prog.Eval(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "operation cancelled: "))
+	}
+	if types.IsUnknownOrError(v) {
+		return nil, fmt.Errorf("cannot be evaluated: %v", v)
+	}
+	return v, nil
+}
