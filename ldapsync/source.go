@@ -1,0 +1,261 @@
+package ldapsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/go-ldap/ldap/v3"
+	"go.uber.org/zap"
+
+	"jmld/model"
+)
+
+var (
+	errClosed  = errors.New("closed")
+	errTimeout = errors.New("the read took longer than timeouts.run allows")
+)
+
+const fieldDN = "dn" // log field, at debug only
+
+// maxSkipped entries are named in a proof. The absence of one that is not named would be concluded, so a proof with
+// more is not complete.
+const maxSkipped = 100
+
+// Source reads one directory. It implements the engine's port.
+type Source struct {
+	o        Options
+	endpoint endpoint
+	port     uint16
+	people   mapping
+	busy     sync.Mutex
+}
+
+// New checks the options; it does not connect.
+func New(o Options) (*Source, error) {
+	o.setDefaults()
+	ep, err := o.validate()
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(ep.port, 10, 16)
+	if err != nil || port == 0 {
+		return nil, model.Errorf(model.CodeConfig, "ldap source %s: url: %q is not a port", o.Name, ep.port)
+	}
+	m, err := newMapping(o)
+	if err != nil {
+		return nil, model.Errorf(model.CodeConfig, "ldap source %s: people.attributes: %w", o.Name, err)
+	}
+	return &Source{o: o, endpoint: ep, port: uint16(port), people: m}, nil
+}
+
+// Name of the source.
+func (s *Source) Name() string { return s.o.Name }
+
+// Read lists people, then groups, and hands each to emit as a record. The Proof is complete only if every condition
+// for it was seen to hold; with an error it never is. What was emitted is true of the entries emitted in any case.
+// An error of emit ends the read and is returned as it is. One Read runs at a time.
+func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.Proof, error) {
+	if !s.busy.TryLock() {
+		return model.Proof{}, s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
+	}
+	defer s.busy.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
+	defer cancel()
+	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{}}
+	err := r.read(ctx)
+	return r.prove(err), err
+}
+
+// run is one Read.
+type run struct {
+	src  *Source
+	emit func(model.Entry) error
+	sess *session
+	seen *table
+
+	who, whoAfter string
+	whoKnown      bool
+	before, after map[string]string // base DN → id
+	users, groups int               // handed out
+	skipped       []model.Skipped
+	skippedMore   int
+	nameless      int // entries without a usable id
+	duplicates    int
+	unresolved    int
+	members       int // member values seen
+	partial       int // groups with a part of their members
+	firstPartial  string
+	finished      bool
+}
+
+func (r *run) read(ctx context.Context) (err error) {
+	s := r.src
+	if r.sess, err = s.open(ctx); err != nil {
+		return err
+	}
+	defer r.sess.close()
+	if r.who, r.whoKnown, err = r.sess.whoAmI(ctx); err != nil {
+		return err
+	}
+	if r.whoKnown && (r.who == "" || r.who == "dn:") {
+		return s.failed(model.CodeSourceCredentials, "bind as "+s.o.BindDN, errors.New("the server takes us for anonymous"))
+	}
+	if err := r.readBases(ctx, r.before); err != nil {
+		return err
+	}
+	if err := r.census(ctx); err != nil {
+		return err
+	}
+	if err := r.readPeople(ctx); err != nil {
+		return err
+	}
+	if err := r.readGroups(ctx); err != nil {
+		return err
+	}
+	if err := r.readBases(ctx, r.after); err != nil {
+		return err
+	}
+	if r.whoKnown {
+		if r.whoAfter, _, err = r.sess.whoAmI(ctx); err != nil {
+			return err
+		}
+	}
+	r.finished = true
+	return nil
+}
+
+func (r *run) readBases(ctx context.Context, into map[string]string) error {
+	for _, dn := range r.src.bases() {
+		id, err := r.sess.baseID(ctx, dn)
+		if err != nil {
+			return err
+		}
+		into[dn] = id
+	}
+	return nil
+}
+
+// bases are the distinct entries below which something is read.
+func (s *Source) bases() []string {
+	list := []string{s.o.Base, s.o.People.Base}
+	if s.o.Groups != nil {
+		list = append(list, s.o.Groups.Base)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// census lists ids and names of people and groups, so that a DN can be resolved wherever its entry stands.
+func (r *run) census(ctx context.Context) error {
+	o := r.src.o
+	note := func(m mark) func(*ldap.Entry) error {
+		return func(e *ldap.Entry) error {
+			id, err := r.src.entryID(e)
+			if err != nil {
+				return nil //nolint:nilerr // the pass for the content reports it
+			}
+			if !r.seen.note(id, m) {
+				r.duplicates++
+			}
+			return r.addName(e.DN, id)
+		}
+	}
+	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, []string{o.ID}, note(userListed)); err != nil {
+		return err
+	}
+	if r.seen.count(userListed) == 0 {
+		if r.sess.referrals > 0 {
+			return r.src.failed(model.CodeSourceReferral, "list people below "+o.People.Base, fmt.Errorf("the server has nobody itself and points to %s", printable(r.sess.firstReferral)))
+		}
+		return r.src.failed(model.CodeSourceEmpty, "list people below "+o.People.Base, fmt.Errorf("nobody with an id (%s) matches %s", o.ID, o.People.Filter))
+	}
+	if o.Groups == nil {
+		return nil
+	}
+	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, []string{o.ID}, note(groupListed))
+}
+
+// addName makes the entry's DN resolvable. A DN that cannot be parsed names nobody: its members stay unresolved.
+func (r *run) addName(dn, id string) error {
+	if key, err := dnKey(dn); err == nil {
+		r.seen.names[key] = id
+	}
+	return nil
+}
+
+func (r *run) readPeople(ctx context.Context) error {
+	o := r.src.o
+	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, o.People.Filter, r.src.people.request, func(e *ldap.Entry) error {
+		id, ok := r.identify(e, userRead)
+		if !ok {
+			return nil
+		}
+		rec, err := r.src.person(e, id, r.seen.resolve)
+		if err != nil {
+			r.skip(id, e.DN, err)
+			return nil
+		}
+		r.users++
+		return r.emit(model.Entry{Record: rec})
+	})
+}
+
+func (r *run) readGroups(ctx context.Context) error {
+	o := r.src.o
+	if o.Groups == nil {
+		return nil
+	}
+	attrs := []string{o.ID, o.Groups.Name, o.Groups.Member}
+	return r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *ldap.Entry) error {
+		id, ok := r.identify(e, groupRead)
+		if !ok {
+			return nil
+		}
+		g, unresolved, err := r.src.group(e, id, r.seen.resolve)
+		var part partialError
+		if errors.As(err, &part) {
+			r.partial++
+			if r.firstPartial == "" {
+				r.firstPartial = e.DN
+			}
+		}
+		if err != nil {
+			r.skip(id, e.DN, err)
+			return nil
+		}
+		r.groups++
+		r.unresolved += unresolved
+		r.members += len(g.Members) + unresolved
+		return r.emit(g)
+	})
+}
+
+// identify returns the id of an entry that was not seen before in this pass.
+func (r *run) identify(e *ldap.Entry, m mark) (string, bool) {
+	r.src.o.Log.Debug("entry", zap.String(model.FieldSource, r.src.o.Name), zap.String(fieldDN, e.DN))
+	id, err := r.src.entryID(e)
+	if err != nil {
+		r.nameless++
+		r.skip("", e.DN, err)
+		return "", false
+	}
+	if !r.seen.note(id, m) {
+		r.duplicates++
+		r.skip(id, e.DN, errors.New("another entry has the same id"))
+		return "", false
+	}
+	return id, r.addName(e.DN, id) == nil
+}
+
+// skip leaves one entry out; the read goes on.
+func (r *run) skip(id, dn string, err error) {
+	if len(r.skipped) == maxSkipped {
+		r.skippedMore++
+		return
+	}
+	r.skipped = append(r.skipped, model.Skipped{ID: id, Name: printable(dn), Text: err.Error()})
+}

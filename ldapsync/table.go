@@ -1,0 +1,152 @@
+package ldapsync
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/unicode/norm"
+
+	"jmld/model"
+)
+
+// mark says in which passes an id was seen.
+type mark uint8
+
+const (
+	userListed mark = 1 << iota
+	userRead
+	groupListed
+	groupRead
+)
+
+// table is all that is kept of the entries read: ids, the passes they were seen in, and hashed names.
+type table struct {
+	marks map[string]mark
+	names map[nameKey]string // → id
+}
+
+// nameKey is half of the SHA-256 of a normalised DN.
+type nameKey [16]byte
+
+func newTable() *table {
+	return &table{marks: map[string]mark{}, names: map[nameKey]string{}}
+}
+
+// note records that the id was seen in a pass. It is false when it was seen in it before, or as the other kind.
+func (t *table) note(id string, m mark) bool {
+	have := t.marks[id]
+	t.marks[id] = have | m
+	const users, groups = userListed | userRead, groupListed | groupRead
+	mixed := have&users != 0 && m&groups != 0 || have&groups != 0 && m&users != 0
+	return have&m == 0 && !mixed
+}
+
+// count returns how many ids carry all of m.
+func (t *table) count(m mark) int {
+	n := 0
+	for _, have := range t.marks {
+		if have&m == m {
+			n++
+		}
+	}
+	return n
+}
+
+// lost returns how many ids were listed and not read again.
+func (t *table) lost() int {
+	n := 0
+	for _, have := range t.marks {
+		if have&userListed != 0 && have&userRead == 0 || have&groupListed != 0 && have&groupRead == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// resolve returns the id of the entry with the DN.
+func (t *table) resolve(dn string) (string, bool) {
+	key, err := dnKey(dn)
+	if err != nil {
+		return "", false
+	}
+	id, ok := t.names[key]
+	return id, ok
+}
+
+// dnKey makes one key of the spellings of a DN (RFC 4514 §2, RFC 4518 §2): attribute types and values without case,
+// insignificant space and escaping aside, the parts of a multi-valued RDN in any order. Values are compared without
+// case whatever their syntax; no directory has two people whose DNs differ in case only.
+func dnKey(dn string) (nameKey, error) {
+	if text, ok := plainDN(dn); ok {
+		return hashName(text), nil
+	}
+	if i := strings.LastIndexByte(dn, '#'); i > 0 && strings.HasSuffix(dn, "'B") {
+		dn = dn[:i] // RFC 4517 §3.3.21: name and optional UID, the syntax of uniqueMember
+	}
+	d, err := ldap.ParseDN(dn)
+	if err != nil {
+		return nameKey{}, fmt.Errorf("not a DN: %w", err)
+	}
+	if len(d.RDNs) == 0 {
+		return nameKey{}, fmt.Errorf("not a DN: empty")
+	}
+	var b []byte
+	for i, rdn := range d.RDNs {
+		if i > 0 {
+			b = append(b, 0)
+		}
+		parts := make([]string, len(rdn.Attributes))
+		for j, a := range rdn.Attributes {
+			parts[j] = strings.ToLower(a.Type) + "=" + model.FoldKey(norm.NFKC.String(a.Value))
+		}
+		slices.Sort(parts)
+		b = append(b, strings.Join(parts, "\x01")...)
+	}
+	return hashName(b), nil
+}
+
+func hashName(b []byte) nameKey {
+	sum := sha256.Sum256(b)
+	return nameKey(sum[:16])
+}
+
+// plainDN normalises a DN without escapes, several values in an RDN, spaces around separators or anything but ASCII:
+// nearly all there are.
+func plainDN(dn string) ([]byte, bool) {
+	b := make([]byte, 0, 128)
+	last := byte(',')
+	inValue := false
+	for i := range len(dn) {
+		c := dn[i]
+		switch {
+		case c < 0x20, c >= 0x7f, strings.IndexByte(`\"+#;<>`, c) >= 0:
+			return nil, false
+		case c == ',':
+			if !inValue || last == ' ' || last == '=' {
+				return nil, false
+			}
+			inValue = false
+			b = append(b, 0)
+		case c == '=':
+			if inValue || last == ',' || last == ' ' {
+				return nil, false
+			}
+			inValue = true
+			b = append(b, c)
+		case c == ' ':
+			if !inValue || last == ' ' || last == '=' {
+				return nil, false
+			}
+			b = append(b, c)
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		default:
+			b = append(b, c)
+		}
+		last = c
+	}
+	return b, inValue && last != '=' && last != ' '
+}
