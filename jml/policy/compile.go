@@ -86,7 +86,8 @@ func (k *compiler) categories(list []Category) []category {
 		at := []any{"categories", c.Name}
 		switch {
 		case !slices.Contains(known, c.Name):
-			k.mistake(at, "unknown category %q%s", c.Name, meant(c.Name, known))
+			k.bad = append(k.bad, Mistake{Path: at, Key: true,
+				Text: fmt.Sprintf("unknown category %q%s", c.Name, meant(c.Name, known))})
 		case seen[c.Name]:
 			k.mistake(at, "category %s is there twice; expected one expression, joined with ||", c.Name)
 		}
@@ -138,7 +139,7 @@ func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string
 func (k *compiler) mapping(name, expr string, at []any) mapping {
 	p, err := parsePath(name)
 	if err != nil {
-		k.mistake(at, "%s", err)
+		k.bad = append(k.bad, Mistake{Path: at, Key: true, Text: err.Error()})
 	}
 	tree, prog := k.compile(expr, at)
 	if tree != nil && err == nil {

@@ -141,3 +141,14 @@ func run(prog cel.Program, s *subject) (ref.Val, error) {
 	}
 	return v, nil
 }
+
+// Leaver is what the rule does with an account of the target when it no longer holds. A rule that is no longer configured
+// deactivates, which can be undone.
+func (p *Policy) Leaver(target, rule string) Leaver {
+	for i := range p.rules[target] {
+		if p.rules[target][i].Name == rule {
+			return p.rules[target][i].Leaver
+		}
+	}
+	return LeaverDeactivate
+}

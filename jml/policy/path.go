@@ -49,21 +49,28 @@ func lifecycleNames() []string {
 	return []string{"workerType", "startDate", "endDate", "sponsor", "certification"}
 }
 
-// AttributePaths lists the SCIM paths a rule may map, for documentation and messages; attributes of other extensions may
-// be mapped by their full URN.
+// AttributePaths lists the SCIM paths a rule may map, in their short form, for documentation and messages; attributes of
+// other extensions may be mapped by their full URN.
 func AttributePaths() []string {
-	list := simplePaths()
+	list := slices.Concat(simplePaths(), enterpriseNames(), lifecycleNames())
 	for p := range multiPaths() {
 		list = append(list, p)
 	}
-	for _, n := range enterpriseNames() {
-		list = append(list, urnEnterprise+":"+n)
-	}
-	for _, n := range lifecycleNames() {
-		list = append(list, urnLifecycle+":"+n)
-	}
 	slices.Sort(list)
 	return list
+}
+
+// CanonicalPath checks a SCIM path that may be mapped, and returns its full form: attributes of the enterprise and
+// lifecycle extensions have their own name as a short form. The error says what is expected.
+func CanonicalPath(s string) (string, error) {
+	p, err := parsePath(s)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(p.steps[0], "urn:") {
+		return strings.Join(p.steps, ":"), nil
+	}
+	return strings.Join(p.steps, "."), nil
 }
 
 // parsePath checks a path; the error says what is expected.
@@ -82,14 +89,14 @@ func parsePath(s string) (path, error) {
 	case "id", "meta", "schemas", "members":
 		return path{}, fmt.Errorf("%s belongs to the target; expected another attribute", s)
 	}
-	if len(s) > 4 && strings.EqualFold(s[:4], "urn:") {
+	if strings.HasPrefix(s, "urn:") {
 		return parseURN(s)
 	}
-	if slices.Contains(enterpriseNames(), s) {
-		return path{}, fmt.Errorf("%s is an attribute of an extension; expected %s:%s", s, urnEnterprise, s)
+	if slices.Contains(enterpriseNames(), s) { // short for the full name
+		return parseURN(urnEnterprise + ":" + s)
 	}
 	if slices.Contains(lifecycleNames(), s) {
-		return path{}, fmt.Errorf("%s is an attribute of an extension; expected %s:%s", s, urnLifecycle, s)
+		return parseURN(urnLifecycle + ":" + s)
 	}
 	if i := strings.IndexAny(s, ".["); i > 0 && multiPaths()[s[:i]] != 0 {
 		return path{}, fmt.Errorf("%q is part of %s; expected %s as a whole, its expression yields the value or the list",
@@ -99,7 +106,7 @@ func parsePath(s string) (path, error) {
 		return path{}, fmt.Errorf("unknown SCIM attribute %q; did you mean %s?", s, near)
 	}
 	return path{}, fmt.Errorf("unknown SCIM attribute %q; expected one of %s, or urn:…:attribute of an extension", s,
-		strings.Join(append(simplePaths(), "emails", "phoneNumbers", "ims", "photos", "roles", "entitlements", "groups"), ", "))
+		strings.Join(AttributePaths(), ", "))
 }
 
 // parseURN splits at the last colon (RFC 7644 §3.10).

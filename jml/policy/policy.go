@@ -80,6 +80,7 @@ type Mistake struct {
 	Path []any // into Config as YAML: "accounts", 0, "when"
 	Line int   // within the expression, 1-based; 0 when the whole value is meant
 	Col  int
+	Key  bool   // the key at the end of Path is wrong, not its value
 	Text string // what is wrong and what is expected
 }
 
