@@ -130,8 +130,16 @@ func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string
 	}
 	slices.Sort(names)
 	out.attrs = make([]mapping, 0, len(names))
+	mapped := map[string]string{}
 	for _, name := range names {
-		out.attrs = append(out.attrs, k.mapping(name, r.Attributes[name], under(at, name)))
+		m := k.mapping(name, r.Attributes[name], under(at, name))
+		full := strings.Join(m.path.steps, "\x00")
+		if other, twice := mapped[full]; twice && full != "" {
+			k.bad = append(k.bad, Mistake{Path: under(at, name), Key: true,
+				Text: fmt.Sprintf("%s and %s are the same attribute; expected one of them", other, name)})
+		}
+		mapped[full] = name
+		out.attrs = append(out.attrs, m)
 	}
 	return out
 }
@@ -167,9 +175,11 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
 	tree, issues := k.env.Compile(expr)
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
-			k.bad = append(k.bad, Mistake{
-				Path: at, Line: max(1, e.Location.Line()), Col: e.Location.Column() + 1, Text: k.explain(e.Message),
-			})
+			line, col := max(1, e.Location.Line()), e.Location.Column()+1
+			if name, ok := quoted(e.Message, undefinedField); ok { // the checker points at the dot before it
+				col = behindDot(expr, line, col, name)
+			}
+			k.bad = append(k.bad, Mistake{Path: at, Line: line, Col: col, Text: k.explain(e.Message)})
 		}
 		return nil, nil
 	}
@@ -196,6 +206,25 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
 	return tree, prog
 }
 
+const undefinedField = "undefined field '"
+
+// behindDot moves from a dot to the name behind it, if that is in the same line.
+func behindDot(expr string, line, col int, name string) int {
+	lines := strings.Split(expr, "\n")
+	if line > len(lines) {
+		return col
+	}
+	runes := []rune(lines[line-1])
+	if col < 1 || col > len(runes) || runes[col-1] != '.' {
+		return col
+	}
+	rest := string(runes[col:])
+	if skipped := len(rest) - len(strings.TrimLeft(rest, " \t")); strings.HasPrefix(rest[skipped:], name) {
+		return col + 1 + skipped
+	}
+	return col
+}
+
 // objects refuses expressions that build objects: nothing here takes one.
 func (k *compiler) objects(tree *cel.Ast) *Mistake {
 	var found *Mistake
@@ -212,7 +241,7 @@ func (k *compiler) objects(tree *cel.Ast) *Mistake {
 
 // explain puts the commonest messages of the checker into our words.
 func (k *compiler) explain(text string) string {
-	if name, ok := quoted(text, "undefined field '"); ok {
+	if name, ok := quoted(text, undefinedField); ok {
 		list := make([]string, len(k.fields))
 		for i, f := range k.fields {
 			list[i] = f.name

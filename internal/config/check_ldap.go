@@ -1,0 +1,199 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones are checked the same way on machines without them
+
+	"github.com/go-ldap/ldap/v3"
+
+	"jmld/jml/policy"
+)
+
+// DefaultAttributes is the mapping of people without attributes of their own: inetOrgPerson, RFC 2798.
+func DefaultAttributes() map[string]string {
+	return map[string]string{
+		"userName": "uid", "displayName": "displayName", "name.givenName": "givenName", "name.familyName": "sn",
+		"name.formatted": "cn", "emails": "mail", "phoneNumbers": "telephoneNumber", "title": "title",
+		"preferredLanguage": "preferredLanguage", "userType": "employeeType",
+		"employeeNumber": "employeeNumber", "department": "departmentNumber", "organization": "o",
+	}
+}
+
+func (d *decoder) checkLDAP(l *LDAP, at route) {
+	d.checkLDAPURL(l, at)
+	d.checkCA(l.CAFile, at.with("ca_file"))
+	d.checkBind(l, at)
+	d.checkDN(l.Base, at.with("base"))
+	d.checkAttribute(l.ID, at.with("id"))
+
+	d.checkDN(l.People.Base, at.with("people", "base"))
+	if l.People.Base == "" {
+		l.People.Base = l.Base
+	}
+	d.checkFilter(l.People.Filter, at.with("people", "filter"))
+	d.checkMapping(&l.People, at.with("people", "attributes"))
+	if g := l.Groups; g != nil {
+		d.checkDN(g.Base, at.with("groups", "base"))
+		if g.Base == "" {
+			g.Base = l.Base
+		}
+		d.checkFilter(g.Filter, at.with("groups", "filter"))
+		d.checkAttribute(g.Name, at.with("groups", "name"))
+		d.checkAttribute(g.Member, at.with("groups", "member"))
+	}
+	if in := l.Inactive; in != nil {
+		d.checkAttribute(in.Attribute, at.with("inactive", "attribute"))
+		if d.has(at.with("inactive", "values")) && len(in.Values) == 0 {
+			d.wrong(at.with("inactive", "values"), "no values; expected at least one, or no values at all for any value")
+		}
+	}
+	d.checkSchedule(l, at)
+	if l.Timeouts.Run < l.Timeouts.Connect || l.Timeouts.Run < l.Timeouts.Idle {
+		d.wrong(at.with("timeouts", "run"), "run is shorter than connect or idle; expected the longest of the three")
+	}
+}
+
+func (d *decoder) checkLDAPURL(l *LDAP, at route) {
+	if l.URL == "" {
+		return
+	}
+	const want = "; expected ldaps://HOST, or ldap://HOST with start_tls: true"
+	u, err := url.Parse(l.URL)
+	switch {
+	case err == nil && u.User != nil:
+		d.secret(d.place(at.with("url")), 0)
+		d.wrong(at.with("url"), "a name or password does not belong into the URL; expected bind_dn and password")
+		return
+	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "" || !validPort(u.Port()):
+		d.wrong(at.with("url"), "not the URL of a directory"+want)
+		return
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		d.wrong(at.with("url"), "the URL has more than a host; expected base, filter and attributes under keys of their own")
+		return
+	case u.Scheme == "ldaps" && l.StartTLS:
+		d.wrong(at.with("start_tls"), "start_tls has no meaning for ldaps, which is TLS from the start; expected one of them")
+	case u.Scheme == "ldap" && !l.StartTLS && !isLoopback(u.Hostname()):
+		d.wrong(at.with("url"), "plain LDAP to another machine would show the password"+want)
+	case u.Scheme == "ldap" && !l.StartTLS && (l.CAFile != "" || l.Server != ""):
+		key := "ca_file"
+		if l.CAFile == "" {
+			key = "server_name"
+		}
+		d.wrong(at.with(key), "%s has no meaning without TLS"+want, key)
+	}
+}
+
+// checkBind refuses a name without a password: servers take that for an anonymous bind and say it succeeded (RFC 4513
+// §5.1.2).
+func (d *decoder) checkBind(l *LDAP, at route) {
+	d.checkDN(l.BindDN, at.with("bind_dn"))
+	d.checkSecret(l.Password, at.with("password"))
+	hasDN, hasPassword := d.has(at.with("bind_dn")), d.has(at.with("password"))
+	switch {
+	case hasDN && !hasPassword:
+		d.wrong(at.with("bind_dn"), "bind_dn without a password; expected password: {file: …} or {env: …},"+
+			" or neither for an anonymous bind")
+	case hasPassword && !hasDN:
+		d.mistake(d.keyPlace(at.with("password")), "a password without bind_dn; expected both, or neither for an anonymous bind")
+	}
+}
+
+func (d *decoder) checkDN(dn string, at route) {
+	if dn == "" {
+		return
+	}
+	if _, err := ldap.ParseDN(dn); err != nil {
+		d.wrong(at, "not a DN (%s); expected such as ou=people,dc=example,dc=org", lower(err.Error()))
+	}
+}
+
+func (d *decoder) checkFilter(filter string, at route) {
+	if filter == "" {
+		return
+	}
+	if _, err := ldap.CompileFilter(filter); err != nil {
+		d.wrong(at, "not a filter (%s); expected such as (objectClass=person) or (&(a=b)(c=*))", lower(err.Error()))
+	}
+}
+
+// lower takes the library's own prefix off a message.
+func lower(text string) string {
+	if i := strings.LastIndex(text, ": "); strings.HasPrefix(text, "LDAP Result Code") && i > 0 {
+		text = text[i+2:]
+	}
+	return text
+}
+
+// checkAttribute: an attribute description, RFC 4512 §2.5.
+func (d *decoder) checkAttribute(name string, at route) {
+	if name == "" || isAttributeDescription(name) {
+		return
+	}
+	d.wrong(at, "%q is not an LDAP attribute; expected a name such as uid, or a numeric OID", name)
+}
+
+func isAttributeDescription(s string) bool {
+	return regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)+)(;[A-Za-z0-9-]+)*$`).MatchString(s)
+}
+
+func (d *decoder) checkMapping(p *People, at route) {
+	if !d.has(at) {
+		p.Attributes = DefaultAttributes()
+	}
+	out := make(map[string]string, len(p.Attributes))
+	for _, path := range sortedKeys(p.Attributes) {
+		one := at.with(path)
+		full, err := policy.CanonicalPath(path)
+		switch {
+		case err != nil:
+			d.mistake(d.keyPlace(one), "%s", err)
+		case path == "groups":
+			d.mistake(d.keyPlace(one), "groups are read as entries of their own; expected groups: beside people:")
+		case out[full] != "":
+			d.mistake(d.keyPlace(one), "%s is mapped twice; expected it once", full)
+		default:
+			out[full] = p.Attributes[path]
+		}
+		d.checkAttribute(p.Attributes[path], one)
+	}
+	if _, ok := out["userName"]; !ok {
+		d.mistake(d.keyPlace(at), "userName is missing; expected it in attributes")
+	}
+	p.Attributes = out
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (d *decoder) checkSchedule(l *LDAP, at route) {
+	zone, err := loadZone(l.TimeZone)
+	if err != nil {
+		d.wrong(at.with("time_zone"), "unknown time zone %q; expected a name such as UTC or Europe/Berlin", l.TimeZone)
+		zone = time.UTC
+	}
+	if d.has(at.with("time_zone")) && !d.has(at.with("schedule")) {
+		d.mistake(d.keyPlace(at.with("time_zone")), "time_zone has no meaning without schedule; expected both, or neither")
+	}
+	if l.Schedule == "" {
+		return
+	}
+	spec, err := parseSchedule(l.Schedule, zone)
+	if err != nil {
+		d.wrong(at.with("schedule"), "%s", err)
+		return
+	}
+	if local, ok := inGap(spec, zone, time.Now()); ok {
+		d.warn(d.place(at.with("schedule")), "on the day the clocks go forward there is no %s in %s, and no read then;"+
+			" expected an hour that every day has", local, l.TimeZone)
+	}
+}

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"net"
+	"strings"
+
+	"jmld/jml"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// Config is the whole file. Tags: the key, whether it must be there, and the default as it would be written.
+type Config struct {
+	Database         Database       `yaml:"database" default:"sqlite:jmld.db"`
+	DatabasePassword Secret         `yaml:"database_password"`
+	Listen           Listen         `yaml:"listen"`
+	Console          Console        `yaml:"console"`
+	Log              Log            `yaml:"log"`
+	Sources          []Source       `yaml:"sources,required"` // in order of precedence
+	Fusion           Fusion         `yaml:"fusion"`
+	Correlation      []string       `yaml:"correlation"`
+	Organisations    []Organisation `yaml:"organisations"`
+	Policy           Policy         `yaml:"policy"`
+	Guard            Guard          `yaml:"guard"`
+	Targets          []Target       `yaml:"targets"`
+
+	// Path is the file, absolute; relative files in it are relative to its directory.
+	Path string `yaml:"-"`
+	// Warnings do not keep the daemon from starting.
+	Warnings []Mistake `yaml:"-"`
+
+	compiled *policy.Policy
+}
+
+// Listen says where the daemon answers.
+type Listen struct {
+	Address  string `yaml:"address" default:"127.0.0.1:8484"`
+	URL      string `yaml:"url"` // as clients see it; default from Address
+	TLS      *TLS   `yaml:"tls"`
+	Insecure bool   `yaml:"insecure"` // plain http on an address that is not loopback
+}
+
+// TLS is a certificate chain and its key, PEM files.
+type TLS struct {
+	Certificate Path `yaml:"certificate,required"`
+	Key         Path `yaml:"key,required"`
+}
+
+// Console is what operators see.
+type Console struct {
+	Token Secret `yaml:"token"`
+}
+
+// Log is how the daemon logs.
+type Log struct {
+	Format string `yaml:"format" default:"json" oneof:"json console"`
+	Level  string `yaml:"level" default:"info" oneof:"debug info warn error"`
+}
+
+// Source is a system that reports people: exactly one of LDAP and SCIM is set.
+type Source struct {
+	Name string      `yaml:"name,required"`
+	LDAP *LDAP       `yaml:"ldap"`
+	SCIM *SCIMSource `yaml:"scim"`
+}
+
+// SCIMSource is an identity provider that pushes to /scim/NAME/v2.
+type SCIMSource struct {
+	MaxBody    Size `yaml:"max_body" default:"1MiB"`
+	MaxResults int  `yaml:"max_results" default:"200" range:"1 1000"` // resources in one answer to a query
+}
+
+// LDAP is a directory that is read.
+type LDAP struct {
+	URL      string    `yaml:"url,required"`
+	StartTLS bool      `yaml:"start_tls"`
+	CAFile   Path      `yaml:"ca_file"`
+	Server   string    `yaml:"server_name"` // expected in the certificate; default the host of URL
+	BindDN   string    `yaml:"bind_dn"`
+	Password Secret    `yaml:"password"`
+	Base     string    `yaml:"base,required"`
+	ID       string    `yaml:"id" default:"entryUUID"` // attribute that never changes
+	People   People    `yaml:"people"`
+	Groups   *Groups   `yaml:"groups"`
+	Inactive *Inactive `yaml:"inactive"`
+	PageSize int       `yaml:"page_size" default:"1000" range:"1 100000"`
+	Schedule string    `yaml:"schedule"`                // cron; "": on demand only
+	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
+	Timeouts Timeouts  `yaml:"timeouts"`
+}
+
+// People says which entries are people, and which SCIM attribute comes from which LDAP attribute.
+type People struct {
+	Base       string            `yaml:"base"` // default LDAP.Base
+	Filter     string            `yaml:"filter" default:"(objectClass=inetOrgPerson)"`
+	Attributes map[string]string `yaml:"attributes"` // SCIM path in its full form -> LDAP attribute
+}
+
+// Groups says which entries are groups.
+type Groups struct {
+	Base   string `yaml:"base"` // default LDAP.Base
+	Filter string `yaml:"filter" default:"(objectClass=groupOfNames)"`
+	Name   string `yaml:"name" default:"cn"`
+	Member string `yaml:"member" default:"member"`
+}
+
+// Inactive says which people are not active: those with the attribute, or with one of its values.
+type Inactive struct {
+	Attribute string   `yaml:"attribute,required"`
+	Values    []string `yaml:"values"`
+}
+
+// Timeouts of a directory read.
+type Timeouts struct {
+	Connect Duration `yaml:"connect" default:"10s"`
+	Idle    Duration `yaml:"idle" default:"30s"`
+	Run     Duration `yaml:"run" default:"30m"`
+}
+
+// Fusion says whose word counts for which attribute.
+type Fusion struct {
+	Authority map[string][]string `yaml:"authority"`
+}
+
+// Organisation is recognised by e-mail domain.
+type Organisation struct {
+	Name    string   `yaml:"name,required"`
+	Own     bool     `yaml:"own"`
+	Domains []string `yaml:"domains,required"`
+}
+
+// Policy is the rules; Rules compiles them.
+type Policy struct {
+	Categories Categories `yaml:"categories"`
+	Accounts   []Rule     `yaml:"accounts"`
+}
+
+// Categories in the order of the file.
+type Categories []policy.Category
+
+// Rule grants accounts.
+type Rule struct {
+	Name       string            `yaml:"name,required"`
+	Target     string            `yaml:"target,required"`
+	When       string            `yaml:"when,required"`
+	Attributes map[string]string `yaml:"attributes"`
+	Leaver     string            `yaml:"leaver" default:"deactivate" oneof:"deactivate delete"`
+}
+
+// Guard holds what takes too much away.
+type Guard struct {
+	Leavers Leavers  `yaml:"leavers"`
+	Ceiling Percent  `yaml:"ceiling" default:"10%"`
+	Floor   int      `yaml:"floor" default:"50" range:"0 1000000"` // people below which Ceiling says nothing
+	Window  Duration `yaml:"window" default:"24h"`
+	Expiry  Duration `yaml:"expiry" default:"72h"`
+}
+
+// Leavers is how many people may lose an account without approval: the greater of both.
+type Leavers struct {
+	Count int     `yaml:"count" default:"5" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"1%"`
+}
+
+// Target is a system we keep accounts in: exactly one of Local, SCIM and Memory is set.
+type Target struct {
+	Name        string      `yaml:"name,required"`
+	Class       model.Class `yaml:"class,required" oneof:"platform app"`
+	Concurrency int         `yaml:"concurrency" default:"4" range:"1 64"` // accounts worked on at once
+	Local       *Local      `yaml:"local"`
+	SCIM        *SCIMTarget `yaml:"scim"`
+	Memory      *Memory     `yaml:"memory"`
+}
+
+// Local keeps accounts in our own database, in platform_users and app_users.
+type Local struct{}
+
+// Memory keeps accounts while the daemon runs.
+type Memory struct{}
+
+// SCIMTarget is a SCIM 2.0 service provider.
+type SCIMTarget struct {
+	URL      string   `yaml:"url,required"`
+	Token    Secret   `yaml:"token,required"`
+	CAFile   Path     `yaml:"ca_file"`
+	Timeout  Duration `yaml:"timeout" default:"10s"`
+	Insecure bool     `yaml:"insecure"` // plain http to a host that is not loopback
+}
+
+// Kind is "ldap" or "scim".
+func (s *Source) Kind() string {
+	if s.LDAP != nil {
+		return "ldap"
+	}
+	return "scim"
+}
+
+// Kind is "local", "scim" or "memory".
+func (t *Target) Kind() string {
+	switch {
+	case t.Local != nil:
+		return "local"
+	case t.SCIM != nil:
+		return "scim"
+	}
+	return "memory"
+}
+
+// Loopback reports whether only this machine can reach the address.
+func (l *Listen) Loopback() bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	return err == nil && isLoopback(host)
+}
+
+// isLoopback is about names and addresses as written: nothing is looked up.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Limits is the guard's configuration as the core takes it.
+func (g *Guard) Limits() jml.Limits {
+	return jml.Limits{
+		Count: g.Leavers.Count, Share: float64(g.Leavers.Share), Ceiling: float64(g.Ceiling), Floor: g.Floor,
+		Window: g.Window.Std(), Expiry: g.Expiry.Std(),
+	}
+}
+
+// Rules is every decision's configuration as the core takes it. It is made once, when the file is read.
+func (c *Config) Rules() (*jml.Rules, error) {
+	if c.compiled == nil {
+		return nil, model.Errorf(model.CodeConfig, "the policy was not compiled: the configuration was not made by config.Load")
+	}
+	r := &jml.Rules{Correlation: c.Correlation, Authority: c.Fusion.Authority, Policy: c.compiled}
+	for _, s := range c.Sources {
+		r.Precedence = append(r.Precedence, s.Name)
+	}
+	for _, o := range c.Organisations {
+		if o.Own {
+			r.OwnDomains = append(r.OwnDomains, o.Domains...)
+		}
+	}
+	for _, t := range c.Targets {
+		r.Targets = append(r.Targets, t.Name)
+	}
+	return r, nil
+}
