@@ -3,6 +3,8 @@ package scimapp_test
 import (
 	"bytes"
 	"crypto/x509"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,8 +118,7 @@ func TestConformanceOverTLSWithAFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		server := httptest.NewTLSServer(app)
-		t.Cleanup(server.Close)
+		server := newTLSServer(t, app)
 		pool := x509.NewCertPool()
 		pool.AddCert(server.Certificate())
 		target, err := scimapp.New(scimapp.Options{
@@ -129,4 +130,12 @@ func TestConformanceOverTLSWithAFile(t *testing.T) {
 		t.Cleanup(target.Close)
 		return target
 	})
+}
+
+func newTLSServer(t testing.TB, h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that hang up are no news
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
 }
