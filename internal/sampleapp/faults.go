@@ -28,6 +28,8 @@ type Faults struct {
 	IgnoreQuery bool          // filter and paging are ignored: all users in one answer
 	NoFilter    string        // refuse filters on this attribute with invalidFilter; "*": on every one
 	PutActive   bool          // a PUT without active deactivates, and a PUT on an inactive user answers 500 (seen in a low-code platform)
+	Twins       bool          // two users may have one userName
+	Drip        bool          // send the head of the answer and then nothing
 	LoseAnswer  bool          // do what a write asks and close the connection
 	PageSize    int           // no answer lists more; 0: 100
 	WrongTotal  int           // added to totalResults
@@ -70,6 +72,11 @@ func (f *Faults) answer(w http.ResponseWriter, r *http.Request) (done bool) {
 	case f.Broken:
 		w.Header().Set("Content-Type", contentType)
 		fmt.Fprint(w, `{"schemas": [`)
+	case f.Drip:
+		w.Header().Set("Content-Type", contentType)
+		fmt.Fprint(w, `{"id":`)
+		http.NewResponseController(w).Flush() //nolint:errcheck // then the client waits for nothing at all
+		<-r.Context().Done()
 	case f.Huge > 0:
 		w.Header().Set("Content-Type", contentType)
 		fmt.Fprint(w, `{"detail":"`)

@@ -70,6 +70,7 @@ func TestMisbehaviourBecomesTheRightCause(t *testing.T) {
 		"JSON cut off":                  {sampleapp.Faults{Broken: true}, retry(model.CodeTargetBroken), "not a JSON object"},
 		"an answer without end":         {sampleapp.Faults{Huge: 9 << 20}, retry(model.CodeTargetBroken), "longer than 8 MiB"},
 		"no answer in time":             {sampleapp.Faults{Slow: time.Minute}, retry(model.CodeTargetUnreachable), "no answer within 300ms"},
+		"an answer that stops":          {sampleapp.Faults{Drip: true}, retry(model.CodeTargetUnreachable), "no whole answer within 300ms"},
 		"a write without answer":        {sampleapp.Faults{LoseAnswer: true, Only: "POST"}, retry(model.CodeTargetUnreachable), "EOF"},
 		"neither search nor POST":       {sampleapp.Faults{Status: 501}, never(model.CodeTargetRefused), "status 501"},
 	} {
@@ -77,7 +78,7 @@ func TestMisbehaviourBecomesTheRightCause(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, c.faults, nil, func(o *scimapp.Options) {
 				o.Now = func() time.Time { return now }
-				if c.faults.Slow > 0 {
+				if c.faults.Slow > 0 || c.faults.Drip {
 					o.Timeout = 300 * time.Millisecond
 				}
 			})

@@ -97,6 +97,22 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// Where the provider has two accounts of one name, a person decides.
+func TestTwinsAreNotGuessedBetween(t *testing.T) {
+	t.Parallel()
+	for _, f := range []sampleapp.Faults{{Twins: true}, {Twins: true, IgnoreQuery: true}, {Twins: true, NoFilter: "*"}} {
+		for _, there := range []string{`{"userName":"ada@example.org"}`, `{"userName":"old","externalId":"identity-ada"}`} {
+			r := newRig(t, f, nil, nil)
+			r.call(t, "POST", "/Users", there)
+			r.call(t, "POST", "/Users", there)
+			_, err := r.target.Ensure(t.Context(), targettest.Want("app", "ada"))
+			if model.CodeOf(err) != model.CodeTargetConflict || !engine.IsPermanent(err) || !strings.Contains(err.Error(), "2 accounts have this") {
+				t.Errorf("%+v, %s: error %v, want a permanent conflict", f, there, err)
+			}
+		}
+	}
+}
+
 // Two people of a policy without externalId still cannot share an account: the identity's id marks it.
 func TestTheIdentityMarksAnAccountWithoutExternalID(t *testing.T) {
 	t.Parallel()
