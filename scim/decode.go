@@ -1,0 +1,341 @@
+package scim
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of JSON that is accepted, and so the recursion here. SCIM needs five levels.
+const maxDepth = 40
+
+// object is a JSON object with its members in the order of the text: operations hidden in the keys of a pathless PATCH
+// apply in that order.
+type object []member
+
+type member struct {
+	key   string
+	value any // nil, bool, string, json.Number, []any or object
+}
+
+func (o object) get(key string) (any, bool) {
+	for _, m := range o {
+		if strings.EqualFold(m.key, key) {
+			return m.value, true
+		}
+	}
+	return nil, false
+}
+
+// decode reads one JSON value that is the whole text. Stricter than encoding/json where leniency would hide data: keys
+// equal but for case are one attribute in SCIM (RFC 7643 §2.1) and may stand once; text after the value, broken UTF-8,
+// unpaired surrogates and U+0000 (which no text column holds) are refused.
+func decode(text []byte) (any, error) {
+	if !utf8.Valid(text) {
+		return nil, invalidSyntax("The body is not UTF-8.")
+	}
+	d := decoder{text: text}
+	d.space()
+	if d.pos == len(text) {
+		return nil, invalidSyntax("The body is empty; a JSON object is expected.")
+	}
+	v, err := d.value(0)
+	if err != nil {
+		return nil, err
+	}
+	if d.space(); d.pos < len(text) {
+		return nil, d.fail("the end of the text")
+	}
+	return v, nil
+}
+
+func decodeObject(text []byte) (object, error) {
+	v, err := decode(text)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := v.(object)
+	if !ok {
+		return nil, invalidSyntax("The body is not a JSON object.")
+	}
+	return o, nil
+}
+
+// document reads stored canonical JSON as maps.
+func document(text string) (map[string]any, error) {
+	o, err := decodeObject([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return plain(o).(map[string]any), nil
+}
+
+// plain turns objects into maps.
+func plain(v any) any {
+	switch v := v.(type) {
+	case object:
+		m := make(map[string]any, len(v))
+		for _, e := range v {
+			m[e.key] = plain(e.value)
+		}
+		return m
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	}
+	return v
+}
+
+type decoder struct {
+	text []byte
+	pos  int
+}
+
+func (d *decoder) fail(expected string) error {
+	return invalidSyntax("JSON, byte %d: expected %s.", d.pos, expected)
+}
+
+func (d *decoder) space() {
+	for d.pos < len(d.text) {
+		switch d.text[d.pos] {
+		case ' ', '\t', '\n', '\r':
+			d.pos++
+		default:
+			return
+		}
+	}
+}
+
+func (d *decoder) peek() byte {
+	if d.pos < len(d.text) {
+		return d.text[d.pos]
+	}
+	return 0
+}
+
+func (d *decoder) value(depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, invalidSyntax("JSON is nested deeper than %d levels.", maxDepth)
+	}
+	switch c := d.peek(); {
+	case c == '{':
+		return d.object(depth)
+	case c == '[':
+		return d.array(depth)
+	case c == '"':
+		return d.string()
+	case c == '-' || '0' <= c && c <= '9':
+		return d.number()
+	}
+	for _, lit := range [...]struct {
+		word  string
+		value any
+	}{{"true", true}, {"false", false}, {"null", nil}} {
+		if strings.HasPrefix(string(d.text[d.pos:min(len(d.text), d.pos+5)]), lit.word) {
+			d.pos += len(lit.word)
+			return lit.value, nil
+		}
+	}
+	return nil, d.fail("a value")
+}
+
+func (d *decoder) object(depth int) (any, error) {
+	o := object{}
+	seen := map[string]bool(nil) // only for large objects
+	for d.pos++; ; d.pos++ {
+		d.space()
+		if len(o) == 0 && d.peek() == '}' {
+			d.pos++
+			return o, nil
+		}
+		if d.peek() != '"' {
+			return nil, d.fail("a key")
+		}
+		key, err := d.string()
+		if err != nil {
+			return nil, err
+		}
+		if seen == nil && len(o) >= 16 {
+			seen = make(map[string]bool, 2*len(o))
+			for _, m := range o {
+				seen[strings.ToLower(m.key)] = true
+			}
+		}
+		if seen != nil {
+			lower := strings.ToLower(key)
+			if seen[lower] {
+				return nil, twice(key)
+			}
+			seen[lower] = true
+		} else if _, ok := o.get(key); ok {
+			return nil, twice(key)
+		}
+		if d.space(); d.peek() != ':' {
+			return nil, d.fail("a colon")
+		}
+		d.pos++
+		d.space()
+		v, err := d.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		o = append(o, member{key, v})
+		d.space()
+		switch d.peek() {
+		case ',':
+		case '}':
+			d.pos++
+			return o, nil
+		default:
+			return nil, d.fail("a comma or the end of the object")
+		}
+	}
+}
+
+func twice(key string) error {
+	return invalidSyntax("The key %s stands twice in one object.", safeName(key))
+}
+
+func (d *decoder) array(depth int) (any, error) {
+	list := []any{}
+	for d.pos++; ; d.pos++ {
+		d.space()
+		if len(list) == 0 && d.peek() == ']' {
+			d.pos++
+			return list, nil
+		}
+		v, err := d.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+		d.space()
+		switch d.peek() {
+		case ',':
+		case ']':
+			d.pos++
+			return list, nil
+		default:
+			return nil, d.fail("a comma or the end of the array")
+		}
+	}
+}
+
+func (d *decoder) number() (any, error) {
+	start := d.pos
+	digits := func() bool {
+		from := d.pos
+		for c := d.peek(); '0' <= c && c <= '9'; c = d.peek() {
+			d.pos++
+		}
+		return d.pos > from
+	}
+	if d.peek() == '-' {
+		d.pos++
+	}
+	if d.peek() == '0' {
+		d.pos++
+	} else if !digits() {
+		return nil, d.fail("a digit")
+	}
+	if d.peek() == '.' {
+		if d.pos++; !digits() {
+			return nil, d.fail("a digit")
+		}
+	}
+	if c := d.peek(); c == 'e' || c == 'E' {
+		if d.pos++; d.peek() == '+' || d.peek() == '-' {
+			d.pos++
+		}
+		if !digits() {
+			return nil, d.fail("a digit")
+		}
+	}
+	if d.pos-start > 64 {
+		return nil, d.fail("a number of at most 64 characters")
+	}
+	return json.Number(d.text[start:d.pos]), nil
+}
+
+func (d *decoder) string() (string, error) {
+	d.pos++
+	start := d.pos
+	for d.pos < len(d.text) {
+		switch c := d.text[d.pos]; {
+		case c == '"':
+			s := string(d.text[start:d.pos])
+			d.pos++
+			return s, nil
+		case c == '\\':
+			return d.escaped(start)
+		case c < 0x20:
+			return "", d.fail("a printable character")
+		}
+		d.pos++
+	}
+	return "", d.fail("a quotation mark")
+}
+
+func (d *decoder) escaped(start int) (string, error) {
+	var b strings.Builder
+	b.Write(d.text[start:d.pos])
+	for d.pos < len(d.text) {
+		c := d.text[d.pos]
+		switch {
+		case c == '"':
+			d.pos++
+			return b.String(), nil
+		case c < 0x20:
+			return "", d.fail("a printable character")
+		case c != '\\':
+			b.WriteByte(c)
+			d.pos++
+			continue
+		}
+		d.pos++
+		c = d.peek()
+		if i := strings.IndexByte(`"\/bfnrt`, c); c != 0 && i >= 0 {
+			b.WriteByte("\"\\/\b\f\n\r\t"[i])
+			d.pos++
+			continue
+		}
+		r, err := d.unicode()
+		if err != nil {
+			return "", err
+		}
+		b.WriteRune(r)
+	}
+	return "", d.fail("a quotation mark")
+}
+
+// unicode reads uXXXX after a backslash, and its second half where it is a surrogate.
+func (d *decoder) unicode() (rune, error) {
+	unit := func() (rune, bool) {
+		if d.peek() != 'u' || d.pos+5 > len(d.text) {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(d.text[d.pos+1:d.pos+5]), 16, 16)
+		d.pos += 5
+		return rune(n), err == nil
+	}
+	r, ok := unit()
+	if ok && utf16.IsSurrogate(r) {
+		if d.peek() != '\\' {
+			return 0, d.fail("the second half of a surrogate pair")
+		}
+		d.pos++
+		second, two := unit()
+		r = utf16.DecodeRune(r, second)
+		ok = two && r != utf8.RuneError
+	}
+	if !ok {
+		return 0, d.fail("an escape sequence")
+	}
+	if r == 0 {
+		return 0, invalidValue("Text must not contain the character U+0000.")
+	}
+	return r, nil
+}

@@ -1,0 +1,299 @@
+package scim
+
+import (
+	"encoding/json"
+	"strings"
+
+	"jmld/model"
+)
+
+// Bounds of a filter. They are far above what identity providers send, and keep the recursion of the parser shallow.
+const (
+	maxFilter      = 4 << 10 // bytes
+	maxFilterDepth = 32
+	maxTerms       = 100
+)
+
+// expr is a parsed filter whose names have not been looked at yet.
+type expr struct {
+	kind  exprKind
+	terms []*expr // and, or: at least two; not, element: one
+	attr  string  // compare, element
+	op    model.CompareOp
+	value any    // compare: nil, bool, string or json.Number
+	sub   string // element followed by a comparison: emails[type eq "work"].value eq "…"
+}
+
+type exprKind uint8
+
+const (
+	exprCompare exprKind = iota
+	exprAnd
+	exprOr
+	exprNot
+	exprElement // attr[term], attr[term].sub op value
+)
+
+// parseFilter reads a filter of RFC 7644 §3.4.2.2, and beyond it what Entra sends: a comparison of a sub-attribute after
+// a value filter, and words without quotation marks as values. It takes time in proportion to the text, which is bounded.
+func parseFilter(text string) (*expr, error) {
+	if len(text) > maxFilter {
+		return nil, invalidFilter("The filter is longer than %d bytes.", maxFilter)
+	}
+	p := filterParser{text: text}
+	e, err := p.or(0)
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.pos < len(text) {
+		return nil, p.fail("and, or, or the end")
+	}
+	return e, nil
+}
+
+// path is a parsed PATCH path (RFC 7644 §3.5.2): attr, attr.sub, attr[filter], attr[filter].sub.
+type path struct {
+	attr   string
+	filter *expr
+	sub    string
+}
+
+func parsePath(text string) (path, error) {
+	if len(text) > maxFilter {
+		return path{}, invalidPath("The path is longer than %d bytes.", maxFilter)
+	}
+	p := filterParser{text: strings.TrimSpace(text)}
+	out := path{attr: p.name()}
+	if out.attr == "" {
+		return path{}, invalidPath("The path does not begin with an attribute name.")
+	}
+	var err error
+	if p.peek() == '[' {
+		p.pos++
+		if out.filter, err = p.or(1); err != nil {
+			return path{}, invalidPath("The filter in the path is malformed.")
+		}
+		if p.space(); p.peek() != ']' {
+			return path{}, invalidPath("Position %d of the path: expected a closing bracket.", p.pos)
+		}
+		p.pos++
+		if p.peek() == '.' {
+			p.pos++
+			if out.sub = p.name(); out.sub == "" {
+				return path{}, invalidPath("Position %d of the path: expected a sub-attribute.", p.pos)
+			}
+		}
+	}
+	if p.pos < len(p.text) {
+		return path{}, invalidPath("Position %d of the path: expected its end.", p.pos)
+	}
+	return out, nil
+}
+
+type filterParser struct {
+	text  string
+	pos   int
+	terms int
+}
+
+func (p *filterParser) fail(expected string) error {
+	return invalidFilter("Position %d of the filter: expected %s.", p.pos, expected)
+}
+
+func (p *filterParser) peek() byte {
+	if p.pos < len(p.text) {
+		return p.text[p.pos]
+	}
+	return 0
+}
+
+func (p *filterParser) space() {
+	for p.peek() == ' ' || p.peek() == '\t' {
+		p.pos++
+	}
+}
+
+// name reads an attribute name with its URN and sub-attribute, or a word.
+func (p *filterParser) name() string {
+	start := p.pos
+	for p.pos < len(p.text) {
+		switch c := p.text[p.pos]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '$', c == '-', c == '_', c == '.', c == ':', c == '/':
+			p.pos++
+		default:
+			return p.text[start:p.pos]
+		}
+	}
+	return p.text[start:p.pos]
+}
+
+// keyword consumes the word when it comes next and ends there.
+func (p *filterParser) keyword(word string) bool {
+	p.space()
+	end := p.pos + len(word)
+	if end > len(p.text) || !strings.EqualFold(p.text[p.pos:end], word) {
+		return false
+	}
+	if end < len(p.text) && p.text[end] != ' ' && p.text[end] != '(' && p.text[end] != '\t' {
+		return false
+	}
+	p.pos = end
+	return true
+}
+
+func (p *filterParser) or(depth int) (*expr, error) {
+	return p.chain(depth, "or", exprOr, func() (*expr, error) {
+		return p.chain(depth, "and", exprAnd, func() (*expr, error) { return p.term(depth) })
+	})
+}
+
+func (p *filterParser) chain(depth int, word string, kind exprKind, next func() (*expr, error)) (*expr, error) {
+	if depth > maxFilterDepth {
+		return nil, invalidFilter("The filter is nested deeper than %d levels.", maxFilterDepth)
+	}
+	first, err := next()
+	if err != nil {
+		return nil, err
+	}
+	var all *expr
+	for p.keyword(word) {
+		e, err := next()
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = &expr{kind: kind, terms: []*expr{first}}
+		}
+		all.terms = append(all.terms, e)
+	}
+	if all != nil {
+		return all, nil
+	}
+	return first, nil
+}
+
+func (p *filterParser) term(depth int) (*expr, error) {
+	p.space()
+	start := p.pos
+	if p.keyword("not") {
+		if p.space(); p.peek() == '(' {
+			e, err := p.group(depth)
+			return &expr{kind: exprNot, terms: []*expr{e}}, err
+		}
+		p.pos = start
+	}
+	if p.peek() == '(' {
+		return p.group(depth)
+	}
+	if p.terms++; p.terms > maxTerms {
+		return nil, invalidFilter("The filter has more than %d terms.", maxTerms)
+	}
+	attr := p.name()
+	if attr == "" {
+		return nil, p.fail("an attribute name")
+	}
+	if p.peek() != '[' {
+		return p.comparison(attr)
+	}
+	p.pos++
+	inner, err := p.or(depth + 1)
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.peek() != ']' {
+		return nil, p.fail("a closing bracket")
+	}
+	p.pos++
+	e := &expr{kind: exprElement, attr: attr, terms: []*expr{inner}}
+	if p.peek() != '.' {
+		return e, nil
+	}
+	p.pos++
+	if e.sub = p.name(); e.sub == "" {
+		return nil, p.fail("a sub-attribute")
+	}
+	c, err := p.comparison(e.sub)
+	if err != nil {
+		return nil, err
+	}
+	e.op, e.value = c.op, c.value
+	return e, nil
+}
+
+func (p *filterParser) group(depth int) (*expr, error) {
+	p.pos++
+	e, err := p.or(depth + 1)
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.peek() != ')' {
+		return nil, p.fail("a closing parenthesis")
+	}
+	p.pos++
+	return e, nil
+}
+
+func (p *filterParser) comparison(attr string) (*expr, error) {
+	p.space()
+	start := p.pos
+	op := model.CompareOp(strings.ToLower(p.name()))
+	switch op {
+	case model.OpPr:
+		return &expr{attr: attr, op: op}, nil
+	case model.OpEq, model.OpNe, model.OpCo, model.OpSw, model.OpEw, model.OpGt, model.OpGe, model.OpLt, model.OpLe:
+	default:
+		p.pos = start
+		return nil, p.fail("one of eq, ne, co, sw, ew, pr, gt, ge, lt, le")
+	}
+	v, err := p.literal()
+	return &expr{attr: attr, op: op, value: v}, err
+}
+
+func (p *filterParser) literal() (any, error) {
+	p.space()
+	if p.peek() == '"' {
+		return p.quoted()
+	}
+	start := p.pos
+	for c := p.peek(); c > ' ' && !strings.ContainsRune(`()[]"`, rune(c)); c = p.peek() {
+		p.pos++
+	}
+	switch word := p.text[start:p.pos]; {
+	case word == "":
+		return nil, p.fail("a value")
+	case strings.EqualFold(word, "true"):
+		return true, nil
+	case strings.EqualFold(word, "false"):
+		return false, nil
+	case strings.EqualFold(word, "null"):
+		return nil, nil
+	case isNumber(word):
+		return json.Number(word), nil
+	default:
+		return word, nil // Microsoft's documentation prints externalId eq jyoung
+	}
+}
+
+// quoted reads a JSON string, escape sequences and all.
+func (p *filterParser) quoted() (any, error) {
+	end := p.pos + 1
+	for ; end < len(p.text) && p.text[end] != '"'; end++ {
+		if p.text[end] == '\\' {
+			end++
+		}
+	}
+	if end >= len(p.text) {
+		return nil, p.fail("a closing quotation mark")
+	}
+	raw := p.text[p.pos : end+1]
+	if !strings.ContainsRune(raw, '\\') {
+		p.pos = end + 1
+		return raw[1 : len(raw)-1], nil
+	}
+	v, err := decode([]byte(raw))
+	if err != nil {
+		return nil, p.fail("a JSON string")
+	}
+	p.pos = end + 1
+	return v, nil
+}

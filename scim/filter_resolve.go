@@ -1,0 +1,294 @@
+package scim
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"jmld/model"
+)
+
+// resolver gives names and literals of a filter their meaning for one resource type.
+type resolver struct {
+	rt    *resourceType
+	notes *notes
+	// other, at the server root: the other resource type. An attribute only that one has is unassigned here
+	// (RFC 7644 §3.4.2.1).
+	other *resourceType
+	// members are the ids that the filter compares members with. The filter holds for a group by what the members table
+	// says, not by its attributes.
+	members []string
+}
+
+// The filters that always and never hold. simplify takes them out, so that the store sees them only as a whole filter.
+func constant(holds bool) model.Filter {
+	if holds {
+		return model.And{}
+	}
+	return model.Or{}
+}
+
+// filter resolves a filter over resources.
+func (r *resolver) filter(e *expr) (model.Filter, error) {
+	switch e.kind {
+	case exprAnd, exprOr, exprNot:
+		return combine(e, r.filter)
+	case exprElement:
+		return r.element(e)
+	}
+	a := r.rt.lookup(e.attr)
+	if a == nil {
+		if r.other != nil && r.other.lookup(e.attr) != nil {
+			return constant(e.op == model.OpNe || e.op == model.OpEq && e.value == nil), nil
+		}
+		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
+	}
+	if r.rt.lookup(e.attr).top().name == "members" {
+		return r.member(a, e)
+	}
+	return r.compare(a, a.ref(), e)
+}
+
+func combine(e *expr, resolve func(*expr) (model.Filter, error)) (model.Filter, error) {
+	terms := make([]model.Filter, 0, len(e.terms))
+	for _, t := range e.terms {
+		f, err := resolve(t)
+		if err != nil {
+			return nil, err
+		}
+		terms = append(terms, f)
+	}
+	switch e.kind {
+	case exprAnd:
+		return simplify(terms, true), nil
+	case exprOr:
+		return simplify(terms, false), nil
+	}
+	if holds, ok := isConstant(terms[0]); ok {
+		return constant(!holds), nil
+	}
+	return model.Not{Term: terms[0]}, nil
+}
+
+func isConstant(f model.Filter) (holds, ok bool) {
+	switch f := f.(type) {
+	case model.And:
+		return true, len(f.Terms) == 0
+	case model.Or:
+		return false, len(f.Terms) == 0
+	}
+	return false, false
+}
+
+// simplify joins terms with and (all) or or, without those that are constant.
+func simplify(terms []model.Filter, all bool) model.Filter {
+	var kept []model.Filter
+	for _, t := range terms {
+		holds, ok := isConstant(t)
+		switch {
+		case !ok:
+			kept = append(kept, t)
+		case holds != all:
+			return t
+		}
+	}
+	switch {
+	case len(kept) == 0:
+		return constant(all)
+	case len(kept) == 1:
+		return kept[0]
+	case all:
+		return model.And{Terms: kept}
+	}
+	return model.Or{Terms: kept}
+}
+
+// element resolves attr[filter] and attr[filter].sub op value.
+func (r *resolver) element(e *expr) (model.Filter, error) {
+	a := r.rt.lookup(e.attr)
+	switch {
+	case a == nil && r.other != nil && r.other.lookup(e.attr) != nil:
+		return constant(false), nil
+	case a == nil:
+		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
+	case a.name == "members":
+		if inner := e.terms[0]; inner.kind == exprCompare && e.sub == "" {
+			if s := a.sub(inner.attr); s != nil {
+				return r.member(s, inner)
+			}
+		}
+		return nil, invalidFilter("Of members only value can be compared, with eq.")
+	}
+	term, err := elementFilter(a, e.terms[0], r.notes)
+	if err != nil {
+		return nil, err
+	}
+	if e.sub != "" {
+		r.notes.add("filter: comparison after a value filter read as part of it")
+		more, err := elementFilter(a, &expr{attr: e.sub, op: e.op, value: e.value}, r.notes)
+		if err != nil {
+			return nil, err
+		}
+		term = simplify([]model.Filter{term, more}, true)
+	}
+	return model.ValuePath{Attr: a.ref(), Term: term}, nil
+}
+
+// member resolves a comparison with the members of a group. Whatever form it has, it becomes members.value eq id.
+func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
+	id, ok := e.value.(string)
+	if e.op != model.OpEq || !ok || a.name != "members" && a.name != "value" {
+		return nil, invalidFilter("Of members only value can be compared, with eq.")
+	}
+	r.members = append(r.members, id)
+	ref := model.AttrRef{Path: []string{"members", "value"}, CaseExact: true}
+	return model.Compare{Attr: ref, Op: model.OpEq, Value: id}, nil
+}
+
+// elementFilter resolves a filter over the elements of a multi-valued complex attribute, names relative to it.
+func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
+	if a.typ != typeComplex {
+		if e.kind == exprCompare && strings.EqualFold(e.attr, "value") {
+			return (&resolver{notes: n}).compare(a, model.AttrRef{Path: []string{"value"}, CaseExact: a.caseExact}, e)
+		}
+		return nil, invalidFilter("%s has no sub-attributes.", a.label())
+	}
+	if e.kind != exprCompare {
+		if e.kind == exprElement {
+			return nil, invalidFilter("A filter of values cannot hold another one.")
+		}
+		return combine(e, func(e *expr) (model.Filter, error) { return elementFilter(a, e, n) })
+	}
+	s := a.sub(e.attr)
+	if s == nil {
+		return nil, invalidFilter("%s has no sub-attribute %s.", a.label(), safeName(e.attr))
+	}
+	return (&resolver{notes: n}).compare(s, model.AttrRef{Path: []string{s.name}, CaseExact: s.caseExact}, e)
+}
+
+// compare resolves one comparison.
+func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filter, error) {
+	switch top := a.top(); {
+	case a.returned == never:
+		return nil, invalidFilter("%s cannot be compared.", a.label()) // RFC 7644 §7.5.2: not an oracle
+	case top.name == "groups" && top.parent == nil && top.mutability == readOnly, a.label() == "meta.location":
+		return nil, invalidFilter("%s cannot be compared here.", top.name)
+	}
+	if e.op == model.OpPr {
+		return r.fold(model.Compare{Attr: ref, Op: model.OpPr}), nil
+	}
+	if a.typ == typeComplex {
+		s := a.index["value"]
+		if s == nil {
+			return nil, invalidFilter("%s needs a sub-attribute to be compared.", a.label())
+		}
+		r.notes.add("filter: %s read as %s.value", a.label(), a.label())
+		a, ref.CaseExact = s, s.caseExact
+		ref.Path = append(ref.Path, s.name)
+	}
+	v, err := r.literal(a, e)
+	if err != nil {
+		return nil, err
+	}
+	return r.fold(model.Compare{Attr: ref, Op: e.op, Value: v}), nil
+}
+
+// fold settles what is the same for all resources of the type, and brings the text of names to the form they are
+// compared in.
+func (r *resolver) fold(c model.Compare) model.Filter {
+	switch c.Attr.String() {
+	case "meta.resourceType":
+		return constant(compareValues(c, []any{r.rt.name}))
+	case "meta.created", "meta.lastModified":
+		if t, ok := c.Value.(time.Time); ok {
+			return inMilliseconds(c, t.Truncate(time.Millisecond))
+		}
+	case "userName", "displayName":
+		if s, ok := c.Value.(string); ok {
+			c.Value = normalForm(s)
+		}
+	}
+	return c
+}
+
+// inMilliseconds compares a time of ours with one a client has seen, which was cut to milliseconds: what looks equal to
+// the client is equal.
+func inMilliseconds(c model.Compare, t time.Time) model.Filter {
+	with := func(op model.CompareOp, t time.Time) model.Filter {
+		return model.Compare{Attr: c.Attr, Op: op, Value: t}
+	}
+	next := t.Add(time.Millisecond)
+	switch c.Op {
+	case model.OpGt:
+		return with(model.OpGe, next)
+	case model.OpLe:
+		return with(model.OpLt, next)
+	case model.OpEq:
+		return model.And{Terms: []model.Filter{with(model.OpGe, t), with(model.OpLt, next)}}
+	case model.OpNe:
+		return model.Or{Terms: []model.Filter{with(model.OpLt, t), with(model.OpGe, next)}}
+	}
+	return with(c.Op, t)
+}
+
+// literal converts the literal of a comparison to the attribute's type.
+func (r *resolver) literal(a *attribute, e *expr) (any, error) {
+	text := e.op == model.OpCo || e.op == model.OpSw || e.op == model.OpEw
+	order := e.op == model.OpGt || e.op == model.OpGe || e.op == model.OpLt || e.op == model.OpLe
+	if e.value == nil {
+		if text || order {
+			return nil, invalidFilter("%s cannot be compared with null by %s.", a.label(), e.op)
+		}
+		return nil, nil
+	}
+	wrong := invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
+	switch a.typ {
+	case typeBoolean:
+		if text || order { // RFC 7644 §3.4.2.2
+			return nil, wrong
+		}
+		switch v := e.value.(type) {
+		case bool:
+			return v, nil
+		case string:
+			if b, ok := parseBool(v); ok { // Entra: roles[primary eq "True"]
+				r.notes.add("filter: %s compared with %q read as %t", a.label(), v, b)
+				return b, nil
+			}
+		}
+		return nil, wrong
+	case typeDateTime:
+		s, ok := e.value.(string)
+		t, parsed := parseTime(s)
+		if text || !ok || !parsed {
+			return nil, wrong
+		}
+		return t, nil
+	case typeInteger, typeDecimal:
+		n, ok := e.value.(json.Number)
+		if s, isText := e.value.(string); isText && isNumber(s) {
+			n, ok = json.Number(s), true
+		}
+		f, err := n.Float64()
+		if text || !ok || err != nil {
+			return nil, wrong
+		}
+		return f, nil
+	case typeBinary:
+		if order {
+			return nil, wrong
+		}
+	}
+	switch v := e.value.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return string(v), nil
+	case bool:
+		if v {
+			return "true", nil
+		}
+		return "false", nil
+	}
+	return nil, wrong
+}

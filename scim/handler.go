@@ -1,0 +1,277 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// Bounds of a request.
+const (
+	maxURL         = 8 << 10
+	defaultMaxBody = 4 << 20
+	defaultTimeout = 30 * time.Second
+)
+
+const (
+	mediaSCIM = "application/scim+json"
+	mediaJSON = "application/json"
+)
+
+// Pusher makes a write durable; *engine.Engine is one.
+type Pusher interface {
+	Push(ctx context.Context, p engine.Push) (engine.Pushed, error)
+}
+
+// Resources is where records are read; *store.Store is one.
+type Resources interface {
+	// Record returns one record, or model.ErrNotFound.
+	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
+	// Query selects records of one source and kind.
+	Query(ctx context.Context, q model.Query) (model.Page, error)
+	// Members streams the direct members of a group.
+	Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error
+	// GroupsOf returns the groups each of the ids is in, directly or through other groups.
+	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
+}
+
+// Tokens is where tokens are kept; *store.Store is one.
+type Tokens interface {
+	Tokens(ctx context.Context, source string) ([]model.Token, error)
+	TouchTokens(ctx context.Context, used map[string]time.Time) error
+}
+
+// Source is a source that identity providers push into.
+type Source struct {
+	Name    string
+	MaxBody int64 // bytes; 0: 4 MiB
+}
+
+// Options make a Handler.
+type Options struct {
+	Sources   []Source
+	URL       string // where clients reach us, "https://jmld.example.org", for meta.location; "": from each request
+	Pusher    Pusher
+	Resources Resources
+	Tokens    Tokens
+	Log       *zap.Logger         // nil: nothing is logged
+	Now       func() time.Time    // nil: time.Now
+	Timeout   time.Duration       // of one request; 0: 30 s
+	Observe   func(o Observation) // called once for each request, for metrics; may be nil
+}
+
+// Observation is what became of one request.
+type Observation struct {
+	Source string // "" when the client is not let in
+	Method string
+	Route  string // "/Users/{id}", a name from a fixed list
+	Status int
+	Took   time.Duration
+}
+
+// Handler serves /scim/{source}/v2 for all sources. It never redirects, so it has to stand before a http.ServeMux,
+// which would answer //Users with a redirect that turns POST into GET.
+type Handler struct {
+	o         Options
+	schemas   *schemas
+	discovery *discovery
+	sources   map[string]*source
+}
+
+type source struct {
+	Source
+	tokens tokenTable
+}
+
+// New makes a handler. It starts nothing; tokens are read when requests need them.
+func New(o Options) *Handler {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	o.URL = strings.TrimRight(o.URL, "/")
+	h := &Handler{o: o, schemas: newSchemas(), sources: map[string]*source{}}
+	h.discovery = newDiscovery(h.schemas)
+	for _, s := range o.Sources {
+		if s.MaxBody <= 0 {
+			s.MaxBody = defaultMaxBody
+		}
+		h.sources[s.Name] = &source{Source: s, tokens: tokenTable{
+			source: s.Name, store: o.Tokens, now: o.Now, log: o.Log, warned: map[string]time.Time{}, touched: map[string]time.Time{},
+		}}
+	}
+	return h
+}
+
+// Owns says whether a path is this handler's.
+func Owns(path string) bool {
+	path = strings.TrimLeft(path, "/")
+	return path == "scim" || strings.HasPrefix(path, "scim/")
+}
+
+// request is one request on its way through the chain.
+type request struct {
+	h      *Handler
+	w      *statusWriter
+	r      *http.Request
+	source *source
+	token  model.Token
+	base   string // "https://jmld.example.org/scim/entra/v2"
+	route  string
+	record string
+	notes  notes
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), h.o.Timeout)
+	defer cancel()
+	start := h.o.Now()
+	q := &request{h: h, w: &statusWriter{ResponseWriter: w}, r: r.WithContext(ctx), route: "other"}
+	defer func() {
+		var err error
+		crash := recover()
+		if crash != nil && crash != http.ErrAbortHandler { //nolint:errorlint // the value net/http documents
+			err = fmt.Errorf("panic: %v\n%s", crash, debug.Stack())
+			q.fail(err)
+		}
+		q.finish(start, err)
+		if crash != nil && q.w.status != 0 && err == nil {
+			panic(crash) // the answer had begun and cannot be completed: net/http cuts the connection
+		}
+	}()
+	if err := q.serve(); err != nil {
+		q.fail(err)
+	}
+}
+
+// fail answers with the protocol's form of the error, or cuts an answer that has begun.
+func (q *request) fail(err error) {
+	r := refusalOf(err)
+	if r.Status >= http.StatusInternalServerError {
+		id := model.NewID(q.h.o.Now())
+		if r.Status == http.StatusInternalServerError {
+			r.Detail = "An internal error; the log has it under " + id + "."
+		}
+		q.h.o.Log.Error("scim request could not be done", zap.String(model.FieldRequest, id), zap.String(model.FieldRoute, q.route),
+			zap.String(model.FieldRecord, q.record), zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+	}
+	if q.w.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	writeRefusal(q.w, r)
+}
+
+// finish writes the request's one line into the log. Notes and routes hold no values of attributes.
+func (q *request) finish(start time.Time, err error) {
+	took := q.h.o.Now().Sub(start)
+	o := Observation{Method: q.r.Method, Route: q.route, Status: q.w.status, Took: took}
+	fields := []zap.Field{
+		zap.String(model.FieldMethod, safeName(q.r.Method)), zap.String(model.FieldRoute, q.route),
+		zap.Int(model.FieldStatus, q.w.status), zap.Duration(model.FieldDuration, took),
+	}
+	if q.source != nil && q.token.ID != "" {
+		o.Source = q.source.Name
+		fields = append(fields, zap.String(model.FieldSource, q.source.Name), zap.String(model.FieldActor, q.actor()))
+	}
+	if q.record != "" {
+		fields = append(fields, zap.String(model.FieldRecord, safeName(q.record)))
+	}
+	if n := len(q.notes.list); n > 0 {
+		fields = append(fields, zap.Int(model.FieldCount, n), zap.Strings(model.FieldNotes, q.notes.list))
+	}
+	q.h.o.Log.Info("scim request", fields...)
+	if q.h.o.Observe != nil {
+		q.h.o.Observe(o)
+	}
+	if q.source != nil && q.token.ID != "" && err == nil {
+		q.source.tokens.touch(q.r.Context(), q.token)
+	}
+}
+
+func (q *request) actor() string { return "source " + q.source.Name + ", token " + q.token.Name }
+
+// serve is the chain up to the route's own handler.
+func (q *request) serve() error {
+	if len(q.r.RequestURI) > maxURL || len(q.r.URL.RawQuery) > maxURL {
+		return refuse(http.StatusRequestURITooLong, "", "The URL is longer than %d bytes.", maxURL)
+	}
+	segments, err := segmentsOf(q.r.URL)
+	if err != nil {
+		return err
+	}
+	if err := q.admit(segments[0]); err != nil {
+		return err
+	}
+	base := q.h.o.URL
+	if base == "" {
+		base = "http://" + q.r.Host
+		if q.r.TLS != nil {
+			base = "https://" + q.r.Host
+		}
+	}
+	q.base = base + "/scim/" + q.source.Name + "/v2"
+	return q.dispatch(segments[1:])
+}
+
+// mediaType refuses a body that is not JSON. A missing type is JSON.
+func (q *request) mediaType() error {
+	given := q.r.Header.Get("Content-Type")
+	if given == "" {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(given)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != mediaSCIM && media != mediaJSON {
+		return refuse(http.StatusUnsupportedMediaType, "", "The body has to be %s.", mediaSCIM)
+	}
+	if enc := q.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return refuse(http.StatusUnsupportedMediaType, "", "The body must not be compressed.")
+	}
+	return nil
+}
+
+// answerType is the media type the client asks for, of the two there are.
+func (q *request) answerType() string {
+	accept := q.r.Header.Get("Accept")
+	if strings.Contains(accept, mediaJSON) && !strings.Contains(accept, mediaSCIM) && !strings.Contains(accept, "*/*") {
+		return mediaJSON
+	}
+	return mediaSCIM
+}
+
+// statusWriter remembers whether an answer has begun.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,135 @@
+package scim
+
+import (
+	"slices"
+	"strings"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// memberOp is one operation on the members of a group. Members are never loaded to change them: a group may have a
+// hundred thousand.
+type memberOp struct {
+	verb verb
+	ids  []string
+	all  bool // replace: ids is the whole set; remove: everybody
+}
+
+// member compiles an operation on members.
+func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) error {
+	members := a.top()
+	if a != members || p.sub != "" {
+		return mutability("Members are added and removed; what is in one cannot be changed.") // RFC 7643 §8.7.1
+	}
+	if p.filter != nil {
+		ids, err := c.selectedMembers(members, p.filter)
+		if err != nil {
+			return err
+		}
+		if v != verbRemove && (raw == nil || raw == "") {
+			v = verbRemove
+		}
+		if v == verbReplace {
+			v = verbAdd
+		}
+		c.members = append(c.members, memberOp{verb: v, ids: ids})
+		return nil
+	}
+	if v == verbRemove && !given {
+		c.members = append(c.members, memberOp{verb: verbRemove, all: true})
+		return nil
+	}
+	ids, err := c.memberIDs(raw)
+	if err != nil {
+		return err
+	}
+	if v == verbRemove {
+		// RFC 7644 §3.5.2.2 would remove everybody. Entra means those in the value.
+		c.notes.add("members: remove with values read as remove those")
+	}
+	c.members = append(c.members, memberOp{verb: v, ids: ids, all: v == verbReplace})
+	return nil
+}
+
+func (c *compiler) memberIDs(raw any) ([]string, error) {
+	list, ok := raw.([]any)
+	if !ok && raw != nil && raw != "" {
+		c.notes.add("members: single value read as an array of one")
+		list = []any{raw}
+	}
+	ids := make([]string, 0, len(list))
+	for _, e := range list {
+		var id any = e
+		if o, ok := e.(object); ok {
+			if id, ok = o.get("value"); !ok || id == nil || id == "" {
+				ref, _ := o.get("$ref")
+				s, _ := ref.(string)
+				id = s[strings.LastIndexByte(s, '/')+1:]
+				c.notes.add("members: $ref read as value")
+			}
+		} else if e != nil {
+			c.notes.add("members: text read as its value")
+		}
+		switch s, ok := id.(string); {
+		case id == nil:
+		case !ok || s == "":
+			return nil, invalidValue("A member has no value.")
+		case len(s) > 256:
+			return nil, invalidValue("The value of a member is longer than an id.")
+		case s == c.id:
+			return nil, invalidValue("A group cannot be a member of itself.")
+		default:
+			ids = append(ids, s)
+		}
+	}
+	return ids, nil
+}
+
+// selectedMembers reads members[value eq "…"], and several of them joined by or.
+func (c *compiler) selectedMembers(members *attribute, e *expr) ([]string, error) {
+	f, err := elementFilter(members, e, c.notes)
+	if err != nil {
+		return nil, invalidPath("The filter in the path does not fit members.")
+	}
+	terms := []model.Filter{f}
+	if or, ok := f.(model.Or); ok {
+		terms = or.Terms
+	}
+	var ids []string
+	for _, t := range terms {
+		cmp, ok := t.(model.Compare)
+		id, isText := cmp.Value.(string)
+		if !ok || !isText || cmp.Op != model.OpEq || cmp.Attr.Path[0] != "value" {
+			return nil, invalidPath("Members are selected by value eq.")
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// collapse makes one change of a sequence of operations on members: the last word about each member counts.
+func collapse(ops []memberOp) engine.MemberChange {
+	var change engine.MemberChange
+	last := map[string]bool{} // id -> member afterwards
+	for _, op := range ops {
+		if op.all {
+			change.Replace = true
+			clear(last)
+		}
+		for _, id := range op.ids {
+			last[id] = op.verb != verbRemove
+		}
+	}
+	for id, member := range last {
+		switch {
+		case member:
+			change.Add = append(change.Add, id)
+		case !change.Replace:
+			change.Drop = append(change.Drop, id)
+		}
+	}
+	slices.Sort(change.Add)
+	slices.Sort(change.Drop)
+	return change
+}

@@ -1,0 +1,320 @@
+package scim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"jmld/model"
+)
+
+// maxValues bounds the values of one multi-valued attribute (members are not held as an attribute).
+const maxValues = 1000
+
+// fold is how a userName or displayName is compared: RFC 8265 §3.3 (compatibility forms), then without case.
+func fold(s string) string { return model.FoldKey(norm.NFKC.String(s)) }
+
+// normaliser brings values of any dialect into the type their attribute has. nil is "unassigned" (RFC 7643 §2.5). The
+// maps it returns may hold nil members: "unassign this sub-attribute".
+type normaliser struct{ notes *notes }
+
+func (n normaliser) value(a *attribute, raw any) (any, error) {
+	if a.multi {
+		return n.values(a, raw)
+	}
+	if list, ok := raw.([]any); ok {
+		switch len(list) {
+		case 0:
+			return nil, nil
+		case 1:
+			n.notes.add("%s: array of one read as its element", a.label())
+			raw = list[0]
+		default:
+			return nil, invalidValue("%s takes one value.", a.label())
+		}
+	}
+	switch raw := raw.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		if raw == "" {
+			return nil, nil
+		}
+	}
+	if a.typ == typeComplex {
+		return n.complex(a, raw)
+	}
+	return n.scalar(a, raw)
+}
+
+func (n normaliser) scalar(a *attribute, raw any) (any, error) {
+	if o, ok := raw.(object); ok && len(o) == 1 && strings.EqualFold(o[0].key, "value") {
+		n.notes.add("%s: object with a value read as the value", a.label())
+		return n.value(a, o[0].value)
+	}
+	switch a.typ {
+	case typeBoolean:
+		switch v := raw.(type) {
+		case bool:
+			return v, nil
+		case string:
+			if b, ok := parseBool(v); ok {
+				n.notes.add("%s: %q read as %t", a.label(), v, b)
+				return b, nil
+			}
+		}
+		return nil, invalidValue("%s is not a boolean.", a.label())
+	case typeInteger, typeDecimal:
+		number, ok := raw.(json.Number)
+		if text, isText := raw.(string); isText {
+			number, ok = json.Number(strings.TrimSpace(text)), true
+			n.notes.add("%s: text read as a number", a.label())
+		}
+		f, err := number.Float64()
+		if !ok || err != nil || math.IsInf(f, 0) || math.IsNaN(f) || a.typ == typeInteger && f != math.Trunc(f) {
+			return nil, invalidValue("%s is not of type %s.", a.label(), a.typ)
+		}
+		if !isNumber(string(number)) {
+			number = json.Number(strconv.FormatFloat(f, 'f', -1, 64))
+		}
+		return number, nil
+	}
+	var text string
+	switch v := raw.(type) {
+	case string:
+		text = v
+	case bool:
+		text = strconv.FormatBool(v)
+		n.notes.add("%s: boolean read as text", a.label())
+	case json.Number:
+		text = string(v)
+		n.notes.add("%s: number read as text", a.label())
+	default:
+		return nil, invalidValue("%s is not of type %s.", a.label(), a.typ)
+	}
+	switch a.typ {
+	case typeDateTime:
+		if _, ok := parseTime(text); !ok {
+			return nil, invalidValue("%s is not a date and time (xsd:dateTime).", a.label())
+		}
+	case typeBinary:
+		if !isBase64(text) {
+			return nil, invalidValue("%s is not base64.", a.label())
+		}
+	}
+	return text, nil
+}
+
+// parseBool reads the word, whatever its case: Entra sends "False".
+func parseBool(s string) (value, ok bool) {
+	s = strings.TrimSpace(s)
+	value = strings.EqualFold(s, "true")
+	return value, value || strings.EqualFold(s, "false")
+}
+
+// isNumber says whether the text is a number as JSON has it ("1_0", "0x1p2" and "+1" are numbers for strconv only).
+func isNumber(s string) bool {
+	v, err := decode([]byte(s))
+	_, ok := v.(json.Number)
+	return err == nil && ok
+}
+
+func isBase64(s string) bool {
+	s = strings.Map(func(r rune) rune { // RFC 4648 §3.3: line feeds are common in certificates
+		if r == '\n' || r == '\r' || r == ' ' {
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimRight(s, "=")
+	if _, err := base64.RawStdEncoding.DecodeString(s); err == nil {
+		return true
+	}
+	_, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil
+}
+
+// parseTime reads xsd:dateTime with or without zone, and a date alone. Without a zone it is UTC.
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", time.DateOnly, "2006-01-02Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// complex reads the value of a complex attribute, or one element of a multi-valued one.
+func (n normaliser) complex(a *attribute, raw any) (any, error) {
+	switch v := raw.(type) {
+	case object:
+		return n.subs(a, v)
+	case string:
+		if strings.HasPrefix(strings.TrimSpace(v), "{") {
+			// SCIM-SDK and Entra's AppRoleAssignmentsComplex send JSON inside text.
+			o, err := decodeObject([]byte(v))
+			if err == nil {
+				n.notes.add("%s: text read as the JSON it holds", a.label())
+				return n.subs(a, o)
+			}
+		}
+		if s := a.index["value"]; s != nil && s.mutability != readOnly {
+			n.notes.add("%s: text read as its value", a.label())
+			return n.subs(a, object{{"value", v}})
+		}
+	case json.Number:
+		if a.index["value"] != nil {
+			return n.complex(a, string(v))
+		}
+	}
+	return nil, invalidValue("%s is not an object.", a.label())
+}
+
+func (n normaliser) subs(a *attribute, o object) (any, error) {
+	m := make(map[string]any, len(o))
+	if inner := n.packed(a, o); inner != nil {
+		o = inner
+	}
+	for _, e := range o {
+		s := a.sub(e.key)
+		if s == nil {
+			s = n.alias(a, e.key)
+		}
+		switch {
+		case s == nil:
+			n.notes.add("%s.%s: unknown, ignored", a.label(), safeName(e.key))
+			continue
+		case s.mutability == readOnly:
+			continue // RFC 7644 §3.5.1: read-only values are ignored
+		}
+		v, err := n.value(s, e.value)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := m[s.name]; !ok || v != nil {
+			m[s.name] = v
+		}
+	}
+	if len(m) == 0 {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// alias knows the names of SCIM 1.1 and of clients that mix them up.
+func (n normaliser) alias(a *attribute, key string) *attribute {
+	for _, alias := range [...][2]string{{"displayName", "display"}, {"managerId", "value"}} {
+		if s := a.index[alias[1]]; s != nil && strings.EqualFold(key, alias[0]) {
+			n.notes.add("%s.%s read as %s", a.label(), alias[0], alias[1])
+			return s
+		}
+	}
+	return nil
+}
+
+// packed unwraps {"value": "{\"id\":…,\"value\":\"25\",\"displayName\":…}"}: Entra's AppRoleAssignmentsComplex.
+func (n normaliser) packed(a *attribute, o object) object {
+	v, _ := o.get("value")
+	text, _ := v.(string)
+	if a.index["value"] == nil || !strings.HasPrefix(text, "{") {
+		return nil
+	}
+	inner, err := decodeObject([]byte(text))
+	if err != nil {
+		return nil
+	}
+	if _, ok := inner.get("value"); !ok {
+		return nil
+	}
+	n.notes.add("%s.value: text read as the JSON it holds", a.label())
+	for _, e := range o { // what stands beside it stays, unless the packed object says it too
+		if _, ok := inner.get(e.key); !ok {
+			inner = append(inner, e)
+		}
+	}
+	return inner
+}
+
+// values reads a multi-valued attribute.
+func (n normaliser) values(a *attribute, raw any) (any, error) {
+	list, ok := raw.([]any)
+	switch {
+	case raw == nil || raw == "":
+		return nil, nil
+	case !ok:
+		n.notes.add("%s: single value read as an array of one", a.label())
+		list = []any{raw}
+	}
+	if len(list) > maxValues {
+		return nil, invalidValue("%s has more than %d values.", a.label(), maxValues)
+	}
+	set := newCollection(a, nil)
+	for _, raw := range list {
+		v, err := n.element(a, raw)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue
+		}
+		if !set.add(v) {
+			n.notes.add("%s: the same value given twice, kept once", a.label())
+		}
+	}
+	if len(set.list) == 0 {
+		return nil, nil
+	}
+	return set.list, onePrimary(a, set.list)
+}
+
+// onePrimary refuses two primary values (RFC 7643 §2.4).
+func onePrimary(a *attribute, list []any) error {
+	primary := false
+	for _, e := range list {
+		if !isPrimary(e) {
+			continue
+		}
+		if primary {
+			return invalidValue("%s has two primary values.", a.label())
+		}
+		primary = true
+	}
+	return nil
+}
+
+// element reads one value of a multi-valued attribute.
+func (n normaliser) element(a *attribute, raw any) (any, error) {
+	switch v := raw.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		if v == "" {
+			return nil, nil
+		}
+	}
+	if a.typ != typeComplex {
+		return n.scalar(a, raw)
+	}
+	v, err := n.complex(a, raw)
+	if m, ok := v.(map[string]any); ok {
+		for k, e := range m {
+			if e == nil {
+				delete(m, k)
+			}
+		}
+		if len(m) == 0 {
+			return nil, nil
+		}
+	}
+	return v, err
+}
+
+func isPrimary(v any) bool {
+	m, _ := v.(map[string]any)
+	return m["primary"] == true
+}

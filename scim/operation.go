@@ -1,0 +1,311 @@
+package scim
+
+import (
+	"strings"
+
+	"jmld/model"
+)
+
+// maxOperations bounds the operations on attributes in one request. Operations on members are cheap and not counted.
+const maxOperations = 1000
+
+type verb uint8
+
+const (
+	verbAdd verb = iota
+	verbReplace
+	verbRemove
+)
+
+// operation is one step of a PATCH with its names resolved and its value normalised: all that does not depend on the
+// stored resource. Applying it any number of times does not change it.
+type operation struct {
+	verb  verb
+	attr  *attribute
+	on    model.Filter   // elements of attr, which is multi-valued; nil: all of it
+	sub   *attribute     // below the elements of on
+	value any            // nil: unassigned
+	given bool           // remove: there was a value
+	seed  map[string]any // the element that on describes, when it can be made from it
+}
+
+// compiler turns a request into operations. A POST and a PUT are a pathless add to an empty resource.
+type compiler struct {
+	normaliser
+	rt      *resourceType
+	id      string // of the resource, "" when it is new
+	patch   bool
+	ops     []operation
+	members []memberOp
+}
+
+// body compiles the resource in a POST or PUT.
+func (c *compiler) body(o object) error {
+	if v, ok := o.get("schemas"); !ok || !c.lists(v, c.rt.urn) {
+		c.notes.add("schemas: %s assumed", c.rt.name)
+	}
+	for _, m := range o {
+		if err := c.key(verbAdd, m.key, m.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *compiler) lists(v any, urn string) bool {
+	list, _ := v.([]any)
+	for _, e := range list {
+		if s, ok := e.(string); ok && strings.EqualFold(s, urn) {
+			return true
+		}
+	}
+	return false
+}
+
+// request compiles the operations of a PATCH (RFC 7644 §3.5.2).
+func (c *compiler) request(o object) error {
+	c.patch = true
+	v, _ := o.get("Operations")
+	list, ok := v.([]any)
+	if single, isObject := v.(object); isObject {
+		c.notes.add("Operations: single operation read as an array of one")
+		list, ok = []any{single}, true
+	}
+	if !ok || len(list) == 0 {
+		return invalidSyntax("Operations is missing or empty.")
+	}
+	if s, ok := o.get("schemas"); !ok || !c.lists(s, "urn:ietf:params:scim:api:messages:2.0:PatchOp") {
+		c.notes.add("schemas: PatchOp assumed")
+	}
+	for i, e := range list {
+		op, ok := e.(object)
+		if !ok {
+			return invalidSyntax("Operation %d is not an object.", i+1)
+		}
+		if err := c.operation(i, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *compiler) operation(i int, op object) error {
+	word, _ := op.get("op")
+	name, _ := word.(string)
+	var v verb
+	switch strings.ToLower(name) {
+	case "add":
+		v = verbAdd
+	case "replace":
+		v = verbReplace
+	case "remove":
+		v = verbRemove
+	default:
+		return invalidSyntax("Operation %d: op is none of add, replace and remove.", i+1)
+	}
+	if lower := strings.ToLower(name); lower != name {
+		c.notes.add("op: %q read as %q", name, lower)
+	}
+	value, given := op.get("value")
+	where, _ := op.get("path")
+	text, isText := where.(string)
+	if where != nil && !isText {
+		return invalidPath("Operation %d: path is not text.", i+1)
+	}
+	if strings.TrimSpace(text) == "" {
+		if v == verbRemove {
+			return noTarget("Operation %d: remove needs a path.", i+1) // RFC 7644 §3.5.2.2
+		}
+		return c.pathless(i, v, value)
+	}
+	if v != verbRemove && !given {
+		return invalidValue("Operation %d: value is missing.", i+1)
+	}
+	return c.key(v, text, operand{value, given && value != nil})
+}
+
+func (c *compiler) pathless(i int, v verb, value any) error {
+	if s, ok := value.(string); ok && strings.HasPrefix(s, "{") {
+		inner, err := decodeObject([]byte(s))
+		if err != nil {
+			return invalidValue("Operation %d: value is not an object.", i+1)
+		}
+		c.notes.add("value: text read as the JSON it holds")
+		value = inner
+	}
+	o, ok := value.(object)
+	if !ok {
+		return invalidValue("Operation %d: without a path, value is an object.", i+1)
+	}
+	for _, m := range o {
+		if err := c.key(v, m.key, m.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operand marks the value of an operation with a path: read-only attributes may then not be named at all.
+type operand struct {
+	value any
+	given bool
+}
+
+// key compiles what a path, or the key of a resource or pathless value, says about one attribute.
+func (c *compiler) key(v verb, name string, raw any) error {
+	named, byPath := raw.(operand)
+	if byPath {
+		raw = named.value
+	}
+	p, err := parsePath(name)
+	if err != nil {
+		if byPath {
+			return err
+		}
+		c.notes.add("%s: unknown, ignored", safeName(name))
+		return nil
+	}
+	a := c.rt.lookup(p.attr)
+	if a == nil {
+		// One operation that the server does not know must not keep the others, perhaps a deactivation, from being done.
+		c.notes.add("%s: unknown, ignored", safeName(p.attr))
+		return nil
+	}
+	if a.parent != nil && a.parent.extension && !strings.Contains(p.attr, ":") {
+		c.notes.add("%s read as an attribute of %s", a.name, a.parent.name)
+	}
+	switch {
+	case a.name == "id" && a.parent == nil:
+		if s, ok := raw.(string); byPath || c.patch && (!ok || s != c.id) {
+			return mutability("id cannot be changed.")
+		}
+		return nil
+	case a.top().mutability == readOnly || a.mutability == readOnly || a.name == "schemas":
+		if byPath && a.name != "schemas" {
+			return mutability("%s is read-only.", a.label())
+		}
+		return nil // RFC 7644 §3.3: ignored
+	case a.returned == never:
+		c.notes.add("%s: accepted, not stored", a.label())
+		return nil
+	case a.top().name == "members":
+		return c.member(v, a, p, raw, !byPath || named.given)
+	}
+	op := operation{verb: v, attr: a, given: !byPath || named.given}
+	if p.filter != nil {
+		return c.filtered(op, p, raw)
+	}
+	if a.extension {
+		return c.extension(op, raw)
+	}
+	if v != verbRemove || op.given && a.multi {
+		if op.value, err = c.value(a, raw); err != nil {
+			return err
+		}
+		if v == verbRemove {
+			c.notes.add("%s: remove with values read as remove those", a.label())
+		}
+	}
+	return c.push(op)
+}
+
+func (c *compiler) push(op operation) error {
+	if len(c.ops) >= maxOperations {
+		return invalidValue("More than %d operations.", maxOperations)
+	}
+	c.ops = append(c.ops, op)
+	return nil
+}
+
+// extension compiles an operation on a whole extension: on each attribute in the value, or on all of them.
+func (c *compiler) extension(op operation, raw any) error {
+	if list, ok := raw.([]any); ok && len(list) == 1 {
+		raw = list[0]
+	}
+	o, ok := raw.(object)
+	switch {
+	case op.verb == verbRemove, raw == nil, raw == "":
+		op.verb = verbRemove
+		return c.push(op)
+	case !ok:
+		return invalidValue("%s is not an object.", op.attr.name)
+	}
+	for _, m := range o {
+		if err := c.key(op.verb, op.attr.name+":"+m.key, m.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filtered compiles attr[filter] and attr[filter].sub.
+func (c *compiler) filtered(op operation, p path, raw any) error {
+	a := op.attr
+	if !a.multi {
+		return invalidPath("%s has one value; a filter cannot select from it.", a.label())
+	}
+	var err error
+	if op.on, err = elementFilter(a, p.filter, c.notes); err != nil {
+		return invalidPath("The filter in the path does not fit %s.", a.label())
+	}
+	op.seed = seed(op.on)
+	if p.sub != "" {
+		if op.sub = a.sub(p.sub); op.sub == nil {
+			if op.sub = c.alias(a, p.sub); op.sub == nil {
+				c.notes.add("%s.%s: unknown, ignored", a.label(), safeName(p.sub))
+				return nil
+			}
+		}
+		if op.sub.mutability == readOnly {
+			return mutability("%s is read-only.", op.sub.label())
+		}
+	}
+	if op.verb != verbRemove {
+		if op.sub != nil {
+			op.value, err = c.value(op.sub, raw)
+		} else {
+			op.value, err = c.elementValue(a, raw)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.push(op)
+}
+
+func (c *compiler) elementValue(a *attribute, raw any) (any, error) {
+	if list, ok := raw.([]any); ok {
+		switch len(list) {
+		case 0:
+			return nil, nil
+		case 1:
+			raw = list[0]
+		default:
+			return nil, invalidValue("%s takes one value here.", a.label())
+		}
+	}
+	return c.element(a, raw)
+}
+
+// seed is the element a filter describes, when it says only what things are equal to: Entra sets
+// emails[type eq "work"].value whether or not there is such an address.
+func seed(f model.Filter) map[string]any {
+	m := map[string]any{}
+	terms := []model.Filter{f}
+	if and, ok := f.(model.And); ok {
+		terms = and.Terms
+	}
+	for _, t := range terms {
+		c, ok := t.(model.Compare)
+		if !ok || c.Op != model.OpEq || len(c.Attr.Path) != 1 {
+			return nil
+		}
+		switch v := c.Value.(type) {
+		case string, bool:
+			m[c.Attr.Path[0]] = v
+		default:
+			return nil
+		}
+	}
+	return m
+}

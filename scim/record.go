@@ -1,0 +1,53 @@
+package scim
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"jmld/model"
+)
+
+// record makes the record of a resource, on top of the one that is stored.
+func (rt *resourceType) record(cur *model.Record, source, id string, doc map[string]any) *model.Record {
+	next := model.Record{Source: source, ID: id, Kind: rt.kind}
+	if cur != nil {
+		next = *cur
+	}
+	next.UserName, _ = doc["userName"].(string)
+	next.DisplayName, _ = doc["displayName"].(string)
+	next.ExternalID, _ = doc["externalId"].(string)
+	next.UserNameKey = fold(next.UserName)
+	next.DisplayNameKey = fold(next.DisplayName)
+	next.Active = true
+	if rt.kind == model.KindUser {
+		// RFC 7643 §4.1.1 leaves the meaning of a missing active open. For a new resource it is true; a stored one keeps
+		// its state, because clients leave it out of a PUT and must not bring a leaver back by that.
+		active, ok := doc["active"].(bool)
+		if !ok {
+			active = cur == nil || cur.Active
+			doc["active"] = active
+		}
+		next.Active = active
+		next.UniqueKey = next.UserNameKey
+	}
+	next.Attrs = canonical(doc)
+	sum := sha256.Sum256([]byte(next.Attrs))
+	next.Hash = sum[:16]
+	return &next
+}
+
+// schemasOf lists the schemas a stored resource uses. In canonical text "URN":{ can only be a key: in a value its
+// quotation marks would be escaped.
+func (rt *resourceType) schemasOf(attrs string) []string {
+	list := []string{rt.urn}
+	for _, e := range rt.extensions {
+		if strings.Contains(attrs, `"`+e.name+`":{`) {
+			list = append(list, e.name)
+		}
+	}
+	return list
+}
+
+// etag is the weak entity tag of the stored version (RFC 7644 §3.14).
+func etag(rec *model.Record) string { return fmt.Sprintf(`W/"%d"`, rec.Version) }

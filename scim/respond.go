@@ -1,0 +1,183 @@
+package scim
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"jmld/model"
+)
+
+// spill is how much of an answer is held back. Up to that an error can still become a proper answer.
+const spill = 256 << 10
+
+// timeFormat has milliseconds, so that two changes in a second look different.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+// answer collects a body and sends it at once, or from spill on in pieces: a group may have a hundred thousand members.
+type answer struct {
+	q      *request
+	status int
+	buf    []byte
+	begun  bool
+}
+
+func (a *answer) flush() error {
+	if len(a.buf) < spill {
+		return nil
+	}
+	return a.send()
+}
+
+func (a *answer) send() error {
+	if !a.begun {
+		a.begun = true
+		a.q.w.WriteHeader(a.status)
+	}
+	_, err := a.q.w.Write(a.buf)
+	a.buf = a.buf[:0]
+	return err
+}
+
+// end sends what is left. An error means the client has gone.
+func (a *answer) end() error {
+	if !a.begun {
+		a.q.w.Header().Set("Content-Length", strconv.Itoa(len(a.buf)))
+	}
+	if err := a.send(); err != nil {
+		return nil //nolint:nilerr // nobody is there to be told
+	}
+	return nil
+}
+
+func (q *request) answer(status int) *answer {
+	q.w.Header().Set("Content-Type", q.answerType())
+	return &answer{q: q, status: status}
+}
+
+func (q *request) location(rt *resourceType, id string) string {
+	return q.base + rt.endpoint + "/" + id
+}
+
+// one answers with one resource. fresh says that nothing can refer to it yet.
+func (q *request) one(rt *resourceType, rec *model.Record, p projection, status int, fresh bool) error {
+	h := q.w.Header()
+	h.Set("ETag", etag(rec))
+	if status == http.StatusCreated {
+		h.Set("Location", q.location(rt, rec.ID))
+	}
+	var groups []model.Membership
+	if rt.kind == model.KindUser && !fresh && p.wants(rt.lookup("groups")) {
+		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, []string{rec.ID})
+		if err != nil {
+			return err
+		}
+		groups = of[rec.ID]
+	}
+	a := q.answer(status)
+	if err := q.write(a, rt, rec, p, groups); err != nil {
+		return err
+	}
+	return a.end()
+}
+
+// write appends one resource. The stored text is spliced into the answer as it is, unless only a part is wanted.
+func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projection, groups []model.Membership) error {
+	b := append(a.buf, `{"schemas":`...)
+	if p.all() {
+		b = appendJSON(b, rt.schemasOf(rec.Attrs))
+		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
+		if inner := strings.TrimSuffix(strings.TrimPrefix(rec.Attrs, "{"), "}"); inner != "" {
+			b = append(append(b, ','), inner...)
+		}
+		if len(groups) > 0 {
+			b = append(append(b, `,"groups":`...), canonical(q.groups(groups))...)
+		}
+		b = append(append(b, `,"meta":`...), canonical(q.meta(rt, rec))...)
+	} else {
+		doc, err := document(rec.Attrs)
+		if err != nil {
+			return err
+		}
+		doc["meta"] = q.meta(rt, rec)
+		if len(groups) > 0 {
+			doc["groups"] = q.groups(groups)
+		}
+		doc = p.mask(append(append(append([]*attribute(nil), rt.common...), rt.attrs...), rt.extensions...), doc)
+		used := []string{rt.urn}
+		for _, e := range rt.extensions {
+			if doc[e.name] != nil {
+				used = append(used, e.name)
+			}
+		}
+		b = appendJSON(b, used)
+		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
+		if text := canonical(doc); len(text) > 2 {
+			b = append(append(b, ','), text[1:len(text)-1]...)
+		}
+	}
+	a.buf = b
+	if rt.kind == model.KindGroup && p.wants(rt.lookup("members")) {
+		if err := q.members(a, rt, rec.ID, p); err != nil {
+			return err
+		}
+	}
+	a.buf = append(a.buf, '}')
+	return a.flush()
+}
+
+// members streams the members of a group into the answer.
+func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
+	members := rt.lookup("members")
+	part := p.above[members] && !p.include[members]
+	first := true
+	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, func(id string, kind model.Kind, name string) error {
+		of := q.h.schemas.of(kind)
+		m := map[string]any{"value": id, "$ref": q.location(of, id), "type": of.name}
+		if name != "" {
+			m["display"] = name
+		}
+		if part {
+			m = p.mask(members.subs, m)
+		}
+		if first {
+			a.buf = append(a.buf, `,"members":[`...)
+		} else {
+			a.buf = append(a.buf, ',')
+		}
+		first = false
+		a.buf = appendJSON(a.buf, m)
+		return a.flush()
+	})
+	if !first {
+		a.buf = append(a.buf, ']')
+	}
+	return err
+}
+
+// groups is User.groups (RFC 7643 §4.1.2): read-only, derived from the groups' members.
+func (q *request) groups(list []model.Membership) []any {
+	out := make([]any, 0, len(list))
+	for _, g := range list {
+		m := map[string]any{"value": g.GroupID, "$ref": q.location(q.h.schemas.group, g.GroupID), "type": "indirect"}
+		if g.Direct {
+			m["type"] = "direct"
+		}
+		if g.DisplayName != "" {
+			m["display"] = g.DisplayName
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func (q *request) meta(rt *resourceType, rec *model.Record) map[string]any {
+	return map[string]any{
+		"resourceType": rt.name,
+		"created":      rec.CreatedAt.UTC().Truncate(time.Millisecond).Format(timeFormat),
+		"lastModified": rec.UpdatedAt.UTC().Truncate(time.Millisecond).Format(timeFormat),
+		"location":     q.location(rt, rec.ID),
+		"version":      etag(rec),
+	}
+}

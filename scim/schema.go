@@ -1,0 +1,200 @@
+package scim
+
+import (
+	"slices"
+	"strings"
+
+	elimity "github.com/elimity-com/scim/schema"
+
+	"jmld/model"
+)
+
+// URNs of messages and schemas.
+const (
+	urnUser       = "urn:ietf:params:scim:schemas:core:2.0:User"
+	urnGroup      = "urn:ietf:params:scim:schemas:core:2.0:Group"
+	urnEnterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+	urnList       = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+)
+
+// Attribute characteristics of RFC 7643 §7, as elimity spells them.
+const (
+	typeString   = "string"
+	typeBoolean  = "boolean"
+	typeDecimal  = "decimal"
+	typeInteger  = "integer"
+	typeDateTime = "dateTime"
+	typeBinary   = "binary"
+	typeComplex  = "complex"
+
+	readOnly  = "readOnly"
+	immutable = "immutable"
+	never     = "never"
+	always    = "always"
+)
+
+// attribute is one attribute definition, linked to where it stands. An extension is an attribute, too: complex, named by
+// its URN.
+type attribute struct {
+	name        string
+	typ         string
+	multi       bool
+	required    bool
+	caseExact   bool
+	mutability  string
+	returned    string
+	uniqueness  string
+	description string
+	canonical   []string
+	references  []string
+	extension   bool
+	parent      *attribute
+	subs        []*attribute
+	index       map[string]*attribute // subs by name in lower case
+}
+
+func (a *attribute) sub(name string) *attribute {
+	if s := a.index[name]; s != nil { // most names come in lower case or are looked up folded
+		return s
+	}
+	return a.index[strings.ToLower(name)]
+}
+
+// ref names the attribute for a filter.
+func (a *attribute) ref() model.AttrRef {
+	r := model.AttrRef{CaseExact: a.caseExact}
+	for at := a; at != nil; at = at.parent {
+		if at.extension {
+			r.Schema = at.name
+		} else {
+			r.Path = append(r.Path, at.name)
+		}
+	}
+	slices.Reverse(r.Path)
+	return r
+}
+
+// label names the attribute for people: emails.value, department.
+func (a *attribute) label() string {
+	if a.parent == nil || a.parent.extension {
+		return a.name
+	}
+	return a.parent.name + "." + a.name
+}
+
+// top is the attribute of the resource or extension that a belongs to: emails for emails.value.
+func (a *attribute) top() *attribute {
+	if a.parent != nil && !a.parent.extension {
+		return a.parent
+	}
+	return a
+}
+
+// resourceType is what one endpoint holds. It is read-only once made.
+type resourceType struct {
+	kind        model.Kind
+	name        string // "User"
+	endpoint    string // "/Users"
+	urn         string
+	description string
+	common      []*attribute // schemas, id, externalId, meta
+	attrs       []*attribute
+	extensions  []*attribute
+	names       map[string]*attribute // every spelling in lower case -> attribute
+}
+
+// schemas are the resource types and an index over them, built once from elimity's definitions.
+type schemas struct {
+	user, group *resourceType
+}
+
+func newSchemas() *schemas {
+	return &schemas{
+		user: newResourceType(model.KindUser, "/Users", elimity.CoreUserSchema(),
+			elimity.ExtensionEnterpriseUser(), lifecycleExtension()),
+		group: newResourceType(model.KindGroup, "/Groups", elimity.CoreGroupSchema()),
+	}
+}
+
+func (s *schemas) of(kind model.Kind) *resourceType {
+	if kind == model.KindGroup {
+		return s.group
+	}
+	return s.user
+}
+
+func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, extensions ...elimity.Schema) *resourceType {
+	rt := &resourceType{
+		kind: kind, endpoint: endpoint, name: core.Name.Value(), urn: core.ID, description: core.Description.Value(),
+		names: map[string]*attribute{},
+	}
+	rt.common = attributes(elimity.CommonAttributes(), nil)
+	rt.attrs = attributes(core.Attributes, nil)
+	for _, a := range append(slices.Clip(rt.common), rt.attrs...) {
+		rt.register("", a)
+		rt.register(strings.ToLower(core.ID)+":", a)
+	}
+	for _, e := range extensions {
+		ext := &attribute{
+			name: e.ID, typ: typeComplex, mutability: "readWrite", returned: "default", uniqueness: "none",
+			description: e.Description.Value(), extension: true, index: map[string]*attribute{},
+		}
+		ext.subs = attributes(e.Attributes, ext)
+		urn := strings.ToLower(e.ID)
+		rt.names[urn] = ext
+		for _, a := range ext.subs {
+			ext.index[strings.ToLower(a.name)] = a
+			rt.register(urn+":", a)
+			if rt.names[strings.ToLower(a.name)] == nil {
+				rt.register("", a) // Entra names the manager without its URN.
+			}
+		}
+		rt.extensions = append(rt.extensions, ext)
+	}
+	return rt
+}
+
+func (rt *resourceType) register(prefix string, a *attribute) {
+	name := prefix + strings.ToLower(a.name)
+	rt.names[name] = a
+	for sub, s := range a.index {
+		rt.names[name+"."+sub] = s
+	}
+}
+
+// lookup finds an attribute by any of its names (RFC 7644 §3.10, and extension attributes without their URN), or nil.
+func (rt *resourceType) lookup(name string) *attribute {
+	if a := rt.names[name]; a != nil {
+		return a
+	}
+	return rt.names[strings.ToLower(name)]
+}
+
+func attributes(list []elimity.CoreAttribute, parent *attribute) []*attribute {
+	var out []*attribute
+	for _, e := range list {
+		a := &attribute{
+			name: e.Name(), typ: e.AttributeType(), multi: e.MultiValued(), required: e.Required(), caseExact: e.CaseExact(),
+			mutability: e.Mutability(), returned: e.Returned(), uniqueness: e.Uniqueness(), description: e.Description(),
+			canonical: e.CanonicalValues(), parent: parent,
+		}
+		for _, r := range e.ReferenceTypes() {
+			a.references = append(a.references, string(r))
+		}
+		switch {
+		case a.name == "id" && parent == nil:
+			a.returned = always
+		case parent != nil && parent.name == "members" && a.name == "value":
+			a.caseExact = true // an id of ours, RFC 7643 §3.1
+		}
+		if a.typ == typeComplex {
+			a.index = map[string]*attribute{}
+			a.subs = attributes(e.SubAttributes(), a)
+			for _, s := range a.subs {
+				a.index[strings.ToLower(s.name)] = s
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}

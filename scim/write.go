@@ -1,0 +1,172 @@
+package scim
+
+import (
+	"io"
+	"net/http"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// read answers a GET of one resource (RFC 7644 §3.4.1).
+func (q *request) read(rt *resourceType, id string) error {
+	p, err := q.projection(rt)
+	if err != nil {
+		return err
+	}
+	rec, err := q.h.o.Resources.Record(q.r.Context(), q.source.Name, rt.kind, id)
+	if err != nil {
+		return err
+	}
+	if tags := q.r.Header.Values("If-None-Match"); len(tags) > 0 && matchesTag(tags, etag(&rec)) {
+		q.w.Header().Set("ETag", etag(&rec))
+		q.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return q.one(rt, &rec, p, http.StatusOK, false)
+}
+
+// create answers a POST (RFC 7644 §3.3). When it answers 201, the resource and all that follows from it are durable.
+func (q *request) create(rt *resourceType) error {
+	c, p, err := q.resource(rt, "")
+	if err != nil {
+		return err
+	}
+	id := model.NewID(q.h.o.Now())
+	q.record = id
+	change := collapse(c.members)
+	change.Replace = false // there is nothing to replace
+	done, err := q.push(rt, id, "scim.create", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+		if cur != nil {
+			return nil, engine.MemberChange{}, model.ErrConflict
+		}
+		doc := map[string]any{}
+		if err := apply(rt, doc, c.ops); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		return rt.record(nil, q.source.Name, id, doc), change, nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.one(rt, &done.Record, p, http.StatusCreated, true)
+}
+
+// replace answers a PUT (RFC 7644 §3.5.1): what the request does not name is unassigned, except active.
+func (q *request) replace(rt *resourceType, id string) error {
+	c, p, err := q.resource(rt, id)
+	if err != nil {
+		return err
+	}
+	change := collapse(c.members)
+	change.Replace, change.Drop = rt.kind == model.KindGroup, nil
+	done, err := q.push(rt, id, "scim.replace", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+		if err := q.current(rt, cur); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		doc := map[string]any{}
+		if err := apply(rt, doc, c.ops); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		return rt.record(cur, q.source.Name, id, doc), change, nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.one(rt, &done.Record, p, http.StatusOK, false)
+}
+
+// patch answers a PATCH (RFC 7644 §3.5.2), always with the resource.
+func (q *request) patch(rt *resourceType, id string) error {
+	p, err := q.projection(rt)
+	if err != nil {
+		return err
+	}
+	o, err := q.body()
+	if err != nil {
+		return err
+	}
+	c := compiler{normaliser: normaliser{&q.notes}, rt: rt, id: id}
+	if err := c.request(o); err != nil {
+		return err
+	}
+	change := collapse(c.members)
+	done, err := q.push(rt, id, "scim.patch", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+		if err := q.current(rt, cur); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		doc, err := document(cur.Attrs)
+		if err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		if err := apply(rt, doc, c.ops); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
+		return rt.record(cur, q.source.Name, id, doc), change, nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.one(rt, &done.Record, p, http.StatusOK, false)
+}
+
+// remove answers a DELETE (RFC 7644 §3.6).
+func (q *request) remove(rt *resourceType, id string) error {
+	_, err := q.push(rt, id, "scim.delete", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+		return nil, engine.MemberChange{}, q.current(rt, cur)
+	})
+	if err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// resource reads and compiles the resource in a POST or PUT.
+func (q *request) resource(rt *resourceType, id string) (*compiler, projection, error) {
+	p, err := q.projection(rt)
+	if err != nil {
+		return nil, p, err
+	}
+	o, err := q.body()
+	if err != nil {
+		return nil, p, err
+	}
+	c := &compiler{normaliser: normaliser{&q.notes}, rt: rt, id: id}
+	return c, p, c.body(o)
+}
+
+// current refuses a resource that is not there, is of another type, or is not the version that was meant.
+func (q *request) current(rt *resourceType, cur *model.Record) error {
+	if cur == nil || cur.Kind != rt.kind {
+		return notFound("There is no such %s.", rt.name)
+	}
+	return q.precondition(cur)
+}
+
+func (q *request) push(rt *resourceType, id, action string,
+	change func(*model.Record) (*model.Record, engine.MemberChange, error),
+) (engine.Pushed, error) {
+	return q.h.o.Pusher.Push(q.r.Context(), engine.Push{
+		Source: q.source.Name, Kind: rt.kind, ID: id, Actor: q.actor(), Action: action, Notes: q.notes.list, Change: change,
+	})
+}
+
+// body reads the request's JSON object, as far as the source's limit.
+func (q *request) body() (object, error) {
+	if err := q.mediaType(); err != nil {
+		return nil, err
+	}
+	limit := q.source.MaxBody
+	if q.r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, limit))
+	if err != nil {
+		if _, ok := err.(*http.MaxBytesError); ok { //nolint:errorlint // it comes unwrapped
+			return nil, err
+		}
+		return nil, invalidSyntax("The body ended early.") // nothing of a request that was cut is done
+	}
+	return decodeObject(text)
+}
