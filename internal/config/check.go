@@ -17,6 +17,7 @@ import (
 // check looks at what the types cannot say. It adds to the mistakes of decoding, so it must stand half-filled structs:
 // what is empty here was reported there.
 func check(d *decoder, c *Config) {
+	d.checks = true
 	d.checkDatabase(c)
 	d.checkListen(c)
 	d.checkSecret(c.Console.Token, route{"console", "token"})
@@ -63,7 +64,7 @@ func (d *decoder) checkListen(c *Config) {
 	}
 	if l.TLS != nil && l.TLS.Certificate != "" && l.TLS.Key != "" {
 		if _, err := tls.LoadX509KeyPair(string(l.TLS.Certificate), string(l.TLS.Key)); err != nil {
-			d.wrong(at.with("tls", "certificate"), "%s; expected a certificate and its key, PEM files", err)
+			d.absent(at.with("tls", "certificate"), "%s; expected a certificate and its key, PEM files", err)
 		}
 	}
 	d.checkPublicURL(l, host)
@@ -97,7 +98,7 @@ func (d *decoder) httpURL(at route, text string) (*url.URL, bool) {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()):
 		d.wrong(at, "not a URL; expected such as https://app.example.org")
 	case u.User != nil:
-		d.secret(d.place(at), 0)
+		d.conceal(d.values[at.String()])
 		d.wrong(at, "a name or password does not belong into a URL; expected the URL without it")
 	default:
 		return u, true
@@ -119,7 +120,7 @@ func (d *decoder) checkSecret(s Secret, at route) {
 		return
 	}
 	if _, err := s.Value(); err != nil {
-		d.wrong(at, "%s; expected it to be there and readable", err)
+		d.absent(at, "%s; expected it to be there and readable", err)
 	}
 }
 
@@ -277,7 +278,7 @@ func (d *decoder) checkCA(file Path, at route) {
 	}
 	pem, err := readSome(string(file), maxFile)
 	if err != nil {
-		d.wrong(at, "%s; expected certificates, a PEM file", err)
+		d.absent(at, "%s; expected certificates, a PEM file", err)
 		return
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
@@ -319,6 +320,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 			continue // it is missing or empty, which decoding reported
 		}
 		switch {
+		case d.faulty[at.String()]:
 		case m.Key:
 			d.mistake(d.keyPlace(at), "%s", m.Text)
 		case m.Line > 0 && n != nil:

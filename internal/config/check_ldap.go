@@ -65,7 +65,7 @@ func (d *decoder) checkLDAPURL(l *LDAP, at route) {
 	u, err := url.Parse(l.URL)
 	switch {
 	case err == nil && u.User != nil:
-		d.secret(d.place(at.with("url")), 0)
+		d.conceal(d.values[at.with("url").String()])
 		d.wrong(at.with("url"), "a name or password does not belong into the URL; expected bind_dn and password")
 		return
 	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "" || !validPort(u.Port()):

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 
 	"jmld/jml/policy"
 )
@@ -16,13 +17,18 @@ import (
 // decoder fills structs from the tree, and remembers where everything was.
 type decoder struct {
 	*report
-	dir    string
-	values map[string]ast.Node // by path: "sources.0.ldap.url"
-	keys   map[string]place
+	dir string
+	// elsewhere: what is not on this machine is a warning.
+	elsewhere bool
+	faulty    map[string]bool     // values that could not be decoded: nothing more is said about them
+	checks    bool                // decoding is over
+	values    map[string]ast.Node // by path: "sources.0.ldap.url"
+	keys      map[string]place
 }
 
 func newDecoder(r *report, dir string) *decoder {
-	return &decoder{report: r, dir: dir, values: map[string]ast.Node{}, keys: map[string]place{}}
+	return &decoder{report: r, dir: dir, values: map[string]ast.Node{}, keys: map[string]place{},
+		faulty: map[string]bool{}}
 }
 
 // route is where a value is in the configuration.
@@ -71,7 +77,24 @@ func (d *decoder) keyPlace(p route) place {
 func (d *decoder) has(p route) bool { return d.values[p.String()] != nil }
 
 // wrong reports a mistake in a value.
-func (d *decoder) wrong(p route, format string, args ...any) { d.mistake(d.place(p), format, args...) }
+func (d *decoder) wrong(p route, format string, args ...any) {
+	switch {
+	case !d.checks:
+		d.faulty[p.String()] = true
+	case d.faulty[p.String()]:
+		return
+	}
+	d.mistake(d.place(p), format, args...)
+}
+
+// absent reports something that is not on this machine, or cannot be read.
+func (d *decoder) absent(p route, format string, args ...any) {
+	if d.elsewhere {
+		d.warn(d.place(p), format, args...)
+		return
+	}
+	d.wrong(p, format, args...)
+}
 
 // defaults fills in what the tags say, also in structs within.
 func (d *decoder) defaults(v reflect.Value) {
@@ -281,7 +304,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, at route) {
 		key := keyText(e)
 		i := slices.Index(keys, key)
 		if i < 0 {
-			d.unknown(e, key, keys, v)
+			d.unknown(e, key, keys)
 			continue
 		}
 		seen[key] = true
@@ -295,20 +318,15 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, at route) {
 }
 
 // unknown reports a key that nobody knows. What stands there might be a secret under a misspelt key.
-func (d *decoder) unknown(e *ast.MappingValueNode, key string, keys []string, v reflect.Value) {
+func (d *decoder) unknown(e *ast.MappingValueNode, key string, keys []string) {
+	if policy.Nearest(key, []string{"password", "database_password", "bind_password", "token", "secret", "credentials"}) != "" {
+		d.conceal(e.Value)
+	}
 	if len(keys) == 0 {
 		d.mistake(start(e.Key), "unknown key %q; expected none here", key)
 		return
 	}
 	d.mistake(start(e.Key), "unknown key %q%s", key, meant(key, keys))
-	near := policy.Nearest(key, keys)
-	for _, f := range fieldsOf(v.Type()) {
-		if f.key == near && v.Field(f.index).Type() == reflect.TypeFor[Secret]() {
-			if _, ok := plain(e.Value); ok {
-				d.secret(start(e.Value), lastLine(e.Value))
-			}
-		}
-	}
 }
 
 func meant(word string, words []string) string {
@@ -354,18 +372,24 @@ func (d *decoder) categories(n ast.Node, list *Categories, at route) {
 func (d *decoder) secretValue(n ast.Node, s *Secret, at route) {
 	const want = "expected {file: PATH} or {env: NAME}"
 	if _, ok := plain(n); ok {
-		d.secret(start(n), lastLine(n))
+		d.conceal(n)
 		d.wrong(at, "%s stands in the configuration itself; %s", name(at), want)
 		return
 	}
-	if _, ok := pairs(n); !ok {
-		d.secret(start(n), lastLine(n))
+	list, ok := pairs(n)
+	if !ok {
+		d.conceal(n)
 		d.wrong(at, "%s is %s; %s", name(at), kind(n), want)
 		return
 	}
 	var in struct {
 		File Path   `yaml:"file"`
 		Env  string `yaml:"env"`
+	}
+	for _, e := range list {
+		if k := keyText(e); k != "file" && k != "env" {
+			d.conceal(e.Value)
+		}
 	}
 	before := len(d.mistakes)
 	d.structure(n, reflect.ValueOf(&in).Elem(), at)
@@ -376,18 +400,55 @@ func (d *decoder) secretValue(n ast.Node, s *Secret, at route) {
 		d.wrong(at, "%s needs exactly one place; %s", name(at), want)
 		return
 	case in.Env != "" && !isEnvName(in.Env):
-		d.secret(start(d.values[at.with("env").String()]), 0)
+		d.conceal(d.values[at.with("env").String()])
 		d.wrong(at.with("env"), "not the name of an environment variable; expected such as JMLD_TOKEN, not the secret itself")
 		return
 	}
 	*s = Secret{file: string(in.File), env: in.Env}
 }
 
-// lastLine is the line in which a scalar ends, at least: up to the line of what comes next.
+// conceal keeps a value out of every excerpt.
+func (d *decoder) conceal(n ast.Node) {
+	if n == nil {
+		return
+	}
+	from := start(n)
+	if text, ok := plain(n); ok {
+		if places := d.walk(n, []rune(text)); len(places) > 0 && places[len(places)-1].line == from.line {
+			to := places[len(places)-1].col + 1
+			if q := n.GetToken().Type; q == token.SingleQuoteType || q == token.DoubleQuoteType {
+				to++
+			}
+			d.hide = append(d.hide, span{from.line, from.col, to})
+			return
+		}
+	}
+	d.hide = append(d.hide, span{from.line, from.col, 0})
+	for l := from.line + 1; l <= min(lastLine(n), len(d.lines)); l++ {
+		d.hide = append(d.hide, span{l, 1, 0})
+	}
+}
+
+// lastLine is the line in which a value ends, at least: up to the line of what comes next.
 func lastLine(n ast.Node) int {
 	last := n.GetToken()
-	if l, ok := n.(*ast.LiteralNode); ok && l.Value != nil {
-		last = l.Value.GetToken()
+	switch n := n.(type) {
+	case *ast.LiteralNode:
+		last = n.Value.GetToken()
+	case *ast.MappingNode:
+		if n.End != nil {
+			return placeOf(n.End).line
+		}
+		if len(n.Values) > 0 {
+			return lastLine(n.Values[len(n.Values)-1].Value)
+		}
+	case *ast.SequenceNode:
+		if n.End != nil {
+			return placeOf(n.End).line
+		}
+		if len(n.Values) > 0 {
+			return lastLine(n.Values[len(n.Values)-1])
+		}
 	}
 	if last == nil || last.Next == nil {
 		return math.MaxInt32 // the file ends with it

@@ -80,7 +80,7 @@ func acceptable(r *report, tokens token.Tokens) bool {
 		return false
 	}
 	before := len(r.mistakes)
-	depth, seen := 0, false
+	depth, seen, directive := 0, false, false
 	for _, t := range tokens {
 		at := placeOf(t)
 		switch t.Type {
@@ -91,14 +91,15 @@ func acceptable(r *report, tokens token.Tokens) bool {
 		case token.TagType:
 			r.mistake(at, "tags are not used here; expected a plain value")
 		case token.DirectiveType:
+			directive = true
 			r.mistake(at, "directives are not used here; expected a plain document")
 		case token.MappingKeyType:
 			r.mistake(at, "the form `? key` is not used here; expected key: value")
 		case token.DocumentHeaderType:
-			if seen {
+			if seen && !directive {
 				r.mistake(at, "a second document; expected one in a file")
 			}
-			seen = true
+			seen, directive = true, false
 		case token.SequenceStartType, token.MappingStartType:
 			depth++
 		case token.SequenceEndType, token.MappingEndType:

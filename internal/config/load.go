@@ -10,17 +10,38 @@ import (
 	"jmld/model"
 )
 
-// Load reads and checks the file. A file with mistakes gives *Mistakes; one that cannot be read another error.
+// Load reads and checks the file. A file with mistakes gives *Mistakes; one that cannot be read another error. A secret
+// or a certificate that is not there is a mistake, too.
 func Load(path string) (*Config, error) {
-	data, err := readSome(path, maxFile)
+	data, err := read(path)
 	if err != nil {
-		return nil, model.Errorf(model.CodeConfig, "read configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data)
 }
 
+// Inspect is Load on a machine, or for a user, that need not have the secrets and certificates: where they are not there,
+// it is a warning. Commands beside a running daemon use it, and whoever checks a file before it is installed.
+func Inspect(path string) (*Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseFile(path, data, true)
+}
+
+func read(path string) ([]byte, error) {
+	data, err := readSome(path, maxFile)
+	if err != nil {
+		return nil, model.Errorf(model.CodeConfig, "read configuration: %w", err)
+	}
+	return data, nil
+}
+
 // Parse checks data as if it were the file called name; other files it names are relative to name's directory.
-func Parse(name string, data []byte) (*Config, error) {
+func Parse(name string, data []byte) (*Config, error) { return parseFile(name, data, false) }
+
+func parseFile(name string, data []byte, elsewhere bool) (*Config, error) {
 	c := &Config{}
 	abs, err := filepath.Abs(name)
 	if err != nil {
@@ -33,6 +54,7 @@ func Parse(name string, data []byte) (*Config, error) {
 		r.mistake(place{}, "the file is larger than %s; expected less", Size(maxFile))
 	} else if tree := parse(r, text); tree != nil {
 		d := newDecoder(r, filepath.Dir(abs))
+		d.elsewhere = elsewhere
 		d.value(tree, reflect.ValueOf(c).Elem(), nil, "")
 		check(d, c)
 	}

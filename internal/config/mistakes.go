@@ -59,7 +59,7 @@ type report struct {
 	hide     []span
 }
 
-// span is a part of a line that must not be shown; to 0 is the end of the line.
+// span is a part of a line that must not be shown, from a column up to before another; to 0 is the end of the line.
 type span struct{ line, from, to int }
 
 // place is where something is in the file.
@@ -75,14 +75,6 @@ func (r *report) warn(at place, format string, args ...any) {
 
 func (r *report) at(at place, format string, args ...any) Mistake {
 	return Mistake{File: r.file, Line: at.line, Col: max(at.col, min(at.line, 1)), Text: printable(fmt.Sprintf(format, args...))}
-}
-
-// secret keeps a value from being shown, from its place to the end of the line and on the lines that belong to it.
-func (r *report) secret(from place, lastLine int) {
-	r.hide = append(r.hide, span{from.line, from.col, 0})
-	for l := from.line + 1; l <= min(lastLine, len(r.lines)); l++ {
-		r.hide = append(r.hide, span{l, 1, 0})
-	}
 }
 
 // finish sorts, and adds the excerpts, now that it is known what must not be in them.
@@ -116,13 +108,14 @@ func (r *report) excerpt(at place) (string, int) {
 	if at.line < 1 || at.line > len(r.lines) {
 		return "", 0
 	}
-	line := []rune(r.masked(at.line))
+	text, caret := r.masked(at.line, max(at.col-1, 0))
+	line := []rune(text)
 	for i, c := range line {
 		if !unicode.IsPrint(c) || c == utf8.RuneError {
 			line[i] = ' '
 		}
 	}
-	caret := min(max(at.col-1, 0), len(line))
+	caret = min(caret, len(line))
 	if start := caret - excerptWidth/2; len(line) > excerptWidth && start > 0 {
 		line, caret = append([]rune("…"), line[start:]...), caret-start+1
 	}
@@ -133,25 +126,33 @@ func (r *report) excerpt(at place) (string, int) {
 }
 
 // masked is a line without what must not be shown: values that stand where a secret's place is expected, and, for files
-// that are no YAML at all, whatever looks like one.
-func (r *report) masked(n int) string {
+// that are no YAML at all, whatever looks like one. The caret moves with the text.
+func (r *report) masked(n, caret int) (string, int) {
 	line := []rune(r.lines[n-1])
-	for _, s := range r.hide {
-		if s.line == n && s.from-1 < len(line) {
-			line = append(slices.Clone(line[:max(s.from-1, 0)]), []rune(mask)...)
+	spans := slices.DeleteFunc(slices.Clone(r.hide), func(s span) bool { return s.line != n })
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(b.from, a.from) }) // from the right
+	for _, s := range spans {
+		from, to := s.from-1, s.to-1
+		if s.to == 0 || to > len(line) {
+			to = len(line)
+		}
+		if from >= to {
+			continue
+		}
+		line = slices.Concat(line[:from], []rune(mask), line[to:])
+		if caret >= to {
+			caret += len(mask) - (to - from)
 		}
 	}
-	text := regexp.MustCompile(`(?i)(pass|pwd|token|secret|credential)([\w-]*["']?\s*:\s*)([^\s{].*)`).
+	text := regexp.MustCompile(`(?i)(pass|pwd|token|secret|credential)([\w-]*["']?\s*:\s*)([^\s{*"].*|"[^*].*)`).
 		ReplaceAllString(string(line), "${1}${2}"+mask)
-	return regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]*@`).ReplaceAllString(text, "${1}"+mask+"@")
+	return regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]*@`).ReplaceAllString(text, "${1}"+mask+"@"), caret
 }
 
 // printable keeps messages on one line, whatever the file has in it.
 func printable(s string) string {
+	s = strings.NewReplacer("\n", " ", "\t", `\t`).Replace(s)
 	return strings.Map(func(c rune) rune {
-		if c == '\n' || c == '\t' {
-			return ' '
-		}
 		if !unicode.IsPrint(c) {
 			return '�'
 		}

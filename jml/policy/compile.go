@@ -254,7 +254,16 @@ func (k *compiler) explain(text string) string {
 		}
 		return fmt.Sprintf("unknown name %q; expected person.FIELD or a function of CEL", name)
 	}
-	return strings.TrimPrefix(text, "Syntax error: ") + "; expected a CEL expression"
+	text = strings.TrimPrefix(text, "Syntax error: ")
+	switch {
+	case strings.HasPrefix(text, "mismatched input '<EOF>'"):
+		return "the expression ends too early; expected more"
+	case strings.HasPrefix(text, "mismatched input"), strings.HasPrefix(text, "extraneous input"):
+		text, _, _ = strings.Cut(text, " expecting ") // a list of all that CEL has
+	case text == "invalid matches argument":
+		return "not a regular expression; expected RE2 syntax"
+	}
+	return text + "; expected a CEL expression"
 }
 
 func quoted(text, prefix string) (string, bool) {
