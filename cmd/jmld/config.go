@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"jmld/internal/config"
+)
+
+type mistakeJSON struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	Text   string `json:"text"`
+}
+
+type checkJSON struct {
+	Schema   string        `json:"schema"`
+	OK       bool          `json:"ok"`
+	File     string        `json:"file"`
+	Mistakes []mistakeJSON `json:"mistakes"`
+	Warnings []mistakeJSON `json:"warnings"`
+}
+
+func newConfig(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "config",
+		Short:   "Look at a configuration",
+		Example: "  jmld config check -c config.yaml",
+		Args:    exactly(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "check",
+		Short: "Report every mistake in the configuration at once",
+		Long: "check reads the configuration as the daemon would, and the secrets it names, and does nothing else: no database and no network.\n" +
+			"Each mistake is shown with file, line and column, the line itself, and what is expected there.",
+		Example: `  jmld config check -c config.yaml
+  jmld config check -c config.yaml -o json | jq -r '.mistakes[].text'`,
+		Args: exactly(),
+		RunE: func(*cobra.Command, []string) error { return a.checkConfig() },
+	})
+	return cmd
+}
+
+func (a *app) checkConfig() error {
+	file := a.configFile()
+	cfg, err := config.Load(file)
+	found, ok := config.IsMistakes(err)
+	if err != nil && !ok {
+		return err
+	}
+	doc := checkJSON{Schema: "jmld.config-check/1", OK: err == nil, File: file, Mistakes: []mistakeJSON{}, Warnings: []mistakeJSON{}}
+	if found != nil {
+		doc.Mistakes = mistakes(found.List)
+	}
+	if cfg != nil {
+		doc.Warnings = mistakes(cfg.Warnings)
+	}
+	if a.json() {
+		if perr := a.printJSON(doc); perr != nil {
+			return perr
+		}
+		if err != nil {
+			return outcome(exitError)
+		}
+		return nil
+	}
+	if found != nil {
+		fmt.Fprintf(a.stderr, "%s\n\n%s\n", clean(found.Error()), found.Summary())
+		return outcome(exitError)
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintf(a.stderr, "warning: %s\n", clean(w.String()))
+	}
+	a.printf("%s: no mistake\n  %s, %s, %s\n", file, count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"),
+		count(len(cfg.Policy.Accounts), "account rule"))
+	return nil
+}
+
+func mistakes(list []config.Mistake) []mistakeJSON {
+	out := make([]mistakeJSON, 0, len(list))
+	for _, m := range list {
+		out = append(out, mistakeJSON{m.File, m.Line, m.Col, m.Text})
+	}
+	return out
+}

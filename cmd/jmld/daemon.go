@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"jmld/internal/config"
+	"jmld/internal/store"
+	"jmld/model"
+)
+
+const (
+	storePatience = time.Minute      // how long a PostgreSQL that is not there is waited for at the start
+	drainTime     = 15 * time.Second // for requests that have begun when the daemon is stopped
+)
+
+// running is the daemon while it runs.
+type running struct {
+	*site
+	log *zap.Logger
+	url string // where it listens, as clients see it
+}
+
+// serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, let workers finish
+// the account in hand, close the database.
+func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err error) {
+	log, err := newLog(cfg, a.stderr)
+	if err != nil {
+		return err
+	}
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration", zap.String("warning", w.String()))
+	}
+	db, err := waitForStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	s, err := newSite(cfg, db, log, a.now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+
+	l, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	d := &running{site: s, log: log, url: cfg.Listen.URL}
+	f, err := a.newFront(d, l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	log.Info("listening", zap.String(model.FieldAddress, l.Addr().String()), zap.String("url", d.url), zap.String(model.FieldVersion, version),
+		zap.String(model.FieldReplica, s.options.Replica))
+
+	// The engine outlives the listener: what requests have begun may still need it.
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEngine()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer stopEngine()
+		return f.serve(gctx, l)
+	})
+	g.Go(func() error {
+		if err := s.engine.Run(engineCtx); err != nil && engineCtx.Err() == nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+		return nil
+	})
+	if then != nil {
+		g.Go(func() error {
+			if err := then(gctx, d); err != nil && gctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	log.Info("stopped", zap.Error(err))
+	return err
+}
+
+// listen opens the address. With port 0 the URL becomes the one that was found.
+func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen.Address, err)
+	}
+	if strings.HasSuffix(cfg.Listen.URL, ":0") {
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		cfg.Listen.URL = strings.TrimSuffix(cfg.Listen.URL, "0") + port
+	}
+	return l, nil
+}
+
+// waitForStore opens the database. A PostgreSQL may come up later than we do; an SQLite file is there or is not.
+func waitForStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (*store.Store, error) {
+	end := time.Now().Add(storePatience)
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		db, err := openStore(ctx, cfg, log, daemonConns)
+		if err == nil || cfg.Database.Postgres == "" || !errors.Is(err, model.ErrUnavailable) || time.Now().Add(pause).After(end) {
+			return db, err
+		}
+		log.Warn("database not reachable yet", zap.String(model.FieldCode, string(model.CodeStoreUnavailable)), zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+type recordJSON struct {
+	Source  string          `json:"source"`
+	ID      string          `json:"id"`
+	Active  bool            `json:"active"`
+	Link    model.Link      `json:"link"`
+	Absent  string          `json:"absentSince,omitempty"`
+	Attrs   json.RawMessage `json:"attributes"`
+	Version int64           `json:"version"`
+	Updated string          `json:"updated"`
+}
+
+type personJSON struct {
+	Schema       string           `json:"schema"`
+	ID           string           `json:"id"`
+	UserName     string           `json:"userName"`
+	DisplayName  string           `json:"displayName"`
+	Email        string           `json:"email,omitempty"`
+	Lifecycle    model.Lifecycle  `json:"lifecycle"`
+	Categories   []string         `json:"categories"`
+	Organisation string           `json:"organisation,omitempty"`
+	External     bool             `json:"external"`
+	Attributes   json.RawMessage  `json:"attributes"`
+	Provenance   json.RawMessage  `json:"provenance"`
+	Keys         []keyJSON        `json:"keys"`
+	Groups       []membershipJSON `json:"groups"`
+	Records      []recordJSON     `json:"records"`
+	Accounts     []accountJSON    `json:"accounts"`
+	Changes      []changeJSON     `json:"changes"`
+}
+
+type keyJSON struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type membershipJSON struct {
+	Source string `json:"source"`
+	Name   string `json:"name"`
+	Direct bool   `json:"direct"`
+}
+
+func newPerson(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "person WHO",
+		Short: "One person: records, identity, accounts, and why",
+		Long:  "WHO is a name, a user name, an e-mail address, an employee number, or an id.",
+		Example: `  jmld person ada@example.org
+  jmld person "Ada Kern"
+  jmld person 10042 -o json | jq .accounts`,
+		Args: exactly("WHO"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
+				who, err := findPerson(ctx, s, args[0])
+				if err != nil {
+					return err
+				}
+				return a.showPerson(ctx, s, who.ID)
+			})
+		},
+	}
+}
+
+// findPerson finds the one person meant. A whole name, user name, address or id beats a part of one.
+func findPerson(ctx context.Context, s *site, who string) (model.Identity, error) {
+	const several = 20
+	found, err := s.store.People(ctx, model.PeopleQuery{Search: who, Limit: several + 1})
+	if err != nil {
+		return model.Identity{}, err
+	}
+	if len(found) == 0 {
+		return model.Identity{}, notFound("nobody is found by %q", line(who))
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	key := model.FoldKey(who)
+	var exact []model.Identity
+	for _, p := range found {
+		if key == p.ID || key == model.FoldKey(p.UserName) || key == model.FoldKey(p.Email) || key == model.FoldKey(p.DisplayName) {
+			exact = append(exact, p)
+		}
+	}
+	if len(exact) == 1 {
+		return exact[0], nil
+	}
+	var b strings.Builder
+	for i, p := range found {
+		if i == several {
+			b.WriteString("\n  …")
+			break
+		}
+		fmt.Fprintf(&b, "\n  %s  %s  %s", p.ID, line(p.UserName), line(p.DisplayName))
+	}
+	return model.Identity{}, notFound("%q is found in several people; which one is meant?%s", line(who), b.String())
+}
+
+// personChanges is how many of a person's last changes are shown.
+const personChanges = 20
+
+func (a *app) showPerson(ctx context.Context, s *site, id string) error {
+	people, err := s.store.Load(ctx, []engine.Subject{{Identity: id}})
+	if err != nil {
+		return err
+	}
+	if len(people) != 1 || people[0].Identity == nil {
+		return notFound("nobody is found by %q", id)
+	}
+	changes, err := s.store.Changes(ctx, model.ChangeQuery{IdentityID: id, Limit: personChanges})
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.printJSON(personView(people[0], changes))
+	}
+	return a.printPerson(people[0], changes)
+}
+
+func personView(p engine.Person, changes []model.Change) personJSON {
+	i := p.Identity
+	v := personJSON{
+		Schema: "jmld.person/1", ID: i.ID, UserName: i.UserName, DisplayName: i.DisplayName, Email: i.Email, Lifecycle: i.Lifecycle,
+		Categories: categories(i), Organisation: i.Organisation, External: i.External, Attributes: object(i.Attrs),
+		Provenance: object(i.Provenance), Keys: []keyJSON{}, Groups: []membershipJSON{}, Records: []recordJSON{}, Accounts: []accountJSON{},
+		Changes: changesJSON(changes),
+	}
+	for _, k := range p.Keys {
+		v.Keys = append(v.Keys, keyJSON{k.Name, k.Value})
+	}
+	for _, g := range p.Groups {
+		v.Groups = append(v.Groups, membershipJSON{g.Source, g.DisplayName, g.Direct})
+	}
+	for _, r := range p.Records {
+		rec := recordJSON{
+			Source: r.Source, ID: r.ID, Active: r.Active, Link: r.Link, Attrs: object(r.Attrs), Version: r.Version,
+			Updated: r.UpdatedAt.UTC().Format(timeJSON),
+		}
+		if r.AbsentSince != nil {
+			rec.Absent = r.AbsentSince.UTC().Format(timeJSON)
+		}
+		v.Records = append(v.Records, rec)
+	}
+	for _, acc := range p.Accounts {
+		v.Accounts = append(v.Accounts, accountView(acc))
+	}
+	return v
+}
+
+func categories(i *model.Identity) []string {
+	if i.Categories == "" {
+		return []string{}
+	}
+	return strings.Split(i.Categories, ",")
+}
+
+func (a *app) printPerson(p engine.Person, changes []model.Change) error {
+	i := p.Identity
+	a.printf("%s  (%s)\n", line(i.DisplayName), i.Lifecycle)
+	a.printf("  user name     %s\n", line(i.UserName))
+	a.printf("  e-mail        %s\n", line(i.Email))
+	a.printf("  categories    %s\n", orElse(strings.Join(categories(i), ", "), "none"))
+	where := "internal"
+	if i.External {
+		where = "external"
+	}
+	a.printf("  organisation  %s (%s)\n", orElse(line(i.Organisation), "unknown"), where)
+	a.printf("  id            %s\n", i.ID)
+
+	a.printf("\nRecords\n")
+	t := newTable(a.stdout)
+	for _, r := range p.Records {
+		state := "inactive"
+		if r.Active {
+			state = "active"
+		}
+		if r.AbsentSince != nil {
+			state = "absent since " + at(*r.AbsentSince)
+		}
+		t.indented(r.Source, r.UserName, state, r.ID, at(r.UpdatedAt))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := a.printAttributes(i); err != nil {
+		return err
+	}
+	if len(p.Groups) > 0 {
+		a.printf("\nGroups\n")
+		for _, g := range p.Groups {
+			how := ""
+			if !g.Direct {
+				how = " (through another group)"
+			}
+			a.printf("  %s: %s%s\n", g.Source, line(g.DisplayName), how)
+		}
+	}
+	if err := a.printAccounts(p.Accounts); err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		a.printf("\nLast changes, newest first\n")
+	}
+	return a.printChanges(changes)
+}
+
+// printAttributes shows who won each attribute, and against whom.
+func (a *app) printAttributes(i *model.Identity) error {
+	var attrs map[string]any
+	if err := json.Unmarshal([]byte(orElse(i.Attrs, "{}")), &attrs); err != nil {
+		return fmt.Errorf("identity %s: attributes: %w", i.ID, err)
+	}
+	var from map[string]model.Provenance
+	if err := json.Unmarshal([]byte(orElse(i.Provenance, "{}")), &from); err != nil {
+		return fmt.Errorf("identity %s: provenance: %w", i.ID, err)
+	}
+	a.printf("\nAttributes\n")
+	t := newTable(a.stdout)
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		why := from[name].Winner
+		if len(from[name].Losers) > 0 {
+			why += ", not " + strings.Join(from[name].Losers, ", ") + " (" + from[name].Rule + ")"
+		}
+		t.indented(name, compact(attrs[name]), why)
+	}
+	return t.flush()
+}
+
+func (a *app) printAccounts(accounts []model.Account) error {
+	a.printf("\nAccounts\n")
+	if len(accounts) == 0 {
+		a.printf("  none\n")
+		return nil
+	}
+	t := newTable(a.stdout)
+	for _, acc := range accounts {
+		var why model.Reason
+		if acc.Because != "" {
+			if err := json.Unmarshal([]byte(acc.Because), &why); err != nil {
+				return fmt.Errorf("account %s in %s: reason: %w", acc.IdentityID, acc.Target, err)
+			}
+		}
+		t.indented(acc.Target, string(acc.Class), acc.UserName, string(acc.State), progress(acc), why.Text)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	a.printProblems(accounts)
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"jmld/internal/config"
+	"jmld/internal/store"
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// tokenStore is where new tokens go.
+type tokenStore interface {
+	AddToken(ctx context.Context, t model.Token) error
+	AddAudit(ctx context.Context, entries ...model.AuditEntry) error
+}
+
+// site is a configuration with its database and its engine: what commands and the daemon work with.
+type site struct {
+	file    string
+	cfg     *config.Config
+	store   *store.Store
+	engine  *engine.Engine
+	options engine.Options // the engine was made of
+}
+
+// open loads the configuration, opens the database and makes the engine; nothing runs yet.
+func (a *app) open(ctx context.Context) (*site, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	log := zap.NewNop() // a command says itself what went wrong
+	db, err := openStore(ctx, cfg, log, commandConns)
+	if err != nil {
+		return nil, err
+	}
+	return newSite(cfg, db, log, a.now)
+}
+
+// load reads the configuration. Its mistakes are one error that prints them all.
+func (a *app) load() (*config.Config, error) {
+	cfg, err := config.Load(a.configFile())
+	if found, ok := config.IsMistakes(err); ok {
+		return nil, model.Errorf(model.CodeConfig, "%w\n%s", err, found.Summary())
+	}
+	return cfg, err
+}
+
+const (
+	commandConns = 4  // PostgreSQL connections of a command
+	daemonConns  = 16 // and of the daemon
+)
+
+func openStore(ctx context.Context, cfg *config.Config, log *zap.Logger, conns int) (*store.Store, error) {
+	o := store.Options{URL: cfg.Database.String(), Log: log, MaxConns: conns}
+	if cfg.DatabasePassword.IsSet() {
+		var err error
+		if o.Password, err = cfg.DatabasePassword.Value(); err != nil {
+			return nil, model.Errorf(model.CodeConfig, "database_password: %w", err)
+		}
+	}
+	return store.Open(ctx, o)
+}
+
+// newSite makes the engine over an open database, which it closes when that goes wrong.
+func newSite(cfg *config.Config, db *store.Store, log *zap.Logger, now func() time.Time) (*site, error) {
+	s := &site{file: cfg.Path, cfg: cfg, store: db}
+	var err error
+	if s.options, err = engineOptions(cfg, db, log, now); err != nil {
+		return nil, fmt.Errorf("%w%s", err, closing(db))
+	}
+	s.engine = engine.New(s.options)
+	return s, nil
+}
+
+// closing is what went wrong while giving up, as an addition to what went wrong before.
+func closing(db *store.Store) string {
+	if err := db.Close(); err != nil {
+		return "; and closing the database: " + err.Error()
+	}
+	return ""
+}
+
+func (s *site) close() error { return s.store.Close() }
+
+func (s *site) source(name string) *config.Source {
+	i := slices.IndexFunc(s.cfg.Sources, func(c config.Source) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.cfg.Sources[i]
+}
+
+func (s *site) hasSource(name string) bool { return s.source(name) != nil }
+
+// isRead says whether jmld reads the source; the others are pushed.
+func (s *site) isRead(name string) bool { return s.source(name).LDAP != nil }
+
+func (s *site) hasTarget(name string) bool {
+	return slices.ContainsFunc(s.cfg.Targets, func(t config.Target) bool { return t.Name == name })
+}
+
+func (s *site) sourceNames() string {
+	var names []string
+	for _, c := range s.cfg.Sources {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// needPushed is an error unless the source is one that clients push to.
+func (s *site) needPushed(name string) error {
+	switch {
+	case !s.hasSource(name):
+		return notFound("there is no source %q in %s (%s)", line(name), s.file, s.sourceNames())
+	case s.isRead(name):
+		return usage(fmt.Errorf("source %s is a directory that is read; only sources pushed over SCIM have tokens", name))
+	}
+	return nil
+}
+
+// replicaName tells processes apart in leases, runs and logs.
+func replicaName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	var b [3]byte
+	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), hex.EncodeToString(b[:]))
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"jmld/internal/config"
+	"jmld/internal/store"
+	"jmld/jml/engine"
+	"jmld/ldapsync"
+	"jmld/model"
+	"jmld/target/local"
+	"jmld/target/memory"
+	"jmld/target/scimapp"
+)
+
+// engineOptions turns the configuration into what the engine works with.
+func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now func() time.Time) (engine.Options, error) {
+	rules, err := cfg.Rules()
+	if err != nil {
+		return engine.Options{}, err
+	}
+	o := engine.Options{Store: db, Rules: rules, Guard: cfg.Guard.Limits(), Log: log, Now: now, Replica: replicaName()}
+	for i := range cfg.Sources {
+		if cfg.Sources[i].LDAP == nil {
+			continue
+		}
+		s, err := readSource(&cfg.Sources[i], log)
+		if err != nil {
+			return engine.Options{}, err
+		}
+		o.Sources = append(o.Sources, s)
+	}
+	for i := range cfg.Targets {
+		t, err := target(&cfg.Targets[i], db, log)
+		if err != nil {
+			return engine.Options{}, err
+		}
+		o.Targets = append(o.Targets, t)
+	}
+	return o, nil
+}
+
+// readSource makes the reader of a directory with its calendar.
+func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
+	l := c.LDAP
+	o := ldapsync.Options{
+		Name: c.Name, URL: l.URL, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
+		BindDN: l.BindDN, Password: l.Password.Value, Base: l.Base, ID: l.ID,
+		People:   ldapsync.People{Base: l.People.Base, Filter: l.People.Filter, Attributes: l.People.Attributes},
+		PageSize: l.PageSize,
+		Timeouts: ldapsync.Timeouts{Connect: l.Timeouts.Connect.Std(), Idle: l.Timeouts.Idle.Std(), Run: l.Timeouts.Run.Std()},
+		Log:      log,
+	}
+	if g := l.Groups; g != nil {
+		o.Groups = &ldapsync.Groups{Base: g.Base, Filter: g.Filter, Name: g.Name, Member: g.Member}
+	}
+	if l.Inactive != nil {
+		o.Inactive = ldapsync.Inactive{Attribute: l.Inactive.Attribute, Values: l.Inactive.Values}
+	}
+	src, err := ldapsync.New(o)
+	if err != nil {
+		return engine.ReadSource{}, err
+	}
+	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std()}
+	calendar, err := l.Calendar()
+	if err != nil {
+		return engine.ReadSource{}, model.Errorf(model.CodeConfig, "source %s: schedule: %w", c.Name, err)
+	}
+	if calendar != nil { // a nil Schedule and a Schedule that holds nil are two things
+		read.Schedule = calendar
+	}
+	return read, nil
+}
+
+func target(c *config.Target, db *store.Store, log *zap.Logger) (engine.TargetSpec, error) {
+	spec := engine.TargetSpec{Class: c.Class, Concurrency: c.Concurrency}
+	switch {
+	case c.Local != nil:
+		spec.Target = local.New(c.Name, c.Class, db)
+	case c.Memory != nil:
+		spec.Target, spec.Resident = memory.New(c.Name), true
+	default:
+		ca, err := pool(string(c.SCIM.CAFile))
+		if err != nil {
+			return spec, model.Errorf(model.CodeConfig, "target %s: ca_file: %w", c.Name, err)
+		}
+		t, err := scimapp.New(scimapp.Options{
+			Name: c.Name, URL: c.SCIM.URL, Token: c.SCIM.Token.Value, CA: ca, Timeout: c.SCIM.Timeout.Std(), Insecure: c.SCIM.Insecure, Log: log,
+		})
+		if err != nil {
+			return spec, err
+		}
+		// One Ensure is a few requests: look, write, read back.
+		spec.Target, spec.Timeout = t, 4*c.SCIM.Timeout.Std()
+	}
+	return spec, nil
+}
+
+// pool is the certificate authorities of a PEM file; nil, the system's, without one.
+func pool(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p := x509.NewCertPool()
+	if !p.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM form", file)
+	}
+	return p, nil
+}
