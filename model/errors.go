@@ -15,6 +15,8 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrStale: somebody else wrote first; load again and decide again.
 	ErrStale = errors.New("changed meanwhile")
+	// ErrTooMany: a search would have to look at too many records; it needs a narrower filter.
+	ErrTooMany = errors.New("too many")
 	// ErrUnavailable: the database is locked, full, read-only or gone. Nothing was written.
 	ErrUnavailable = errors.New("database unavailable")
 )

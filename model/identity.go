@@ -33,6 +33,7 @@ type Identity struct {
 	Categories   string // sorted, joined by a comma
 	Attrs        string // fused attributes, canonical JSON object
 	Provenance   string // canonical JSON: attribute -> Provenance
+	Findings     string // what could not be decided: JSON array of Finding, "" when none
 	Version      int64  // every decision about the person bumps it: the lock
 	ReviewAt     *time.Time
 	ReviewRun    string // the run that wants to review it itself, before ReviewAt
@@ -66,4 +67,12 @@ type Membership struct {
 	GroupID     string
 	DisplayName string
 	Direct      bool
+}
+
+// Finding is something that could not be decided about a person; what there is was kept.
+type Finding struct {
+	Code   Code   `json:"code"`
+	Target string `json:"target,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	Text   string `json:"text"`
 }

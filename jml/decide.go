@@ -1,0 +1,375 @@
+package jml
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// Situation is everything a decision about one person depends on.
+type Situation struct {
+	Now      time.Time
+	ID       string          // the identity's; made by the caller for a new person
+	Identity *model.Identity // nil: a new person
+	Records  []model.Record  // the person's user records as they will be
+	Keys     []model.Key     // the keys the identity owns
+	Groups   []model.Membership
+	Accounts []model.Account
+	Cause    Cause
+}
+
+// Cause is the evidence that made us decide.
+type Cause struct {
+	Source string
+	Record string
+	Text   string // "created by entra", "missing in a complete read of corp"
+	Absent bool
+}
+
+// Decision is what follows. Its changes are decided, not applied: taking something away waits for the guard.
+type Decision struct {
+	Identity model.Identity // Version as in the situation; 0 for a new person
+	AddKeys  []model.Key
+	DropKeys []model.Key
+	Steps    []Step         // sorted by target
+	Settled  []string       // targets whose held change lost its cause, sorted
+	Findings []model.Change // new ones
+}
+
+// Step is one change of one account.
+type Step struct {
+	Change  model.Change
+	Account model.Account // as it will be
+}
+
+// Decide derives what should exist for one person and how that differs from what is desired now.
+func (r *Rules) Decide(s Situation) Decision {
+	live := make([]model.Record, 0, len(s.Records))
+	for _, rec := range s.Records {
+		if rec.AbsentSince == nil && rec.Link == model.Linked {
+			live = append(live, rec)
+		}
+	}
+	fused := r.Fuse(live)
+	person := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live), Groups: groupNames(s.Groups, live)}
+	if s.Identity != nil && len(live) == 0 { // gone everywhere: what was known still names the person
+		fused.Attrs = Decode(s.Identity.Attrs)
+		person.Attrs = fused.Attrs
+		_ = json.Unmarshal([]byte(s.Identity.Provenance), &fused.Provenance) // "" or ours
+	}
+	var out policy.Outcome
+	if r.Policy != nil {
+		out = r.Policy.Evaluate(person)
+	}
+
+	var d Decision
+	d.Identity = r.identity(s, live, fused, out)
+	d.AddKeys, d.DropKeys = r.keyChanges(live, s.Keys)
+	w := situation{Situation: s, fused: fused, live: live, person: person, now: d.Identity}
+	for _, target := range r.Targets {
+		r.target(&d, w, target, out)
+	}
+	d.Findings = newFindings(s, d.Identity)
+	return d
+}
+
+// situation is a Situation with what was derived from it.
+type situation struct {
+	Situation
+	fused  Fused
+	live   []model.Record
+	person policy.Person
+	now    model.Identity
+}
+
+func (r *Rules) target(d *Decision, w situation, target string, out policy.Outcome) {
+	var acct *model.Account
+	if i := slices.IndexFunc(w.Accounts, func(a model.Account) bool { return a.Target == target }); i >= 0 {
+		acct = &w.Accounts[i]
+	}
+	if slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" }) {
+		return // unknown is not no: keep what is
+	}
+	var grant *policy.Grant
+	if i := slices.IndexFunc(out.Grants, func(g policy.Grant) bool { return g.Target == target }); i >= 0 {
+		grant = &out.Grants[i]
+	}
+	want := w.person.Active && grant != nil
+	if acct != nil && acct.Origin == model.OriginProtected {
+		return
+	}
+	var step *Step
+	switch {
+	case want:
+		step = r.grant(w, acct, *grant)
+	case acct != nil && acct.State == model.AccountActive:
+		step = r.leave(w, *acct, grant)
+	}
+	if acct != nil && acct.HeldPlan != "" {
+		if step != nil && step.Change.Op.Leaves() {
+			return // it waits already
+		}
+		d.Settled = append(d.Settled, target)
+		if step == nil {
+			return
+		}
+		step.Account.HeldPlan = ""
+	}
+	if step != nil {
+		d.Steps = append(d.Steps, *step)
+	}
+}
+
+func (r *Rules) grant(w situation, acct *model.Account, g policy.Grant) *Step {
+	next := model.Account{Target: g.Target, Class: "", Origin: model.OriginOurs, DueAt: nil}
+	if acct != nil {
+		next = *acct
+	}
+	next.State, next.Desired, next.Priority = model.AccountActive, Canonical(g.Attrs), 1
+	next.UserName, _ = g.Attrs["userName"].(string)
+	op, event, text := OpFor(acct, next)
+	if op == "" {
+		return nil
+	}
+	switch op {
+	case model.OpCreate:
+		text = fmt.Sprintf("rule %s holds", g.Rule)
+	case model.OpReactivate:
+		text = fmt.Sprintf("rule %s holds again", g.Rule)
+	}
+	return w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: text + "; " + w.Cause.Text})
+}
+
+// OpFor compares an account (nil: none) with what it should be while active.
+func OpFor(acct *model.Account, next model.Account) (model.Op, model.Event, string) {
+	switch {
+	case acct == nil:
+		return model.OpCreate, model.EventJoiner, ""
+	case acct.State == model.AccountAbsent:
+		return model.OpCreate, model.EventRehire, ""
+	case acct.State != model.AccountActive:
+		return model.OpReactivate, model.EventRehire, ""
+	case acct.Desired != next.Desired:
+		return model.OpUpdate, model.EventMover, "changed: " + strings.Join(differing(acct.Desired, next.Desired), ", ")
+	}
+	return "", model.EventNone, ""
+}
+
+func (r *Rules) leave(w situation, acct model.Account, grant *policy.Grant) *Step {
+	next := acct
+	next.Priority = 0
+	next.State = model.AccountInactive
+	rule := ruleOf(acct)
+	leaver := policy.LeaverDeactivate
+	if r.Policy != nil {
+		leaver = r.Policy.Leaver(acct.Target, rule)
+	}
+	if grant != nil {
+		rule, leaver = grant.Rule, grant.Leaver
+	}
+	op := model.OpDeactivate
+	if leaver == policy.LeaverDelete {
+		op, next.State = model.OpDelete, model.AccountAbsent
+	}
+	event, text := model.EventLeaver, ""
+	switch {
+	case len(w.live) == 0:
+		text = "no source has a record of the person any more"
+	case !w.person.Active:
+		text = fmt.Sprintf("%s says active: false", w.fused.ActiveBy)
+	default:
+		event, text = model.EventMover, fmt.Sprintf("rule %s no longer holds", rule)
+	}
+	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: text + "; " + w.Cause.Text})
+}
+
+func (w situation) step(before *model.Account, after model.Account, op model.Op, event model.Event, why model.Reason) *Step {
+	why.Source, why.Record, why.Absent, why.At = w.Cause.Source, w.Cause.Record, w.Cause.Absent, w.Now
+	after.Because = Canonical(why)
+	after.DesiredRev++
+	after.IdentityID = w.now.ID
+	c := model.Change{
+		Source: w.Cause.Source, IdentityID: w.now.ID, Who: name(w.now), Target: after.Target, Op: op, Event: event,
+		After: snapshot(after), Because: after.Because, At: w.Now,
+	}
+	if before != nil {
+		c.Before = snapshot(*before)
+	}
+	return &Step{Change: c, Account: after}
+}
+
+func snapshot(a model.Account) string {
+	return Canonical(model.Snapshot{State: a.State, Attributes: Decode(a.Desired)})
+}
+
+func ruleOf(a model.Account) string {
+	var why model.Reason
+	if a.Because != "" {
+		_ = json.Unmarshal([]byte(a.Because), &why) // ours; an unreadable one names no rule
+	}
+	return why.Rule
+}
+
+func (r *Rules) identity(s Situation, live []model.Record, f Fused, out policy.Outcome) model.Identity {
+	id := model.Identity{ID: s.ID}
+	if s.Identity != nil {
+		id = *s.Identity
+	}
+	id.ReviewAt, id.ReviewRun = nil, ""
+	switch {
+	case len(live) == 0:
+		id.Lifecycle = model.Archived
+	case f.Active:
+		id.Lifecycle = model.Active
+	default:
+		id.Lifecycle = model.Suspended
+	}
+	id.UserName, id.DisplayName, id.Email = text(f.Attrs["userName"]), display(f.Attrs), email(f.Attrs)
+	id.SearchKey = Fold(id.DisplayName) + "\n" + Fold(id.UserName) + "\n" + Fold(id.Email)
+	id.Organisation, id.External, id.Categories = out.Organisation, out.External, strings.Join(out.Categories, ",")
+	id.Attrs, id.Provenance = Canonical(f.Attrs), Canonical(f.Provenance)
+	var findings []model.Finding
+	for _, p := range out.Findings {
+		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
+	}
+	id.Findings = ""
+	if findings != nil {
+		id.Findings = Canonical(findings)
+	}
+	id.UpdatedAt = s.Now
+	if s.Identity == nil {
+		id.CreatedAt = s.Now
+	}
+	return id
+}
+
+// keyChanges compares the keys of the live records with those owned. A key is given up only for another of the same name:
+// somebody who left everywhere is still recognised when they come back.
+func (r *Rules) keyChanges(live []model.Record, owned []model.Key) (add, drop []model.Key) {
+	var want []model.Key
+	names := map[string]bool{}
+	for _, rec := range live {
+		for _, k := range r.Keys(rec) {
+			names[k.Name] = true
+			if !slices.Contains(want, k) {
+				want = append(want, k)
+			}
+		}
+	}
+	for _, k := range want {
+		if !slices.Contains(owned, k) {
+			add = append(add, k)
+		}
+	}
+	for _, k := range owned {
+		if names[k.Name] && !slices.Contains(want, k) {
+			drop = append(drop, k)
+		}
+	}
+	return add, drop
+}
+
+func newFindings(s Situation, now model.Identity) []model.Change {
+	var was, is []model.Finding
+	if s.Identity != nil && s.Identity.Findings != "" {
+		_ = json.Unmarshal([]byte(s.Identity.Findings), &was) // ours
+	}
+	if now.Findings != "" {
+		_ = json.Unmarshal([]byte(now.Findings), &is)
+	}
+	var out []model.Change
+	for _, f := range is {
+		if slices.Contains(was, f) {
+			continue
+		}
+		why := model.Reason{Text: f.Text, Rule: f.Rule, Source: s.Cause.Source, Record: s.Cause.Record, At: s.Now}
+		out = append(out, model.Change{Source: s.Cause.Source, IdentityID: now.ID, Who: name(now), Target: f.Target, Op: model.OpFinding,
+			Because: Canonical(why), Code: f.Code, State: model.ChangeNoted, At: s.Now})
+	}
+	return out
+}
+
+// differing names the attributes in which two desired projections differ, extensions one level down.
+func differing(a, b string) []string {
+	return differ("", Decode(a), Decode(b))
+}
+
+func differ(prefix string, a, b map[string]any) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, m := range []map[string]any{a, b} {
+		for k := range m {
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+			x, xo := a[k].(map[string]any)
+			y, yo := b[k].(map[string]any)
+			switch {
+			case (xo || yo) && strings.HasPrefix(k, "urn:"):
+				out = append(out, differ("", x, y)...)
+			case !reflect.DeepEqual(a[k], b[k]):
+				out = append(out, prefix+k)
+			}
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func sources(live []model.Record) []string {
+	var out []string
+	for _, rec := range live {
+		if !slices.Contains(out, rec.Source) {
+			out = append(out, rec.Source)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// groupNames are the names of the groups in sources that have a live record of the person.
+func groupNames(groups []model.Membership, live []model.Record) []string {
+	out := []string{}
+	for _, g := range groups {
+		here := slices.ContainsFunc(live, func(rec model.Record) bool { return rec.Source == g.Source })
+		if here && !slices.Contains(out, g.DisplayName) {
+			out = append(out, g.DisplayName)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func display(attrs map[string]any) string {
+	n, _ := attrs["name"].(map[string]any)
+	full := strings.TrimSpace(text(n["givenName"]) + " " + text(n["familyName"]))
+	for _, s := range []string{text(attrs["displayName"]), text(n["formatted"]), full, text(attrs["userName"])} {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func name(id model.Identity) string {
+	switch {
+	case id.DisplayName != "":
+		return id.DisplayName
+	case id.UserName != "":
+		return id.UserName
+	}
+	return id.ID
+}

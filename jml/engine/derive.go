@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+// draft is what one person's decision adds to a commit, before the guard has spoken.
+type draft struct {
+	identity *IdentityWrite // nil: the record is about nobody yet
+	record   *model.Record  // the record as it will be stored; nil: deleted, or none
+	steps    []jml.Step
+	settled  []string // targets whose held change lost its cause
+	findings []model.Change
+	accounts []model.Account // as loaded
+}
+
+// derive decides about one person. next is the subject's record as it will be, nil when it goes away or when there is none
+// (a review). The person must have been loaded with all keys of next.
+func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Cause, now time.Time) draft {
+	d := draft{accounts: p.Accounts}
+	records := slices.Clone(p.Records)
+	if p.Record != nil {
+		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.Source == p.Record.Source && x.ID == p.Record.ID })
+	}
+	if next != nil {
+		rec := *next
+		if p.Record != nil {
+			rec.IdentityID = p.Record.IdentityID
+		}
+		m := r.Correlate(rec, r.Keys(rec), p.Owners, records)
+		rec.Link, rec.LinkText, rec.IdentityID = m.Link, "", m.Identity
+		d.record = &rec
+		if m.Link != model.Linked {
+			rec.LinkText = m.Text
+			if p.Record == nil || p.Record.LinkText != m.Text {
+				d.findings = []model.Change{disputed(rec, cause, now)}
+			}
+			return d
+		}
+		if rec.IdentityID == "" {
+			rec.IdentityID = model.NewID(now)
+		}
+		records = append(records, rec)
+	}
+	identity := p.Identity
+	id := ""
+	switch {
+	case d.record != nil:
+		id = d.record.IdentityID
+	case identity != nil:
+		id = identity.ID
+	default:
+		return d // a record that was about nobody goes away
+	}
+	if identity != nil && identity.ID != id {
+		identity = nil
+	}
+	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
+		Accounts: p.Accounts, Cause: cause})
+	d.steps, d.settled, d.findings = out.Steps, out.Settled, out.Findings
+	d.identity = &IdentityWrite{New: out.Identity, AddKeys: free(out.AddKeys, p.Owners, id), DropKeys: out.DropKeys}
+	if identity != nil {
+		d.identity.Expect = identity.Version
+	}
+	return d
+}
+
+// free leaves out keys that somebody else owns: they stay theirs.
+func free(keys []model.Key, owners map[model.Key]string, id string) []model.Key {
+	return slices.DeleteFunc(keys, func(k model.Key) bool { return owners[k] != "" && owners[k] != id })
+}
+
+func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
+	why := model.Reason{Text: rec.LinkText, Source: rec.Source, Record: rec.ID, At: now}
+	who := rec.DisplayName
+	if who == "" {
+		who = rec.UserName
+	}
+	return model.Change{Source: cause.Source, Who: who, Op: model.OpFinding, Because: jml.Canonical(why),
+		Code: model.CodeCorrelationDisputed, State: model.ChangeNoted, At: now}
+}
+
+// stage adds the draft to a commit. letGo says which of the steps that take something away become desired now; the others wait
+// in plan, in the given state.
+func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, plan string, waiting model.ChangeState) {
+	if d.identity != nil {
+		c.Identities = append(c.Identities, *d.identity)
+	}
+	for _, f := range d.findings {
+		f.ID, f.RunID = model.NewID(now), run
+		c.Changes = append(c.Changes, f)
+	}
+	moved := map[string]bool{}
+	for _, s := range d.steps {
+		ch, acct := s.Change, s.Account
+		ch.ID, ch.RunID = model.NewID(now), run
+		if ch.Op.Leaves() && plan != "" {
+			ch.PlanID, ch.State = plan, waiting
+			acct = accountOf(d.accounts, acct.Target)
+			acct.HeldPlan = plan
+		} else {
+			ch.State = model.ChangeCommitted
+			acct.Class = e.class(acct.Target)
+			acct.HeldPlan = ""
+		}
+		moved[acct.Target] = true
+		c.Changes = append(c.Changes, ch)
+		c.Accounts = append(c.Accounts, acct)
+	}
+	for _, t := range d.settled {
+		if !moved[t] {
+			acct := accountOf(d.accounts, t)
+			acct.HeldPlan = ""
+			c.Accounts = append(c.Accounts, acct)
+		}
+	}
+}
+
+func accountOf(accounts []model.Account, target string) model.Account {
+	i := slices.IndexFunc(accounts, func(a model.Account) bool { return a.Target == target })
+	return accounts[i] // a step that takes something away, and a settled target, come from an account that was loaded
+}
+
+func (d draft) leaves() bool {
+	return slices.ContainsFunc(d.steps, func(s jml.Step) bool { return s.Change.Op.Leaves() })
+}
+
+func (e *Engine) class(target string) model.Class {
+	for _, t := range e.o.Targets {
+		if t.Target.Name() == target {
+			return t.Class
+		}
+	}
+	return ""
+}
+
+// write completes a record that is about to be stored: version, times and the side table.
+func (e *Engine) write(old, next *model.Record, now time.Time) Write {
+	w := Write{Old: old, New: next}
+	var was, is []model.Value
+	if old != nil {
+		was = values(old)
+	}
+	if next != nil {
+		is = values(next)
+		next.Version, next.CreatedAt, next.UpdatedAt = 1, now, now
+		if old != nil {
+			next.Version, next.CreatedAt = old.Version+1, old.CreatedAt
+			if !now.After(old.UpdatedAt) { // clocks go back; lastModified does not
+				next.UpdatedAt = old.UpdatedAt.Add(time.Microsecond)
+			}
+			if sameContent(old, next) {
+				next.UpdatedAt = old.UpdatedAt
+			}
+		}
+	}
+	w.AddValues = without(is, was)
+	w.DropValues = without(was, is)
+	return w
+}
+
+func without(a, b []model.Value) []model.Value {
+	return slices.DeleteFunc(slices.Clone(a), func(v model.Value) bool { return slices.Contains(b, v) })
+}
+
+func values(r *model.Record) []model.Value {
+	if r.Kind != model.KindUser {
+		return nil
+	}
+	return model.Values(jml.Decode(r.Attrs), jml.Fold)
+}
+
+// sameContent compares what the source said.
+func sameContent(a, b *model.Record) bool {
+	return a.Attrs == b.Attrs && a.UserName == b.UserName && a.DisplayName == b.DisplayName && a.ExternalID == b.ExternalID &&
+		a.Active == b.Active && a.UniqueKey == b.UniqueKey
+}

@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+// Push applies one write of a SCIM client: record, identity, desired accounts, explained changes and audit in one
+// transaction. When it returns without error everything is durable; targets follow later.
+func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
+	var out Pushed
+	err := e.again(ctx, func() error {
+		var err error
+		out, err = e.push(ctx, p)
+		return err
+	})
+	if err != nil {
+		return Pushed{}, fmt.Errorf("push %s %s of source %s: %w", p.Kind, p.ID, p.Source, err)
+	}
+	if out.Changed {
+		e.Wake()
+	}
+	return out, nil
+}
+
+func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
+	rules, now := e.rules(), e.now()
+	person, next, members, err := e.prepare(ctx, rules, p)
+	if err != nil {
+		return Pushed{}, err
+	}
+	cur := person.Record
+	if next == nil && cur == nil {
+		return Pushed{}, model.ErrNotFound
+	}
+	c := &Commit{ReviewAt: now}
+	var held *model.Plan
+	if p.Kind == model.KindGroup {
+		changed, err := e.pushGroup(ctx, c, cur, next, members, p, now)
+		if err != nil || !changed {
+			return Pushed{Record: deref(cur)}, err
+		}
+	} else {
+		if cur != nil && next != nil && sameContent(cur, next) {
+			return Pushed{Record: *cur}, nil
+		}
+		cause := jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}
+		d := e.derive(rules, person, next, cause, now)
+		if next != nil {
+			next = d.record
+		}
+		c.Records = []Write{e.write(cur, next, now)}
+		if held, err = e.commitGuarded(ctx, c, d, p.Source, now); err != nil {
+			return Pushed{}, err
+		}
+	}
+	c.Audit = []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action, Source: p.Source, Subject: p.ID,
+		Detail: jml.Canonical(auditDetail{Kind: p.Kind, Notes: p.Notes})}}
+	if err := e.o.Store.Commit(ctx, c); err != nil {
+		return Pushed{}, err
+	}
+	e.settlePlans(ctx, c, held)
+	for _, ch := range c.Changes {
+		e.logChange(ch)
+	}
+	stored := deref(cur)
+	if next != nil {
+		stored = *next
+	}
+	return Pushed{Record: stored, Changed: true, Changes: c.Changes}, nil
+}
+
+type auditDetail struct {
+	Kind  model.Kind `json:"kind"`
+	Notes []string   `json:"notes,omitempty"`
+}
+
+// prepare loads the person and lets the client's change make the next record, with all its correlation keys looked up.
+func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person, *model.Record, MemberChange, error) {
+	var person Person
+	subject := Subject{Source: p.Source, Record: p.ID}
+	asked := map[model.Key]bool{}
+	for first := true; ; first = false {
+		if !first || !p.Create {
+			loaded, err := e.o.Store.Load(ctx, []Subject{subject})
+			if err != nil {
+				return Person{}, nil, MemberChange{}, err
+			}
+			person = loaded[0]
+		}
+		next, members, err := p.Change(person.Record)
+		if err != nil {
+			return Person{}, nil, MemberChange{}, err
+		}
+		if next == nil {
+			return person, nil, members, nil
+		}
+		next.Source, next.ID, next.Kind = p.Source, p.ID, p.Kind
+		more := false
+		for _, k := range rules.Keys(*next) {
+			if !asked[k] && !slices.Contains(person.Keys, k) {
+				asked[k], more = true, true
+				subject.Keys = append(subject.Keys, k)
+			}
+		}
+		if !more && (!first || !p.Create || len(subject.Keys) == 0) {
+			return person, next, members, nil
+		}
+	}
+}
+
+// pushGroup stores a group and its members, and marks the people behind a change for review.
+func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Record, m MemberChange, p Push, now time.Time) (bool, error) {
+	if next == nil { // the mark is set before the members go
+		c.Records = []Write{{Old: cur}}
+		c.Review = []RecordRef{{p.Source, p.ID}}
+		return true, nil
+	}
+	add, drop, err := e.memberDiff(ctx, p.Source, p.ID, cur == nil, m)
+	if err != nil {
+		return false, err
+	}
+	if cur != nil && sameContent(cur, next) && len(add) == 0 && len(drop) == 0 {
+		return false, nil
+	}
+	w := e.write(cur, next, now)
+	if len(add)+len(drop) > 0 && cur != nil && next.UpdatedAt.Equal(cur.UpdatedAt) { // members are content of a group
+		next.UpdatedAt = later(now, cur.UpdatedAt)
+	}
+	w.AddMembers, w.DropMembers = add, drop
+	c.Records = []Write{w}
+	for _, id := range slices.Concat(add, drop) {
+		c.Review = append(c.Review, RecordRef{p.Source, id})
+	}
+	if cur != nil && cur.DisplayName != next.DisplayName { // rules name groups: every member may be somebody else now
+		c.Review = append(c.Review, RecordRef{p.Source, p.ID})
+	}
+	return true, nil
+}
+
+func later(now, than time.Time) time.Time {
+	if now.After(than) {
+		return now
+	}
+	return than.Add(time.Microsecond)
+}
+
+// memberDiff reduces a change of members to those that are not members yet, and those that are.
+func (e *Engine) memberDiff(ctx context.Context, source, group string, fresh bool, m MemberChange) (add, drop []string, err error) {
+	m.Add, m.Drop = uniq(m.Add), uniq(m.Drop)
+	if fresh {
+		return m.Add, nil, nil
+	}
+	if !m.Replace && len(m.Add)+len(m.Drop) == 0 {
+		return nil, nil, nil
+	}
+	ask := slices.Concat(m.Add, m.Drop)
+	if m.Replace {
+		ask = nil // all
+	}
+	have, err := e.o.Store.MembersAmong(ctx, source, group, ask)
+	if err != nil {
+		return nil, nil, err
+	}
+	is := make(map[string]bool, len(have))
+	for _, id := range have {
+		is[id] = true
+	}
+	want := make(map[string]bool, len(m.Add))
+	for _, id := range m.Add {
+		want[id] = true
+		if !is[id] {
+			add = append(add, id)
+		}
+	}
+	if m.Replace {
+		m.Drop = have
+	}
+	for _, id := range m.Drop {
+		if is[id] && !want[id] {
+			drop = append(drop, id)
+		}
+	}
+	return add, drop, nil
+}
+
+func uniq(ids []string) []string {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func causeText(p Push, cur, next *model.Record) string {
+	switch {
+	case cur == nil:
+		return "created by " + p.Source
+	case next == nil:
+		return "deleted by " + p.Source
+	case cur.Active && !next.Active:
+		return "deactivated by " + p.Source
+	case !cur.Active && next.Active:
+		return "activated by " + p.Source
+	}
+	return "changed by " + p.Source
+}
+
+func deref(r *model.Record) model.Record {
+	if r == nil {
+		return model.Record{}
+	}
+	return *r
+}
+
+// again repeats a step that somebody else's write made stale.
+func (e *Engine) again(ctx context.Context, step func() error) error {
+	const tries = 12
+	for n := 1; ; n++ {
+		err := step()
+		if err == nil || !errors.Is(err, model.ErrStale) || n == tries {
+			return err
+		}
+		if err := sleep(ctx, jitter(time.Duration(n)*2*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) logChange(c model.Change) {
+	e.log.Info("change decided", zap.String(model.FieldIdentity, c.IdentityID), zap.String(model.FieldTarget, c.Target),
+		zap.String(model.FieldOp, string(c.Op)), zap.String(model.FieldEvent, string(c.Event)), zap.String(model.FieldState, string(c.State)),
+		zap.String(model.FieldSource, c.Source), zap.String(model.FieldRun, c.RunID), zap.String(model.FieldPlan, c.PlanID))
+}

@@ -1,0 +1,113 @@
+package jml
+
+import (
+	"slices"
+	"strings"
+
+	"jmld/model"
+)
+
+// EnterpriseUser is the URN of the enterprise extension, RFC 7643 §4.3.
+const EnterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+// Names of correlation keys, as Rules.Correlation lists them.
+const (
+	KeyEmployeeNumber = "employeeNumber"
+	KeyEmail          = "email"
+	KeyUserName       = "userName"
+	KeyExternalID     = "externalId"
+)
+
+// KeyNames are the correlation keys there are.
+func KeyNames() []string { return []string{KeyEmployeeNumber, KeyEmail, KeyUserName, KeyExternalID} }
+
+// Keys returns the correlation keys of a user record, in the order of the rules. An e-mail address is a key only in a
+// domain of our own: elsewhere it says who reads the mailbox, not who is employed.
+func (r *Rules) Keys(rec model.Record) []model.Key {
+	if rec.Kind != model.KindUser {
+		return nil
+	}
+	var attrs map[string]any // decoded when a key needs it
+	var keys []model.Key
+	add := func(name, value string) {
+		if k := (model.Key{Name: name, Value: Fold(value)}); k.Value != "" && !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	for _, name := range r.Correlation {
+		if attrs == nil && (name == KeyEmployeeNumber || name == KeyEmail) {
+			attrs = Decode(rec.Attrs)
+		}
+		switch name {
+		case KeyEmployeeNumber:
+			ext, _ := attrs[EnterpriseUser].(map[string]any)
+			n, _ := ext["employeeNumber"].(string)
+			add(name, n)
+		case KeyEmail:
+			for _, a := range addresses(attrs) {
+				if r.ownAddress(a) {
+					add(name, a)
+				}
+			}
+		case KeyUserName:
+			if !strings.Contains(rec.UserName, "@") || r.ownAddress(rec.UserName) {
+				add(name, rec.UserName)
+			}
+		case KeyExternalID:
+			add(name, rec.ExternalID)
+		}
+	}
+	return keys
+}
+
+func (r *Rules) ownAddress(address string) bool {
+	at := strings.LastIndexByte(address, '@')
+	if at < 1 {
+		return false
+	}
+	domain := strings.ToLower(strings.TrimSpace(address[at+1:]))
+	for _, own := range r.OwnDomains {
+		own = strings.ToLower(own)
+		if sub, wild := strings.CutPrefix(own, "*."); domain == own || wild && strings.HasSuffix(domain, "."+sub) {
+			return true
+		}
+	}
+	return false
+}
+
+func addresses(attrs map[string]any) []string {
+	list, _ := attrs["emails"].([]any)
+	var out []string
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		if v, _ := m["value"].(string); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// email is the address to show and to send to: the primary one, else the work one, else the first.
+func email(attrs map[string]any) string {
+	list, _ := attrs["emails"].([]any)
+	best, rank := "", 0
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		v, _ := m["value"].(string)
+		p, _ := m["primary"].(bool)
+		t, _ := m["type"].(string)
+		n := 1
+		switch {
+		case v == "":
+			continue
+		case p:
+			n = 3
+		case strings.EqualFold(t, "work"):
+			n = 2
+		}
+		if n > rank {
+			best, rank = v, n
+		}
+	}
+	return best
+}
