@@ -1,0 +1,308 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+const (
+	updateIdentity = "UPDATE identities SET lifecycle = $2, user_name = $3, display_name = $4, email = $5, " +
+		"search_key = $6, organisation = $7, external = $8, categories = $9, attrs = $10, provenance = $11, " +
+		"findings = $12, version = $13, review_at = $14, review_run = $15, updated_at = $16 WHERE id = $1 AND version = $17"
+
+	updateRecord = "UPDATE records SET kind = $3, user_name = $4, user_name_key = $5, display_name = $6, " +
+		"display_name_key = $7, external_id = $8, active = $9, unique_key = $10, identity_id = $11, link = $12, " +
+		"link_text = $13, attrs = $14, hash = $15, version = $16, absent_since = $17, updated_at = $18 " +
+		"WHERE source = $1 AND id = $2 AND version = $19"
+
+	deleteRecord  = "DELETE FROM records WHERE source = $1 AND id = $2 AND version = $3"
+	deleteValues  = "DELETE FROM record_values WHERE source = $1 AND record_id = $2"
+	deleteMembers = "DELETE FROM members WHERE source = $1 AND group_id = $2"
+	deleteGroups  = "DELETE FROM members WHERE source = $1 AND member_id = $2"
+
+	dropValue   = "DELETE FROM record_values WHERE source = $1 AND record_id = $2 AND attr = $3 AND type = $4 AND value = $5"
+	dropMembers = "DELETE FROM members WHERE source = $1 AND group_id = $2 AND member_id IN list($3)"
+	addMembers  = "INSERT INTO members (source, group_id, member_id) SELECT $1::text, $2::text, p.a FROM items($3) WHERE true " +
+		"ON CONFLICT (source, group_id, member_id) DO NOTHING"
+	dropKey = "DELETE FROM identity_keys WHERE name = $1 AND value = $2 AND identity_id = $3"
+
+	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
+
+	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
+	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
+		"UNION SELECT m.source, m.member_id FROM down JOIN members m ON m.source = down.source AND m.group_id = down.id) " +
+		"UPDATE identities SET version = version + 1, review_run = $4, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
+		"WHERE id IN (SELECT r.identity_id FROM down JOIN records r ON r.source = down.source AND r.id = down.id " +
+		"WHERE r.identity_id <> '')"
+
+	// accountChanged: the worker has to look at the row again.
+	accountChanged = "(excluded.state <> accounts.state OR excluded.desired <> accounts.desired OR excluded.desired_rev > accounts.desired_rev)"
+)
+
+func insertRecords() insert {
+	return insert{into: "records (" + recordColumns + ")", tuple: tuple(19)}
+}
+
+func insertIdentities() insert {
+	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(17)}
+}
+
+func insertKeys() insert {
+	return insert{into: "identity_keys (name, value, identity_id)", tuple: tuple(3)}
+}
+
+func insertValues() insert {
+	return insert{
+		into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5),
+		tail: "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING",
+	}
+}
+
+func insertChanges() insert {
+	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(17)}
+}
+
+func insertAudit() insert {
+	return insert{into: "audit (" + auditColumns + ")", tuple: tuple(7)}
+}
+
+func upsertPlans() insert {
+	return insert{into: "plans (" + planColumns + ")", tuple: tuple(13), tail: "ON CONFLICT (id) DO UPDATE SET " +
+		"run_id = excluded.run_id, source = excluded.source, \"trigger\" = excluded.\"trigger\", state = excluded.state, " +
+		"reason = excluded.reason, digest = excluded.digest, items = excluded.items, expires_at = excluded.expires_at, " +
+		"approved_by = excluded.approved_by, approved_at = excluded.approved_at, updated_at = excluded.updated_at"}
+}
+
+// upsertAccounts writes the desired side. A row that a worker has at the moment stays leased: when the worker settles it, it is due
+// again because the revision moved. What a worker found out (adopted) is not taken back by a decision made before.
+func upsertAccounts() insert {
+	return insert{
+		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, " +
+			"priority, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
+			"attempts, error_code, error_text, dead)",
+		tuple: "(" + strings.Repeat("?, ", 13) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
+		tail: "ON CONFLICT (identity_id, target) DO UPDATE SET class = excluded.class, " +
+			"origin = CASE WHEN accounts.origin = 'adopted' AND excluded.origin = 'ours' THEN accounts.origin ELSE excluded.origin END, " +
+			"state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
+			"because = excluded.because, held_plan = excluded.held_plan, updated_at = excluded.updated_at, " +
+			"desired_rev = CASE WHEN " + accountChanged + " THEN greatest(excluded.desired_rev, accounts.desired_rev + 1) ELSE accounts.desired_rev END, " +
+			"priority = CASE WHEN " + accountChanged + " THEN excluded.priority ELSE accounts.priority END, " +
+			"due_at = CASE WHEN NOT " + accountChanged + " THEN accounts.due_at " +
+			"WHEN accounts.lease_owner <> '' AND accounts.due_at > now() THEN accounts.due_at ELSE now() END, " +
+			"attempts = CASE WHEN " + accountChanged + " THEN 0 ELSE accounts.attempts END, " +
+			"error_code = CASE WHEN " + accountChanged + " THEN '' ELSE accounts.error_code END, " +
+			"error_text = CASE WHEN " + accountChanged + " THEN '' ELSE accounts.error_text END, " +
+			"dead = CASE WHEN " + accountChanged + " THEN false ELSE accounts.dead END",
+	}
+}
+
+func tuple(n int) string { return "(" + strings.Repeat("?, ", n-1) + "?)" }
+
+// Commit stores c in one transaction. An identity is stored with the version Expect+1, whatever New says; a record with
+// New.Version. ErrStale: a version, a correlation key or an identifier was not as loaded. ErrConflict: a record's
+// UniqueKey is taken. ErrUnavailable: the database could not; nothing was stored, unless the connection broke while the
+// server was answering, which only looking again can tell.
+func (s *Store) Commit(ctx context.Context, c *engine.Commit) error {
+	ops, err := s.commitOps(c)
+	if err != nil || len(ops) == 0 {
+		return err
+	}
+	return s.write(ctx, ops...)
+}
+
+// commitOps: identities first, which is where two decisions about one person meet. What goes away goes before what
+// comes, so that a key or a name may move from one row to another.
+func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
+	if err := checkKeys(c); err != nil {
+		return nil, err
+	}
+	ops := s.identityOps(make([]op, 0, 16), c.Identities)
+	gone, left := reviewed(c)
+	ops = s.reviewOps(ops, c, gone) // while their members are still known
+	ops = s.recordOps(ops, c.Records)
+	ops = append(ops, s.rows(upsertAccounts(), len(c.Accounts), func(i int, to []any) []any {
+		return accountArgs(&c.Accounts[i], to)
+	})...)
+	ops = append(ops, s.rows(upsertPlans(), len(c.Plans), func(i int, to []any) []any { return planArgs(&c.Plans[i], to) })...)
+	ops = append(ops, s.rows(insertChanges(), len(c.Changes), func(i int, to []any) []any {
+		return changeArgs(&c.Changes[i], to)
+	})...)
+	for i := range c.Decided {
+		d := &c.Decided[i]
+		ops = append(ops, op{text: s.must(decideChange), must: true,
+			args: []any{d.ID, string(d.State), d.DecidedBy, timeArg(d.DecidedAt)}})
+	}
+	ops = append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)
+	return s.reviewOps(ops, c, left), nil
+}
+
+func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
+	type keyOf struct {
+		model.Key
+		id string
+	}
+	var fresh []*engine.IdentityWrite
+	var add []keyOf
+	for i := range writes {
+		w := &writes[i]
+		if w.Expect == 0 {
+			fresh = append(fresh, w)
+		} else {
+			n := &w.New
+			ops = append(ops, op{text: s.must(updateIdentity), must: true, args: []any{
+				n.ID, string(n.Lifecycle), n.UserName, n.DisplayName, n.Email, cut(n.SearchKey, maxKey), n.Organisation, n.External,
+				n.Categories, n.Attrs, n.Provenance, n.Findings, w.Expect + 1, timeArg(n.ReviewAt), n.ReviewRun, stamp(n.UpdatedAt), w.Expect,
+			}})
+		}
+		for _, k := range w.DropKeys {
+			ops = append(ops, op{text: s.sql(dropKey), args: []any{k.Name, k.Value, w.New.ID}})
+		}
+		for _, k := range w.AddKeys {
+			add = append(add, keyOf{k, w.New.ID})
+		}
+	}
+	ops = append(ops, s.rows(insertIdentities(), len(fresh), func(i int, to []any) []any {
+		return identityArgs(&fresh[i].New, 1, to)
+	})...)
+	return append(ops, s.rows(insertKeys(), len(add), func(i int, to []any) []any {
+		return append(to, add[i].Name, add[i].Value, add[i].id)
+	})...)
+}
+
+func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
+	type valueOf struct {
+		*model.Value
+		source, id string
+	}
+	var fresh []*model.Record
+	var values []valueOf
+	for i := range writes {
+		if w := &writes[i]; w.New == nil && w.Old != nil {
+			ops = append(ops, op{text: s.must(deleteRecord), must: true, args: []any{w.Old.Source, w.Old.ID, w.Old.Version}})
+			for _, text := range [...]string{deleteValues, deleteMembers, deleteGroups} {
+				ops = append(ops, op{text: s.sql(text), args: []any{w.Old.Source, w.Old.ID}})
+			}
+		}
+	}
+	for i := range writes {
+		w := &writes[i]
+		switch r := w.New; {
+		case r == nil:
+			continue
+		case w.Old == nil:
+			fresh = append(fresh, r)
+		default:
+			args := recordArgs(r, nil)
+			args = append(args[:17], args[18], w.Old.Version) // created_at stays
+			ops = append(ops, op{text: s.must(updateRecord), must: true, args: args})
+		}
+		for j := range w.DropValues {
+			v := &w.DropValues[j]
+			ops = append(ops, op{text: s.sql(dropValue), args: []any{w.New.Source, w.New.ID, v.Attr, v.Type, cut(v.Value, maxValue)}})
+		}
+		for j := range w.AddValues {
+			values = append(values, valueOf{&w.AddValues[j], w.New.Source, w.New.ID})
+		}
+		if len(w.DropMembers) > 0 {
+			ops = append(ops, op{text: s.sql(dropMembers), args: []any{w.New.Source, w.New.ID, s.list(w.DropMembers)}})
+		}
+		if len(w.AddMembers) > 0 {
+			ops = append(ops, op{text: s.sql(addMembers), args: []any{w.New.Source, w.New.ID, s.list(w.AddMembers)}})
+		}
+	}
+	ops = append(ops, s.rows(insertRecords(), len(fresh), func(i int, to []any) []any { return recordArgs(fresh[i], to) })...)
+	return append(ops, s.rows(insertValues(), len(values), func(i int, to []any) []any {
+		v := values[i]
+		return append(to, v.source, v.id, v.Attr, v.Type, cut(v.Value.Value, maxValue))
+	})...)
+}
+
+func accountArgs(a *model.Account, to []any) []any {
+	rev := a.DesiredRev
+	if rev == 0 && a.State != model.AccountUnknown {
+		rev = 1
+	}
+	return append(to, a.IdentityID, a.Target, string(a.Class), string(a.Origin), string(a.State), a.UserName, a.Desired, rev,
+		a.Because, a.HeldPlan, min(max(a.Priority, 0), 1), given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
+}
+
+// given is the time, or the clock where none is given.
+func given(t time.Time) time.Time {
+	if t.IsZero() {
+		t = time.Now()
+	}
+	return stamp(t)
+}
+
+// reviewed splits what c.Review names: groups that c deletes, whose members are known only before, and the rest, with
+// the members that c adds to or drops from a group that is named.
+func reviewed(c *engine.Commit) (gone, left [][2]string) {
+	if len(c.Review) == 0 {
+		return nil, nil
+	}
+	writes := make(map[engine.RecordRef]*engine.Write, len(c.Records))
+	for i := range c.Records {
+		w := &c.Records[i]
+		switch {
+		case w.New != nil:
+			writes[engine.RecordRef{Source: w.New.Source, ID: w.New.ID}] = w
+		case w.Old != nil:
+			writes[engine.RecordRef{Source: w.Old.Source, ID: w.Old.ID}] = w
+		}
+	}
+	for _, ref := range c.Review {
+		w := writes[ref]
+		if w != nil && w.New == nil {
+			gone = append(gone, [2]string{ref.Source, ref.ID})
+			continue
+		}
+		left = append(left, [2]string{ref.Source, ref.ID})
+		if w == nil {
+			continue
+		}
+		for _, ids := range [...][]string{w.AddMembers, w.DropMembers} {
+			for _, id := range ids {
+				left = append(left, [2]string{ref.Source, id})
+			}
+		}
+	}
+	return gone, left
+}
+
+func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string) []op {
+	if len(refs) == 0 {
+		return ops
+	}
+	a, b := s.pairs(refs)
+	return append(ops, op{text: s.sql(review), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
+}
+
+// checkKeys refuses what only SQLite could index.
+func checkKeys(c *engine.Commit) error {
+	for i := range c.Records {
+		r := c.Records[i].New
+		if r == nil {
+			continue
+		}
+		for name, value := range map[string]string{
+			"id": r.ID, "userName": r.UserNameKey, "displayName": r.DisplayNameKey, "externalId": r.ExternalID, "unique key": r.UniqueKey,
+		} {
+			if len(value) > maxKey {
+				return fmt.Errorf("%w: %s is longer than %d bytes", model.ErrInvalid, name, maxKey)
+			}
+		}
+	}
+	for i := range c.Identities {
+		for _, k := range c.Identities[i].AddKeys {
+			if len(k.Value) > maxKey {
+				return fmt.Errorf("%w: key %s is longer than %d bytes", model.ErrInvalid, k.Name, maxKey)
+			}
+		}
+	}
+	return nil
+}

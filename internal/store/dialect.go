@@ -1,0 +1,197 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"jmld/model"
+)
+
+// dialect translates SQL. Statements are written once, with $1-parameters and a few words that both databases say
+// differently:
+//
+//	now()             the clock, as a timestamp
+//	after($1)         the clock plus so many microseconds
+//	x IN list($1)     x is one of the texts in a parameter made by dialect.list
+//	items($1)         those texts as table p(a)
+//	pairs($1, $2)     the pairs in two parameters made by dialect.pairs, as table p(a, b)
+//	find(x, y)        position of y in x, or 0
+//	greatest(x, y)    the larger value
+//	x::type           the type of a parameter, where PostgreSQL cannot infer it
+type dialect struct {
+	lite  bool
+	rules []rule
+	param *regexp.Regexp
+	texts sync.Map // statement as written -> as sent
+}
+
+type rule struct {
+	pattern *regexp.Regexp
+	to      string
+}
+
+// liteNow is the clock in microseconds; SQLite's has milliseconds.
+const liteNow = `(CAST(round(unixepoch('subsec') * 1000) AS INTEGER) * 1000)`
+
+func newDialect(lite bool) *dialect {
+	d := &dialect{lite: lite, param: regexp.MustCompile(`\$\d+`)}
+	add := func(pattern, pg, sqlite string) {
+		to := pg
+		if lite {
+			to = sqlite
+		}
+		d.rules = append(d.rules, rule{regexp.MustCompile(pattern), to})
+	}
+	add(`IN list\((\$\d+)\)`, `= ANY(${1}::text[])`, `IN (SELECT value FROM json_each(${1}))`)
+	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
+	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,
+		`(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each(${1})) AS p`)
+	add(`after\((\$\d+)\)`, `(now() + ${1}::bigint * interval '1 microsecond')`, `(now() + ${1})`)
+	if lite {
+		add(`now\(\)`, ``, liteNow)
+		add(`find\(`, ``, `instr(`)
+		add(`greatest\(`, ``, `max(`)
+		add(` FOR UPDATE( SKIP LOCKED)?`, ``, ``)
+		add(`::[a-z]+(\[\])?`, ``, ``)
+		add(`\$(\d+)`, ``, `?${1}`)
+	} else {
+		add(`find\(`, `strpos(`, ``)
+	}
+	return d
+}
+
+// sql returns the statement as the database wants it. The text must be one of a bounded number: it is remembered.
+func (d *dialect) sql(text string) string {
+	if s, ok := d.texts.Load(text); ok {
+		return s.(string)
+	}
+	s := d.translate(text)
+	d.texts.Store(text, s)
+	return s
+}
+
+func (d *dialect) translate(text string) string {
+	for _, r := range d.rules {
+		text = r.pattern.ReplaceAllString(text, r.to)
+	}
+	return text
+}
+
+// must returns an UPDATE or DELETE that is an error when it affects no row. SQLite tells us how many it affected. On
+// PostgreSQL, whose answer comes after the whole batch is sent, the statement divides by the number itself.
+func (d *dialect) must(text string) string {
+	if d.lite {
+		return d.sql(text)
+	}
+	return d.sql("WITH u AS (" + text + " RETURNING 1) SELECT 1 / count(*) FROM u")
+}
+
+// list is a parameter for IN list and items.
+func (d *dialect) list(texts []string) any {
+	if texts == nil {
+		texts = []string{}
+	}
+	if !d.lite {
+		return texts
+	}
+	return jsonText(texts)
+}
+
+// pairs are two parameters for pairs.
+func (d *dialect) pairs(ps [][2]string) (a, b any) {
+	if d.lite {
+		if ps == nil {
+			ps = [][2]string{}
+		}
+		return jsonText(ps), nil
+	}
+	as, bs := make([]string, len(ps)), make([]string, len(ps))
+	for i, p := range ps {
+		as[i], bs[i] = p[0], p[1]
+	}
+	return as, bs
+}
+
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil { // texts always marshal
+		panic(err)
+	}
+	return string(b)
+}
+
+// insert describes a table for inserts of any number of rows.
+type insert struct {
+	into  string // table and columns
+	tuple string // the values of one row, with ? for each parameter
+	tail  string // ON CONFLICT …
+}
+
+// The numbers of rows one INSERT may have: few, so that few statements are prepared.
+var insertSizes = [...]int{50, 10, 5, 3, 2, 1}
+
+// rows returns the operations that insert n rows; args appends the parameters of row i.
+func (d *dialect) rows(t insert, n int, args func(i int, to []any) []any) []op {
+	var ops []op
+	for i := 0; i < n; {
+		size := 1
+		for _, s := range insertSizes {
+			if n-i >= s {
+				size = s
+				break
+			}
+		}
+		o := op{text: d.insert(t, size)}
+		for end := i + size; i < end; i++ {
+			o.args = args(i, o.args)
+		}
+		ops = append(ops, o)
+	}
+	return ops
+}
+
+func (d *dialect) insert(t insert, size int) string {
+	key := t.into + strconv.Itoa(size)
+	if s, ok := d.texts.Load(key); ok {
+		return s.(string)
+	}
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + t.into + " VALUES ")
+	p := 0
+	for i := range size {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for j, part := range strings.Split(t.tuple, "?") {
+			if j > 0 {
+				p++
+				fmt.Fprintf(&b, "$%d", p)
+			}
+			b.WriteString(part)
+		}
+	}
+	b.WriteString(" " + t.tail)
+	s := d.translate(b.String())
+	d.texts.Store(key, s)
+	return s
+}
+
+// op is one statement of a batch.
+type op struct {
+	text string // as the database wants it
+	args []any
+	must bool                    // ErrStale when no row is affected; text is from dialect.must
+	each func(row scanner) error // called for each row of the answer
+}
+
+// scanner is a row.
+type scanner interface {
+	Scan(dest ...any) error
+}
+
+// errMissed is a compare-and-set that found another version.
+var errMissed = fmt.Errorf("row is not as it was loaded: %w", model.ErrStale)

@@ -1,0 +1,248 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// The statements of Load. Parameters: $1, $2 the subjects' records as pairs, $3, $4 their keys as pairs, $5 identities.
+const (
+	loadOwners = "SELECT k.name, k.value, k.identity_id FROM pairs($1, $2) " +
+		"JOIN identity_keys k ON k.name = p.a AND k.value = p.b"
+
+	loadRecords = "SELECT " + recordColumns + " FROM pairs($1, $2) JOIN records ON source = p.a AND id = p.b"
+
+	// ids are the identities that matter: of the records, of the keys, and those asked for.
+	loadIDs = "ids AS (" +
+		"SELECT r.identity_id AS iid FROM pairs($1, $2) JOIN records r ON r.source = p.a AND r.id = p.b WHERE r.identity_id <> '' " +
+		"UNION SELECT k.identity_id FROM pairs($3, $4) JOIN identity_keys k ON k.name = p.a AND k.value = p.b " +
+		"UNION SELECT p.a FROM items($5))"
+
+	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN identities ON id = iid"
+
+	loadLinked = "WITH " + loadIDs + " SELECT " + recordColumns +
+		" FROM ids JOIN records ON identity_id = iid AND identity_id <> '' AND kind = 'user'"
+
+	loadKeys = "WITH " + loadIDs + " SELECT name, value, identity_id FROM ids JOIN identity_keys ON identity_id = iid"
+
+	loadAccounts = "WITH " + loadIDs + " SELECT " + accountColumns + " FROM ids JOIN accounts ON identity_id = iid"
+
+	// Upward from the records, each group once as direct and once as inherited: a cycle ends by itself.
+	loadGroups = "WITH RECURSIVE " + loadIDs + ", up(iid, source, group_id, direct) AS (" +
+		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
+		"JOIN records r ON r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user' " +
+		"JOIN members m ON m.source = r.source AND m.member_id = r.id " +
+		"UNION SELECT up.iid, m.source, m.group_id, 0 FROM up " +
+		"JOIN members m ON m.source = up.source AND m.member_id = up.group_id) " +
+		"SELECT up.iid, up.source, up.group_id, g.display_name, max(up.direct) FROM up " +
+		"JOIN records g ON g.source = up.source AND g.id = up.group_id " +
+		"GROUP BY up.iid, up.source, up.group_id, g.display_name"
+)
+
+// loaded is what Load found, by identity.
+type loaded struct {
+	records    map[engine.RecordRef]*model.Record
+	owners     map[model.Key]string
+	identities map[string]*model.Identity
+	linked     map[string][]model.Record
+	keys       map[string][]model.Key
+	accounts   map[string][]model.Account
+	groups     map[string][]model.Membership
+}
+
+// Load returns one Person for each subject, in order. On SQLite everything is of one moment. On PostgreSQL each kind of
+// row is of its own moment, the identities' versions of the earliest: Commit compares them, so a mixture is never stored.
+func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.Person, error) {
+	if len(subjects) == 0 {
+		return nil, nil
+	}
+	var records, keys [][2]string
+	var ids []string
+	for i := range subjects {
+		if sub := &subjects[i]; sub.Record != "" {
+			records = append(records, [2]string{sub.Source, sub.Record})
+		}
+		if subjects[i].Identity != "" {
+			ids = append(ids, subjects[i].Identity)
+		}
+		for _, k := range subjects[i].Keys {
+			keys = append(keys, [2]string{k.Name, k.Value})
+		}
+	}
+	var got loaded
+	if err := s.read(ctx, s.loadOps(&got, records, keys, ids)...); err != nil {
+		return nil, err
+	}
+	people := make([]engine.Person, len(subjects))
+	for i := range subjects {
+		people[i] = got.person(&subjects[i])
+	}
+	return people, nil
+}
+
+func (s *Store) loadOps(got *loaded, records, keys [][2]string, ids []string) []op {
+	*got = loaded{
+		records: map[engine.RecordRef]*model.Record{}, owners: map[model.Key]string{},
+		identities: map[string]*model.Identity{}, linked: map[string][]model.Record{}, keys: map[string][]model.Key{},
+		accounts: map[string][]model.Account{}, groups: map[string][]model.Membership{},
+	}
+	recordA, recordB := s.pairs(records)
+	keyA, keyB := s.pairs(keys)
+	all := []any{recordA, recordB, keyA, keyB, s.list(ids)}
+	ops := make([]op, 0, 7)
+	// Identities first: see Load.
+	ops = append(ops, op{text: s.sql(loadIdentities), args: all, each: func(row scanner) error {
+		var i model.Identity
+		err := scanIdentity(row, &i)
+		got.identities[i.ID] = &i
+		return err
+	}})
+	if len(keys) > 0 {
+		ops = append(ops, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: func(row scanner) error {
+			var k model.Key
+			var owner string
+			err := row.Scan(&k.Name, &k.Value, &owner)
+			got.owners[k] = owner
+			return err
+		}})
+	}
+	if len(records) > 0 {
+		ops = append(ops, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: func(row scanner) error {
+			var r model.Record
+			err := scanRecord(row, &r)
+			got.records[engine.RecordRef{Source: r.Source, ID: r.ID}] = &r
+			return err
+		}})
+	}
+	return append(ops,
+		op{text: s.sql(loadLinked), args: all, each: func(row scanner) error {
+			var r model.Record
+			err := scanRecord(row, &r)
+			got.linked[r.IdentityID] = append(got.linked[r.IdentityID], r)
+			return err
+		}},
+		op{text: s.sql(loadKeys), args: all, each: func(row scanner) error {
+			var k model.Key
+			var owner string
+			err := row.Scan(&k.Name, &k.Value, &owner)
+			got.keys[owner] = append(got.keys[owner], k)
+			return err
+		}},
+		op{text: s.sql(loadAccounts), args: all, each: func(row scanner) error {
+			var a model.Account
+			err := scanAccount(row, &a)
+			got.accounts[a.IdentityID] = append(got.accounts[a.IdentityID], a)
+			return err
+		}},
+		op{text: s.sql(loadGroups), args: all, each: func(row scanner) error {
+			var m model.Membership
+			var owner string
+			var direct int64
+			err := row.Scan(&owner, &m.Source, &m.GroupID, &m.DisplayName, &direct)
+			m.Direct = direct == 1
+			got.groups[owner] = append(got.groups[owner], m)
+			return err
+		}})
+}
+
+func (l *loaded) person(sub *engine.Subject) engine.Person {
+	p := engine.Person{Owners: map[model.Key]string{}}
+	for _, k := range sub.Keys {
+		if owner, ok := l.owners[k]; ok {
+			p.Owners[k] = owner
+		}
+	}
+	if sub.Record != "" {
+		p.Record = clone(l.records[engine.RecordRef{Source: sub.Source, ID: sub.Record}])
+	}
+	id := sub.Identity
+	if id == "" && p.Record != nil {
+		id = p.Record.IdentityID
+	}
+	if id == "" {
+		id = only(p.Owners)
+	}
+	if p.Identity = clone(l.identities[id]); p.Identity == nil {
+		return p
+	}
+	// Two subjects may be about one person: each gets its own rows.
+	p.Records, p.Keys = slices.Clone(l.linked[id]), slices.Clone(l.keys[id])
+	p.Accounts, p.Groups = slices.Clone(l.accounts[id]), slices.Clone(l.groups[id])
+	slices.SortFunc(p.Records, func(a, b model.Record) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(p.Keys, func(a, b model.Key) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
+	slices.SortFunc(p.Accounts, func(a, b model.Account) int { return cmp.Compare(a.Target, b.Target) })
+	sortGroups(p.Groups)
+	return p
+}
+
+func sortGroups(groups []model.Membership) {
+	slices.SortFunc(groups, func(a, b model.Membership) int {
+		return cmp.Or(cmp.Compare(a.DisplayName, b.DisplayName), cmp.Compare(a.Source, b.Source), cmp.Compare(a.GroupID, b.GroupID))
+	})
+}
+
+// only is the one identity that owns all of the keys that have an owner, or "".
+func only(owners map[model.Key]string) string {
+	id := ""
+	for _, owner := range owners {
+		if id != "" && owner != id {
+			return ""
+		}
+		id = owner
+	}
+	return id
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+// MembersAmong returns which of the ids are members of the group, all members when ids is nil, in order.
+func (s *Store) MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error) {
+	const all = "SELECT member_id FROM members WHERE source = $1 AND group_id = $2 ORDER BY member_id"
+	const among = "SELECT member_id FROM members WHERE source = $1 AND group_id = $2 AND member_id IN list($3) ORDER BY member_id"
+	var found []string
+	o := op{text: s.sql(all), args: []any{source, group}, each: func(row scanner) error {
+		var id string
+		err := row.Scan(&id)
+		found = append(found, id)
+		return err
+	}}
+	if ids != nil {
+		o.text, o.args = s.sql(among), append(o.args, s.list(ids))
+	}
+	err := s.read(ctx, o)
+	return found, err
+}
+
+// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person.
+func (s *Store) Lost(ctx context.Context, source string, since time.Time) (int, error) {
+	return s.count(ctx, "SELECT count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 "+
+		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')", source, stamp(since))
+}
+
+// Supported counts the people with an active account whose identity has a record of the source. It looks at all of
+// them: a caller on a hot path remembers the answer for a while.
+func (s *Store) Supported(ctx context.Context, source string) (int, error) {
+	return s.count(ctx, "SELECT count(DISTINCT r.identity_id) FROM records r WHERE r.source = $1 AND r.identity_id <> '' "+
+		"AND EXISTS (SELECT 1 FROM accounts a WHERE a.identity_id = r.identity_id AND a.state = 'active')", source)
+}
+
+func (s *Store) count(ctx context.Context, text string, args ...any) (int, error) {
+	var n int
+	err := s.read(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error { return row.Scan(&n) }})
+	return n, err
+}

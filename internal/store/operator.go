@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"jmld/model"
+)
+
+// page limits a list; limit 0 does not.
+func page(db *gorm.DB, limit, offset int) *gorm.DB {
+	if limit > 0 {
+		db = db.Limit(limit)
+	}
+	if offset > 0 {
+		db = db.Offset(offset)
+		if limit <= 0 {
+			db = db.Limit(1<<31 - 1) // SQLite wants a limit with an offset
+		}
+	}
+	return db
+}
+
+func stampPtr(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	c := stamp(*t)
+	return &c
+}
+
+// Identity is one person, or ErrNotFound.
+func (s *Store) Identity(ctx context.Context, id string) (model.Identity, error) {
+	const text = "SELECT " + identityColumns + " FROM identities WHERE id = $1"
+	var found []model.Identity
+	err := s.read(ctx, op{text: s.sql(text), args: []any{id}, each: func(row scanner) error {
+		var i model.Identity
+		err := scanIdentity(row, &i)
+		found = append(found, i)
+		return err
+	}})
+	return first(found, err)
+}
+
+// People lists identities by display name (without case) and id. Search finds a part of the name, user name or e-mail
+// address, or exactly an identity id, a record id or the value of a correlation key.
+func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identity, error) {
+	var people []model.Identity
+	err := s.view(ctx, func(db *gorm.DB) error {
+		db = s.searched(db, "identities", q.Search)
+		if q.Lifecycle != "" {
+			db = db.Where("lifecycle = ?", q.Lifecycle)
+		}
+		return page(db, q.Limit, q.Offset).Order("search_key, id").Find(&people).Error
+	})
+	return people, err
+}
+
+// searched adds the condition of a search for people. Exact finds come from indexes and are looked up first: only when
+// there are none is every name looked at.
+func (s *Store) searched(db *gorm.DB, table, search string) *gorm.DB {
+	search = strings.TrimSpace(search)
+	if search == "" {
+		return db
+	}
+	key := model.FoldKey(search)
+	part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(key) + "%"
+	return db.Where(table+`.search_key LIKE ? ESCAPE '\' OR `+table+".id IN (SELECT CAST(? AS text) "+
+		"UNION SELECT identity_id FROM records WHERE identity_id <> '' AND id IN (?) "+
+		"UNION SELECT identity_id FROM identity_keys WHERE value IN (?))",
+		part, search, []string{search, key}, []string{search, key})
+}
+
+// Accounts lists accounts by user name, identity and target.
+func (s *Store) Accounts(ctx context.Context, q model.AccountQuery) ([]model.Account, error) {
+	var accounts []model.Account
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return page(s.accounts(db, q), q.Limit, q.Offset).Select("accounts.*").
+			Order("accounts.user_name, accounts.identity_id, accounts.target").Find(&accounts).Error
+	})
+	return accounts, err
+}
+
+// accounts selects what q says, but for Offset and Limit.
+func (s *Store) accounts(db *gorm.DB, q model.AccountQuery) *gorm.DB {
+	db = db.Model(&model.Account{})
+	for _, c := range []struct{ column, value string }{
+		{"identity_id", q.IdentityID}, {"target", q.Target}, {"class", string(q.Class)}, {"state", string(q.State)},
+		{"error_code", string(q.Code)},
+	} {
+		if c.value != "" {
+			db = db.Where("accounts."+c.column+" = ?", c.value)
+		}
+	}
+	if q.Code != "" {
+		db = db.Where("accounts.error_code <> ''")
+	}
+	if q.Dead {
+		db = db.Where("accounts.dead")
+	}
+	if q.Unsettled {
+		db = db.Where("accounts.due_at IS NOT NULL OR accounts.dead")
+	}
+	if q.Search != "" {
+		db = s.searched(db.Joins("JOIN identities ON identities.id = accounts.identity_id"), "identities", q.Search)
+	}
+	return db
+}
+
+// Problems are the causes that keep accounts from being settled, the most frequent first.
+func (s *Store) Problems(ctx context.Context) ([]model.Problem, error) {
+	const text = "SELECT target, error_code, dead, max(error_text), count(*), min(updated_at) FROM accounts " +
+		"WHERE error_code <> '' GROUP BY target, error_code, dead ORDER BY count(*) DESC, target, error_code, dead"
+	var problems []model.Problem
+	err := s.read(ctx, op{text: s.sql(text), each: func(row scanner) error {
+		var p model.Problem
+		err := row.Scan(&p.Target, (*string)(&p.Code), &p.Dead, &p.Text, &p.Count, s.timeDest(&p.Oldest))
+		problems = append(problems, p)
+		return err
+	}})
+	return problems, err
+}
+
+// Tally counts everything for the overview.
+func (s *Store) Tally(ctx context.Context) (model.Tally, error) {
+	const accounts = "SELECT target, class, count(CASE WHEN state = 'active' THEN 1 END), " +
+		"count(CASE WHEN state = 'inactive' THEN 1 END), " +
+		"count(CASE WHEN applied_rev = desired_rev AND due_at IS NULL AND NOT dead THEN 1 END), " +
+		"count(CASE WHEN due_at IS NOT NULL AND attempts = 0 THEN 1 END), " +
+		"count(CASE WHEN due_at IS NOT NULL AND attempts > 0 THEN 1 END), " +
+		"count(CASE WHEN dead THEN 1 END), count(CASE WHEN held_plan <> '' THEN 1 END) " +
+		"FROM accounts GROUP BY target, class ORDER BY target, class"
+	t := model.Tally{Identities: map[model.Lifecycle]int{}}
+	err := s.read(ctx,
+		op{text: s.sql("SELECT lifecycle, count(*) FROM identities GROUP BY lifecycle"), each: func(row scanner) error {
+			var phase string
+			var n int
+			err := row.Scan(&phase, &n)
+			t.Identities[model.Lifecycle(phase)] = n
+			return err
+		}},
+		op{text: s.sql(accounts), each: func(row scanner) error {
+			var a model.AccountTally
+			err := row.Scan(&a.Target, (*string)(&a.Class), &a.Active, &a.Inactive, &a.Settled, &a.Due, &a.Retrying, &a.Dead, &a.Held)
+			t.Accounts = append(t.Accounts, a)
+			return err
+		}},
+		op{text: s.sql("SELECT count(*) FROM records WHERE link = 'disputed'"), each: func(row scanner) error { return row.Scan(&t.Disputed) }},
+		op{text: s.sql("SELECT count(*) FROM changes WHERE state = 'held'"), each: func(row scanner) error { return row.Scan(&t.Held) }},
+	)
+	return t, err
+}
+
+// timeDest scans a computed time: SQLite knows that a column is a time, but not an expression.
+func (s *Store) timeDest(t *time.Time) any {
+	if s.lite {
+		return &microTime{t}
+	}
+	return t
+}
+
+type microTime struct{ t *time.Time }
+
+// Scan is for database/sql.
+func (m *microTime) Scan(v any) error {
+	switch v := v.(type) {
+	case int64:
+		*m.t = time.UnixMicro(v).UTC()
+	case time.Time:
+		*m.t = v.UTC()
+	}
+	return nil
+}
+
+// AddAudit appends entries that belong to no commit.
+func (s *Store) AddAudit(ctx context.Context, entries ...model.AuditEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	return s.write(ctx, s.rows(insertAudit(), len(entries), func(i int, to []any) []any { return auditArgs(&entries[i], to) })...)
+}
+
+// AuditList lists entries, newest first, about one subject or about all ("").
+func (s *Store) AuditList(ctx context.Context, subject string, limit int) ([]model.AuditEntry, error) {
+	var entries []model.AuditEntry
+	err := s.view(ctx, func(db *gorm.DB) error {
+		if subject != "" {
+			db = db.Where("subject = ?", subject)
+		}
+		return page(db, limit, 0).Order("id DESC").Find(&entries).Error
+	})
+	return entries, err
+}

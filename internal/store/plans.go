@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"jmld/model"
+)
+
+// Plan is one plan, or ErrNotFound.
+func (s *Store) Plan(ctx context.Context, id string) (model.Plan, error) {
+	var p model.Plan
+	err := s.view(ctx, func(db *gorm.DB) error { return db.Take(&p, "id = ?", id).Error })
+	return p, err
+}
+
+// OpenPlan is the newest held plan of the source and trigger, or ErrNotFound.
+func (s *Store) OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) {
+	var p model.Plan
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return db.Where(`state = ? AND source = ? AND "trigger" = ?`, model.PlanHeld, source, trigger).Order("id DESC").Take(&p).Error
+	})
+	return p, err
+}
+
+// Plans lists plans in the states (nil: all), newest first.
+func (s *Store) Plans(ctx context.Context, states []model.PlanState, limit int) ([]model.Plan, error) {
+	var plans []model.Plan
+	err := s.view(ctx, func(db *gorm.DB) error {
+		if states != nil {
+			db = db.Where("state IN ?", states)
+		}
+		return page(db, limit, 0).Order("id DESC").Find(&plans).Error
+	})
+	return plans, err
+}
+
+// Changes lists changes, newest first. Limit 0 lists all of them.
+func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error) {
+	var changes []model.Change
+	err := s.view(ctx, func(db *gorm.DB) error {
+		for _, c := range []struct{ column, value string }{
+			{"run_id", q.RunID}, {"plan_id", q.PlanID}, {"identity_id", q.IdentityID}, {"source", q.Source}, {"target", q.Target},
+		} {
+			if c.value != "" {
+				db = db.Where(c.column+" = ?", c.value).Where(c.column + " <> ''") // the latter for the partial indexes
+			}
+		}
+		if q.States != nil {
+			db = db.Where("state IN ?", q.States)
+		}
+		if q.Ops != nil {
+			db = db.Where("op IN ?", q.Ops)
+		}
+		if q.Before != "" {
+			db = db.Where("id < ?", q.Before)
+		}
+		return page(db, q.Limit, 0).Order("id DESC").Find(&changes).Error
+	})
+	return changes, err
+}
+
+// SealPlan counts the items of the plan that wait (pending or held), computes the digest over them, and stores both
+// with the state, reason, expiry and approval given. Commits that touch the plan wait meanwhile. ErrNotFound: no such plan.
+func (s *Store) SealPlan(ctx context.Context, plan model.Plan) error {
+	return s.update(ctx, func(tx *gorm.DB) error {
+		var locked model.Plan
+		lock := tx.Clauses(clause.Locking{Strength: "UPDATE"}) // nothing on SQLite, which has one writer
+		if err := lock.Take(&locked, "id = ?", plan.ID).Error; err != nil {
+			return err
+		}
+		var err error
+		if plan.Items, plan.Digest, err = digest(tx, plan.ID); err != nil {
+			return err
+		}
+		plan.ExpiresAt, plan.UpdatedAt, plan.ApprovedAt = stamp(plan.ExpiresAt), given(plan.UpdatedAt), stampPtr(plan.ApprovedAt)
+		return tx.Model(&plan).Select("State", "Reason", "Digest", "Items", "ExpiresAt", "ApprovedBy", "ApprovedAt", "UpdatedAt").
+			Updates(&plan).Error
+	})
+}
+
+// digest is SHA-256 over what would happen: the waiting items in order, each as a line of JSON.
+func digest(tx *gorm.DB, plan string) (items int, sum string, err error) {
+	rows, err := tx.Model(&model.Change{}).Where("plan_id = ? AND plan_id <> '' AND state IN ?", plan,
+		[]model.ChangeState{model.ChangePending, model.ChangeHeld}).Order("id").
+		Select("id", "identity_id", "target", "op", "before", "after").Rows()
+	if err != nil {
+		return 0, "", err
+	}
+	defer rows.Close()
+	hash := sha256.New()
+	lines := json.NewEncoder(hash)
+	for rows.Next() {
+		var line [6]string
+		if err := rows.Scan(&line[0], &line[1], &line[2], &line[3], &line[4], &line[5]); err != nil {
+			return 0, "", err
+		}
+		if err := lines.Encode(line); err != nil {
+			return 0, "", err
+		}
+		items++
+	}
+	return items, hex.EncodeToString(hash.Sum(nil)), rows.Err()
+}

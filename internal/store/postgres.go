@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+
+	"jmld/model"
+)
+
+// pgDB is PostgreSQL: one pool, with GORM on the same connections.
+type pgDB struct {
+	pool *pgxpool.Pool
+	sql  *sql.DB
+	gorm *gorm.DB
+}
+
+func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		// pgx hides a password in the text; what else the URL holds is the operator's own
+		return nil, fmt.Errorf("%w: %w", model.ErrInvalid, err)
+	}
+	if o.Password != "" {
+		config.ConnConfig.Password = o.Password
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	config.MaxConns = int32(o.MaxConns)
+	config.MaxConnIdleTime = 5 * time.Minute
+	set := config.ConnConfig.RuntimeParams
+	set["timezone"] = "UTC"
+	set["statement_timeout"] = "60s"
+	set["idle_in_transaction_session_timeout"] = "60s"
+	if set["application_name"] == "" {
+		set["application_name"] = "jmld"
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	db := &pgDB{pool: pool, sql: stdlib.OpenDBFromPool(pool)}
+	db.sql.SetMaxIdleConns(0) // the pool keeps them
+	if err := migratePostgres(ctx, db.sql); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	if db.gorm, err = gorm.Open(postgres.New(postgres.Config{Conn: db.sql}), gormConfig()); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+// read repeats once what a connection that died in the pool could not answer.
+func (db *pgDB) read(ctx context.Context, ops []op) error {
+	started := false
+	for i := range ops {
+		if each := ops[i].each; each != nil {
+			ops[i].each = func(row scanner) error {
+				started = true
+				return each(row)
+			}
+		}
+	}
+	err := db.batch(ctx, ops)
+	if err != nil && !started && ctx.Err() == nil && broken(err) {
+		err = db.batch(ctx, ops)
+	}
+	return err
+}
+
+// write repeats once what certainly did not reach the server.
+func (db *pgDB) write(ctx context.Context, ops []op) error {
+	err := db.batch(ctx, ops)
+	if err != nil && ctx.Err() == nil && pgconn.SafeToRetry(err) {
+		err = db.batch(ctx, ops)
+	}
+	return err
+}
+
+// broken reports a connection that died while it lay in the pool.
+func broken(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "57P01" // terminated by an administrator
+	}
+	var connect *pgconn.ConnectError
+	return !errors.As(err, &connect) && lost(err)
+}
+
+// batch sends all statements in one round trip. Without BEGIN the server runs them as one transaction.
+func (db *pgDB) batch(ctx context.Context, ops []op) (err error) {
+	if len(ops) == 1 {
+		return db.single(ctx, &ops[0])
+	}
+	b := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(ops))}
+	for i := range ops {
+		b.Queue(ops[i].text, ops[i].args...)
+	}
+	results := db.pool.SendBatch(ctx, b)
+	defer func() {
+		if e := results.Close(); err == nil {
+			err = e
+		}
+	}()
+	for i := range ops {
+		if ops[i].each == nil {
+			if _, err := results.Exec(); err != nil {
+				return err
+			}
+			continue
+		}
+		rows, err := results.Query()
+		if err := drain(rows, err, ops[i].each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *pgDB) single(ctx context.Context, o *op) error {
+	if o.each == nil {
+		_, err := db.pool.Exec(ctx, o.text, o.args...)
+		return err
+	}
+	rows, err := db.pool.Query(ctx, o.text, o.args...)
+	return drain(rows, err, o.each)
+}
+
+func drain(rows pgx.Rows, err error, each func(scanner) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (db *pgDB) view(ctx context.Context, fn func(*gorm.DB) error) error {
+	err := fn(db.gorm.WithContext(ctx))
+	if err != nil && ctx.Err() == nil && broken(err) {
+		err = fn(db.gorm.WithContext(ctx))
+	}
+	return err
+}
+
+func (db *pgDB) update(ctx context.Context, fn func(*gorm.DB) error) error {
+	return db.gorm.WithContext(ctx).Transaction(fn)
+}
+
+func (db *pgDB) ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+func (db *pgDB) close() error {
+	err := db.sql.Close()
+	db.pool.Close()
+	return err
+}

@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"jmld/model"
+)
+
+// maxScan is how many records a query looks at one by one, when its filter is more than SQL can say.
+const maxScan = 50_000
+
+// query is a Query on its way to SQL: conditions with their arguments.
+type query struct {
+	*Store
+	args []any
+}
+
+func (q *query) arg(v any) string {
+	q.args = append(q.args, v)
+	return "$" + strconv.Itoa(len(q.args))
+}
+
+// op makes the statement. Parameters that the text does not name, of conditions that were dropped, are left out:
+// PostgreSQL could not tell their types.
+func (q *query) op(text string, each func(scanner) error) op {
+	var args []any
+	number := map[string]int{}
+	text = q.param.ReplaceAllStringFunc(text, func(p string) string {
+		if number[p] == 0 {
+			i, _ := strconv.Atoi(p[1:]) //nolint:errcheck // the pattern is digits
+			args = append(args, q.args[i-1])
+			number[p] = len(args)
+		}
+		return "$" + strconv.Itoa(number[p])
+	})
+	return op{text: q.translate(text), args: args, each: each}
+}
+
+// Query selects records of a source. The total is exact. What SQL cannot say of the filter is asked of q.Match, record
+// by record; when that means too many records, the error is model.ErrTooMany.
+func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
+	b := &query{Store: s}
+	where := "r.source = " + b.arg(q.Source) + " AND r.kind = " + b.arg(string(q.Kind))
+	exact := true
+	if q.Filter != nil {
+		var c condition
+		var err error
+		if c, err = b.filter(q.Filter); err != nil {
+			return model.Page{}, err
+		}
+		exact = c.exact
+		where += " AND " + c.sql
+	}
+	if !exact {
+		return s.scan(ctx, b, where, q)
+	}
+	return s.exact(ctx, b, where, q)
+}
+
+// exact answers a query whose filter is all SQL. The first page needs no count when it is the last.
+func (s *Store) exact(ctx context.Context, b *query, where string, q model.Query) (model.Page, error) {
+	var page model.Page
+	count := b.op("SELECT count(*) FROM records r WHERE "+where, func(row scanner) error { return row.Scan(&page.Total) })
+	if q.Limit <= 0 {
+		err := s.read(ctx, count)
+		return page, err
+	}
+	order := b.order(q)
+	rest := where + " ORDER BY " + order + " LIMIT " + b.arg(q.Limit+1)
+	if q.Offset > 0 {
+		// The identifiers come from an index; only the rows of the page are fetched.
+		rest = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + rest + " OFFSET " + b.arg(q.Offset) + ") ORDER BY " + order
+	}
+	rows := b.op("SELECT "+recordColumns+" FROM records r WHERE "+rest, func(row scanner) error {
+		var r model.Record
+		err := scanRecord(row, &r)
+		page.Records = append(page.Records, r)
+		return err
+	})
+	if q.Offset > 0 {
+		err := s.read(ctx, count, rows)
+		page.Records = page.Records[:min(len(page.Records), q.Limit)]
+		return page, err
+	}
+	if err := s.read(ctx, rows); err != nil {
+		return model.Page{}, err
+	}
+	if len(page.Records) <= q.Limit {
+		page.Total = len(page.Records)
+		return page, nil
+	}
+	page.Records = page.Records[:q.Limit]
+	return page, s.read(ctx, count)
+}
+
+// scan answers a query whose filter is partly left to Match.
+func (s *Store) scan(ctx context.Context, b *query, where string, q model.Query) (model.Page, error) {
+	page, seen := model.Page{}, 0
+	text := "SELECT " + recordColumns + " FROM records r WHERE " + where + " ORDER BY " + b.order(q) + " LIMIT " + b.arg(maxScan+1)
+	err := s.read(ctx, b.op(text, func(row scanner) error {
+		if seen++; seen > maxScan {
+			return fmt.Errorf("more than %d records to look at: %w", maxScan, model.ErrTooMany)
+		}
+		var r model.Record
+		if err := scanRecord(row, &r); err != nil || !q.Match(&r) {
+			return err
+		}
+		if page.Total >= q.Offset && len(page.Records) < q.Limit {
+			page.Records = append(page.Records, r)
+		}
+		page.Total++
+		return nil
+	}))
+	if err != nil {
+		return model.Page{}, err
+	}
+	return page, nil
+}
+
+// order: records without the attribute come last, in a descending order first (RFC 7644 §3.4.2.3).
+func (b *query) order(q model.Query) string {
+	direction, nulls := "", " NULLS LAST"
+	if q.Descending {
+		direction, nulls = " DESC", " NULLS FIRST"
+	}
+	if q.SortBy == nil {
+		return "r.created_at" + direction + ", r.id" + direction
+	}
+	by := ""
+	switch name := q.SortBy.String(); name {
+	case "id":
+		return "r.id" + direction
+	case "meta.created":
+		by = "r.created_at" + direction
+	case "meta.lastModified":
+		by = "r.updated_at" + direction
+	case "active":
+		by = "r.active" + direction
+	case "userName", "displayName", "externalId":
+		column, _ := typedColumn(name)
+		by = "NULLIF(" + column + ", '')" + direction + nulls
+	default:
+		by = b.attribute(*q.SortBy) + direction + nulls
+	}
+	return by + ", r.created_at, r.id"
+}
+
+// attribute reads an attribute out of the stored JSON: of a multi-valued one the first value.
+func (b *query) attribute(ref model.AttrRef) string {
+	path := ref.Path
+	if ref.Schema != "" {
+		path = append([]string{ref.Schema}, path...)
+	}
+	var one, many string
+	if b.lite {
+		quoted := make([]string, len(path))
+		for i, p := range path {
+			quoted[i] = `."` + strings.ReplaceAll(p, `"`, ``) + `"`
+		}
+		one = "json_extract(r.attrs, " + b.arg("$"+strings.Join(quoted, "")) + ")"
+		many = "json_extract(r.attrs, " + b.arg("$"+quoted[0]+"[0]"+strings.Join(quoted[1:], "")) + ")"
+	} else {
+		one = "(r.attrs::jsonb #>> " + b.arg(path) + "::text[])"
+		many = "(r.attrs::jsonb #>> " + b.arg(append([]string{path[0], "0"}, path[1:]...)) + "::text[])"
+	}
+	both := "coalesce(" + one + ", " + many + ")"
+	if !ref.CaseExact {
+		both = "lower(" + both + ")"
+	}
+	return both
+}
+
+// typedColumn is the column an attribute is kept in, and whether it is compared as it is.
+func typedColumn(name string) (column string, exact bool) {
+	switch name {
+	case "id":
+		return "r.id", true
+	case "externalId":
+		return "r.external_id", true
+	case "userName":
+		return "r.user_name_key", false
+	case "displayName":
+		return "r.display_name_key", false
+	}
+	return "", false
+}
+
+func timeColumn(name string) string {
+	switch name {
+	case "meta.created":
+		return "r.created_at"
+	case "meta.lastModified":
+		return "r.updated_at"
+	}
+	return ""
+}
+
+// comparable gives the literal as it is compared, and whether what SQL finds with it is exactly what is meant.
+func literal(v any, exact bool) (text string, faithful, ok bool) {
+	text, ok = v.(string)
+	if !ok || text == "" {
+		return "", false, false
+	}
+	if exact {
+		return text, true, true
+	}
+	key := model.FoldKey(text)
+	// Folding trims: "sw" with a space at the end would find more than it should.
+	return key, strings.TrimSpace(text) == text && !strings.Contains(text, "  "), key != ""
+}
+
+// compareTime is exact to the microsecond, which is what is stored.
+func (b *query) compareTime(column string, c model.Compare) (condition, bool) {
+	sign, ok := map[model.CompareOp]string{
+		model.OpEq: "=", model.OpNe: "<>", model.OpGt: ">", model.OpGe: ">=", model.OpLt: "<", model.OpLe: "<=",
+	}[c.Op]
+	at, isTime := c.Value.(time.Time)
+	if !ok || !isTime {
+		return condition{}, false
+	}
+	return condition{column + " " + sign + " " + b.arg(stamp(at)), true}, true
+}

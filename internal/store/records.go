@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+
+	"jmld/model"
+)
+
+// Record is one record of the source and kind, or ErrNotFound.
+func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error) {
+	const text = "SELECT " + recordColumns + " FROM records WHERE source = $1 AND id = $2 AND kind = $3"
+	var found []model.Record
+	err := s.read(ctx, op{text: s.sql(text), args: []any{source, id, string(kind)}, each: func(row scanner) error {
+		var r model.Record
+		err := scanRecord(row, &r)
+		found = append(found, r)
+		return err
+	}})
+	return first(found, err)
+}
+
+// Members streams the members of a group, ordered by id, with the kind and the name of their records; both are empty
+// for an id the source has no record of.
+func (s *Store) Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error {
+	const text = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, '') " +
+		"FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
+		"WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
+	return s.stream(ctx, op{text: s.sql(text), args: []any{source, group}, each: func(row scanner) error {
+		var id, kind, name string
+		if err := row.Scan(&id, &kind, &name); err != nil {
+			return err
+		}
+		return yield(id, model.Kind(kind), name)
+	}})
+}
+
+// GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
+func (s *Store) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
+	const text = "WITH RECURSIVE up(rid, group_id, direct) AS (" +
+		"SELECT p.a, m.group_id, 1 FROM items($2) JOIN members m ON m.source = $1 AND m.member_id = p.a " +
+		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
+		"SELECT up.rid, up.group_id, g.display_name, max(up.direct) FROM up " +
+		"JOIN records g ON g.source = $1 AND g.id = up.group_id GROUP BY up.rid, up.group_id, g.display_name"
+	groups := make(map[string][]model.Membership, len(ids))
+	if len(ids) == 0 {
+		return groups, nil
+	}
+	err := s.read(ctx, op{text: s.sql(text), args: []any{source, s.list(ids)}, each: func(row scanner) error {
+		m := model.Membership{Source: source}
+		var id string
+		var direct int64
+		err := row.Scan(&id, &m.GroupID, &m.DisplayName, &direct)
+		m.Direct = direct == 1
+		groups[id] = append(groups[id], m)
+		return err
+	}})
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range groups {
+		sortGroups(of)
+	}
+	return groups, nil
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"jmld/model"
+)
+
+// Hashes streams id, kind and hash of every record of the source, in no order. The hash is yield's to keep.
+func (s *Store) Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error {
+	const text = "SELECT id, kind, hash FROM records WHERE source = $1"
+	return s.stream(ctx, op{text: s.sql(text), args: []any{source}, each: func(row scanner) error {
+		var id, kind string
+		var hash []byte
+		if err := row.Scan(&id, &kind, &hash); err != nil {
+			return err
+		}
+		return yield(id, model.Kind(kind), hash)
+	}})
+}
+
+// DueReviews claims up to limit identities for review: those the run wants, due or not, when it is named, else any that
+// are due. For the time of the lease nobody else gets them; after it they are due for anybody, also those of the run.
+func (s *Store) DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error) {
+	const head = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE "
+	const tail = " LIMIT $2 FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), review_run = '' " +
+		"WHERE id IN (SELECT iid FROM c) RETURNING id"
+	const due = head + "review_at <= now() ORDER BY review_at" + tail
+	const named = head + "review_run = $3 AND review_run <> ''" + tail
+	var ids []string
+	o := op{text: s.sql(due), args: []any{lease.Microseconds(), limit}, each: func(row scanner) error {
+		var id string
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}}
+	if run != "" {
+		o.text, o.args = s.sql(named), append(o.args, run)
+	}
+	if err := s.write(ctx, o); err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// MarkAbsent sets AbsentSince where it is empty, without bumping versions.
+func (s *Store) MarkAbsent(ctx context.Context, source string, ids []string, at time.Time) error {
+	const text = "UPDATE records SET absent_since = $3 WHERE source = $1 AND id IN list($2) AND absent_since IS NULL"
+	return s.write(ctx, op{text: s.sql(text), args: []any{source, s.list(ids), stamp(at)}})
+}
+
+// ClearAbsent clears AbsentSince, without bumping versions.
+func (s *Store) ClearAbsent(ctx context.Context, source string, ids []string) error {
+	const text = "UPDATE records SET absent_since = NULL WHERE source = $1 AND id IN list($2) AND absent_since IS NOT NULL"
+	return s.write(ctx, op{text: s.sql(text), args: []any{source, s.list(ids)}})
+}

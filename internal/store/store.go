@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"jmld/model"
+)
+
+// Options say which database, and how.
+type Options struct {
+	// URL is sqlite:PATH, postgres://…, or a libpq connection string ("host=… dbname=…").
+	URL string
+	// Password for PostgreSQL, when the URL has none.
+	Password string
+	Log      *zap.Logger   // nil: silent
+	Timeout  time.Duration // of one operation; 0: 30 s
+	MaxConns int           // PostgreSQL: connections of this process; 0: 16
+}
+
+// Store is the database. Its methods may be called by several goroutines.
+type Store struct {
+	*dialect
+	db      backend
+	timeout time.Duration
+}
+
+// backend runs statements on one of the databases.
+type backend interface {
+	// read runs ops on one snapshot; write in one transaction, which is durable when it returns nil.
+	read(ctx context.Context, ops []op) error
+	write(ctx context.Context, ops []op) error
+	// view and update do the same for GORM.
+	view(ctx context.Context, fn func(db *gorm.DB) error) error
+	update(ctx context.Context, fn func(tx *gorm.DB) error) error
+	ping(ctx context.Context) error
+	close() error
+}
+
+// Open opens the database and brings its schema up to date. Several processes may do so at once.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 16
+	}
+	var db backend
+	var err error
+	path, lite := strings.CutPrefix(o.URL, "sqlite:")
+	switch {
+	case lite && path == "":
+		err = fmt.Errorf("%w: sqlite: needs the path of a file", model.ErrInvalid)
+	case lite:
+		db, err = openLite(ctx, path, o)
+	case strings.HasPrefix(o.URL, "postgres://"), strings.HasPrefix(o.URL, "postgresql://"), strings.Contains(o.URL, "="):
+		db, err = openPostgres(ctx, o)
+	default:
+		err = fmt.Errorf("%w: a database is sqlite:PATH or postgres://…", model.ErrInvalid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", classify(ctx, err))
+	}
+	return &Store{dialect: newDialect(lite), db: db, timeout: o.Timeout}, nil
+}
+
+// Close waits for what is being written and closes the database.
+func (s *Store) Close() error { return s.db.close() }
+
+// Ping asks the database for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, min(s.timeout, 5*time.Second))
+	defer cancel()
+	return classify(ctx, s.db.ping(limited))
+}
+
+func (s *Store) read(ctx context.Context, ops ...op) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return classify(ctx, s.db.read(limited, ops))
+}
+
+// stream is read without a limit of time, for answers as long as the database.
+func (s *Store) stream(ctx context.Context, ops ...op) error {
+	return classify(ctx, s.db.read(ctx, ops))
+}
+
+func (s *Store) write(ctx context.Context, ops ...op) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return classify(ctx, s.db.write(limited, ops))
+}
+
+func (s *Store) view(ctx context.Context, fn func(db *gorm.DB) error) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return classify(ctx, s.db.view(limited, fn))
+}
+
+func (s *Store) update(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return classify(ctx, s.db.update(limited, fn))
+}
+
+// gormConfig: transactions are ours, statements are cached by the driver, errors are classified from the driver's own.
+func gormConfig() *gorm.Config {
+	return &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+		NowFunc:                func() time.Time { return stamp(time.Now()) },
+	}
+}
+
+// stamp is a time as both databases keep it.
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// first turns an answer without rows into ErrNotFound.
+func first[T any](got []T, err error) (T, error) {
+	var none T
+	switch {
+	case err != nil:
+		return none, err
+	case len(got) == 0:
+		return none, model.ErrNotFound
+	}
+	return got[0], nil
+}
+
+var errClosed = fmt.Errorf("%w: %w", model.ErrUnavailable, errors.New("the store is closed"))
