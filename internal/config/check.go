@@ -276,7 +276,7 @@ func (d *decoder) checkCA(file Path, at route) {
 	if file == "" {
 		return
 	}
-	pem, err := readSome(string(file), maxFile)
+	pem, err := readSome(string(file), maxPEM)
 	if err != nil {
 		d.absent(at, "%s; expected certificates, a PEM file", err)
 		return

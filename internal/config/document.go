@@ -16,9 +16,10 @@ import (
 // What a file may be. The parser takes time in proportion to the square of the keys of one mapping, and stack in
 // proportion to the depth.
 const (
-	maxFile   = 1 << 20
-	maxTokens = 40_000
+	maxFile   = 256 << 10
+	maxTokens = 30_000
 	maxDepth  = 30
+	maxPEM    = 4 << 20
 )
 
 // parse makes the tree of a document, or reports why there is none.
