@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -65,23 +66,33 @@ func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Chang
 	return changes, err
 }
 
-// SealPlan counts the items of the plan that wait (pending or held), computes the digest over them, and stores both
-// with the state, reason, expiry and approval given. Commits that touch the plan wait meanwhile. ErrNotFound: no such plan.
-func (s *Store) SealPlan(ctx context.Context, plan model.Plan) error {
-	return s.update(ctx, func(tx *gorm.DB) error {
-		var locked model.Plan
+// SealPlan counts the items of the plan that wait (pending or held), computes the digest over them, stores both and returns the
+// plan. A state that is not empty becomes the plan's; what is pending in a held plan becomes held. Commits that touch the
+// plan wait meanwhile. ErrNotFound: no such plan.
+func (s *Store) SealPlan(ctx context.Context, id string, state model.PlanState) (model.Plan, error) {
+	var plan model.Plan
+	err := s.update(ctx, func(tx *gorm.DB) error {
 		lock := tx.Clauses(clause.Locking{Strength: "UPDATE"}) // nothing on SQLite, which has one writer
-		if err := lock.Take(&locked, "id = ?", plan.ID).Error; err != nil {
+		if err := lock.Take(&plan, "id = ?", id).Error; err != nil {
 			return err
+		}
+		if state != "" {
+			plan.State = state
+		}
+		if plan.State == model.PlanHeld {
+			held := tx.Model(&model.Change{}).Where("plan_id = ? AND plan_id <> '' AND state = ?", id, model.ChangePending)
+			if err := held.Update("state", model.ChangeHeld).Error; err != nil {
+				return err
+			}
 		}
 		var err error
-		if plan.Items, plan.Digest, err = digest(tx, plan.ID); err != nil {
+		if plan.Items, plan.Digest, err = digest(tx, id); err != nil {
 			return err
 		}
-		plan.ExpiresAt, plan.UpdatedAt, plan.ApprovedAt = stamp(plan.ExpiresAt), given(plan.UpdatedAt), stampPtr(plan.ApprovedAt)
-		return tx.Model(&plan).Select("State", "Reason", "Digest", "Items", "ExpiresAt", "ApprovedBy", "ApprovedAt", "UpdatedAt").
-			Updates(&plan).Error
+		plan.UpdatedAt = stamp(time.Now())
+		return tx.Model(&plan).Select("State", "Digest", "Items", "UpdatedAt").Updates(&plan).Error
 	})
+	return plan, err
 }
 
 // digest is SHA-256 over what would happen: the waiting items in order, each as a line of JSON.

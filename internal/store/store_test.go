@@ -91,7 +91,7 @@ func group(source, id, name string) model.Record {
 func person(id, name string) model.Identity {
 	return model.Identity{
 		ID: id, Lifecycle: model.Active, UserName: name, DisplayName: "Name of " + name, Email: name + "@example.org",
-		SearchKey: model.FoldKey("Name of "+name) + "\n" + model.FoldKey(name) + "\n" + name + "@example.org",
+		SearchKey:  model.FoldKey("Name of "+name) + "\n" + model.FoldKey(name) + "\n" + name + "@example.org",
 		Categories: "platform", Attrs: "{}", Provenance: "{}", Version: 1, CreatedAt: at(1), UpdatedAt: at(2),
 	}
 }
@@ -119,4 +119,3 @@ func joined(source, id, name string) *engine.Commit {
 		Audit: []model.AuditEntry{{ID: "a-" + id, At: at(3), Actor: "source " + source, Action: "scim.create", Source: source, Subject: "r-" + id, Detail: "{}"}},
 	}
 }
-

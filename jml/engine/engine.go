@@ -2,9 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"jmld/jml"
 	"jmld/model"
@@ -48,6 +52,7 @@ type Push struct {
 	Source string
 	Kind   model.Kind
 	ID     string   // of the record; made by the caller for a create
+	Create bool     // ID is new: nothing is stored under it
 	Actor  string   // "source entra, token laptop"
 	Action string   // "scim.create", "scim.replace", "scim.patch", "scim.delete"
 	Notes  []string // what was normalised in the request
@@ -97,38 +102,94 @@ type Approval struct {
 
 // Engine decides and applies. Its methods may be called by several goroutines.
 type Engine struct {
-	o Options
+	o       Options
+	log     *zap.Logger
+	current atomic.Pointer[jml.Rules]
+	wake    map[string]chan struct{} // one per target, and "" for reviews
+	cache   supportedCache
 }
 
 // New makes an engine; Run starts its work.
-func New(o Options) *Engine { return &Engine{o: o} }
-
-// Run reads sources on their schedule, reviews people that are due and works off the accounts, until ctx ends.
-func (e *Engine) Run(ctx context.Context) error { panic("not yet") }
-
-// Push applies one write of a SCIM client: record, identity, desired accounts, explained changes and audit in one
-// transaction. When it returns without error everything is durable; targets follow later.
-func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) { panic("not yet") }
-
-// Sync reads the source now. The error is set when the read failed; Synced then still says how far it came.
-func (e *Engine) Sync(ctx context.Context, source string, o SyncOptions) (Synced, error) {
-	panic("not yet")
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rules == nil {
+		o.Rules = &jml.Rules{}
+	}
+	e := &Engine{o: o, log: o.Log, wake: map[string]chan struct{}{"": make(chan struct{}, 1)}}
+	for _, t := range o.Targets {
+		e.wake[t.Target.Name()] = make(chan struct{}, 1)
+	}
+	e.current.Store(o.Rules)
+	return e
 }
 
-// Approve lets go what waits in the plan, if its digest is still the one the approver saw (ErrStale otherwise). Each item is decided
-// again first; items that would be decided differently now are refused.
-func (e *Engine) Approve(ctx context.Context, plan, digest, actor string) (Approval, error) {
-	panic("not yet")
+// Run reads sources on their schedule, reviews people that are due and works off the accounts, until ctx ends. Failures of a
+// source, a target or the database are logged and tried again; they do not end it.
+func (e *Engine) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range e.o.Sources {
+		if s.Schedule != nil {
+			g.Go(func() error { return e.calendar(ctx, s) })
+		}
+	}
+	for _, t := range e.o.Targets {
+		g.Go(func() error { return e.work(ctx, t) })
+	}
+	g.Go(func() error { return e.tend(ctx) })
+	err := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
-
-// Retry takes accounts out of the dead letter, or makes waiting ones due now.
-func (e *Engine) Retry(ctx context.Context, q model.AccountQuery, actor string) (int, error) {
-	panic("not yet")
-}
-
-// Work settles due accounts of the targets that are not Resident until none is due now, or ctx ends. It returns how many it settled and how
-// many failed. A daemon at work on the same database does no harm: each account is leased.
-func (e *Engine) Work(ctx context.Context) (settled, failed int, err error) { panic("not yet") }
 
 // Wake tells the workers that something may be due.
-func (e *Engine) Wake() {}
+func (e *Engine) Wake() {
+	for name := range e.wake {
+		e.ring(name)
+	}
+}
+
+// wakeFor wakes the workers of the accounts a commit made due, and the review when it marked people.
+func (e *Engine) wakeFor(c *Commit) {
+	for _, a := range c.Accounts {
+		e.ring(a.Target)
+	}
+	if len(c.Review) > 0 {
+		e.ring("")
+	}
+}
+
+func (e *Engine) ring(name string) {
+	select {
+	case e.wake[name] <- struct{}{}: // a nil channel, of a target that is not configured, is never ready
+	default:
+	}
+}
+
+// SetRules replaces the rules for decisions from now on.
+func (e *Engine) SetRules(r *jml.Rules) { e.current.Store(r) }
+
+func (e *Engine) rules() *jml.Rules { return e.current.Load() }
+
+// now is the injected clock as the databases keep it.
+func (e *Engine) now() time.Time { return e.o.Now().UTC().Truncate(time.Microsecond) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// jitter spreads d over half to one and a half of it.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

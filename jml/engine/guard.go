@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -55,7 +56,7 @@ func (e *Engine) judge(ctx context.Context, source string, lost int, now time.Ti
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
-	supported, err := e.o.Store.Supported(ctx, source)
+	supported, err := e.supported(ctx, source)
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
@@ -90,7 +91,7 @@ func (e *Engine) settlePlans(ctx context.Context, c *Commit, held *model.Plan) {
 		ids[d.PlanID] = true
 	}
 	for id := range ids {
-		if err := e.seal(ctx, id, ""); err != nil {
+		if _, err := e.o.Store.SealPlan(ctx, id, ""); err != nil {
 			e.log.Warn("plan not recounted", zap.String(model.FieldPlan, id), zap.Error(err))
 		}
 	}
@@ -100,14 +101,32 @@ func (e *Engine) settlePlans(ctx context.Context, c *Commit, held *model.Plan) {
 	}
 }
 
-// seal recounts what waits in a plan; a state that is not empty becomes the plan's.
-func (e *Engine) seal(ctx context.Context, id string, state model.PlanState) error {
-	plan, err := e.o.Store.Plan(ctx, id)
+// supportedCache keeps the count of people behind a source for a while: it is a share's denominator and costs a count.
+type supportedCache struct {
+	mu sync.Mutex
+	of map[string]supportedCount
+}
+
+type supportedCount struct {
+	n     int
+	until time.Time
+}
+
+func (e *Engine) supported(ctx context.Context, source string) (int, error) {
+	const fresh = 10 * time.Second
+	c := &e.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.of[source]; ok && time.Now().Before(s.until) {
+		return s.n, nil
+	}
+	n, err := e.o.Store.Supported(ctx, source)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if state != "" {
-		plan.State = state
+	if c.of == nil {
+		c.of = map[string]supportedCount{}
 	}
-	return e.o.Store.SealPlan(ctx, plan)
+	c.of[source] = supportedCount{n, time.Now().Add(fresh)}
+	return n, nil
 }

@@ -72,11 +72,8 @@ func (e *Engine) letGo(ctx context.Context, plan model.Plan, by string) (Approva
 		}
 		out.Committed, out.Refused = append(out.Committed, committed...), append(out.Refused, refused...)
 	}
-	if err := e.seal(ctx, plan.ID, ""); err != nil {
-		return out, err
-	}
 	var err error
-	out.Plan, err = e.o.Store.Plan(ctx, plan.ID)
+	out.Plan, err = e.o.Store.SealPlan(ctx, plan.ID, "")
 	return out, err
 }
 
@@ -178,7 +175,8 @@ func (e *Engine) dissolve(ctx context.Context, plan model.Plan, state model.Plan
 			return err
 		}
 		if len(waiting) == 0 {
-			return e.seal(ctx, plan.ID, state)
+			_, err := e.o.Store.SealPlan(ctx, plan.ID, state)
+			return err
 		}
 		err = e.again(ctx, func() error {
 			now := e.now()
@@ -225,7 +223,7 @@ func (e *Engine) tendPlans(ctx context.Context) error {
 			e.log.Info("held plan expired", zap.String(model.FieldPlan, p.ID), zap.Int(model.FieldCount, p.Items))
 			err = e.dissolve(ctx, p, model.PlanExpired, "", now)
 		case p.State == model.PlanHeld && p.Items == 0 && now.Sub(p.UpdatedAt) > time.Minute:
-			err = e.seal(ctx, p.ID, model.PlanSuperseded)
+			_, err = e.o.Store.SealPlan(ctx, p.ID, model.PlanSuperseded)
 		case p.State != model.PlanHeld && p.Items > 0:
 			_, err = e.letGo(ctx, p, cmpOr(p.ApprovedBy, "guard"))
 		}

@@ -102,9 +102,6 @@ type Snapshots interface {
 	// DueReviews claims up to limit identities due at or before the database's now for review: those of the run when it is
 	// named (due or not), else any. It moves their ReviewAt by lease and returns their ids.
 	DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error)
-	// MarkAbsent sets AbsentSince where it is empty, and ClearAbsent clears it, without bumping versions.
-	MarkAbsent(ctx context.Context, source string, ids []string, at time.Time) error
-	ClearAbsent(ctx context.Context, source string, ids []string) error
 }
 
 // Plans keeps what waits.
@@ -113,8 +110,9 @@ type Plans interface {
 	OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) // the newest held one, or ErrNotFound
 	Plans(ctx context.Context, states []model.PlanState, limit int) ([]model.Plan, error)
 	Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error)
-	// SealPlan recounts the waiting items of the plan, sets Items and Digest, and the state given.
-	SealPlan(ctx context.Context, plan model.Plan) error
+	// SealPlan recounts what waits in the plan, stores its Items and Digest, and returns it. A state that is not empty becomes the
+	// plan's; what is pending in a plan that is held becomes held. Commits that touch the plan wait meanwhile.
+	SealPlan(ctx context.Context, id string, state model.PlanState) (model.Plan, error)
 }
 
 // Queue is the accounts as work items. now is the database's clock.

@@ -25,9 +25,6 @@ func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, fmt.Errorf("push %s %s of source %s: %w", p.Kind, p.ID, p.Source, err)
 	}
-	if out.Changed {
-		e.Wake()
-	}
 	return out, nil
 }
 
@@ -67,6 +64,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	if err := e.o.Store.Commit(ctx, c); err != nil {
 		return Pushed{}, err
 	}
+	e.wakeFor(c)
 	e.settlePlans(ctx, c, held)
 	for _, ch := range c.Changes {
 		e.logChange(ch)

@@ -262,10 +262,7 @@ func (rd *reading) judge(ctx context.Context) error {
 		}
 		rd.plan = &plan
 		if reason != "" {
-			if err := e.seal(ctx, plan.ID, ""); err != nil {
-				return err
-			}
-			if plan, err = e.o.Store.Plan(ctx, plan.ID); err != nil {
+			if plan, err = e.o.Store.SealPlan(ctx, plan.ID, ""); err != nil {
 				return err
 			}
 			rd.funnel.Held = plan.Items
