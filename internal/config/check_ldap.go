@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,20 +15,11 @@ import (
 	"jmld/jml/policy"
 )
 
-// DefaultAttributes is the mapping of people without attributes of their own: inetOrgPerson, RFC 2798.
-func DefaultAttributes() map[string]string {
-	return map[string]string{
-		"userName": "uid", "displayName": "displayName", "name.givenName": "givenName", "name.familyName": "sn",
-		"name.formatted": "cn", "emails": "mail", "phoneNumbers": "telephoneNumber", "title": "title",
-		"preferredLanguage": "preferredLanguage", "userType": "employeeType",
-		"employeeNumber": "employeeNumber", "department": "departmentNumber", "organization": "o",
-	}
-}
-
 func (d *decoder) checkLDAP(l *LDAP, at route) {
 	d.checkLDAPURL(l, at)
 	d.checkCA(l.CAFile, at.with("ca_file"))
-	d.checkBind(l, at)
+	d.checkDN(l.BindDN, at.with("bind_dn"))
+	d.checkSecret(l.Password, at.with("password"))
 	d.checkDN(l.Base, at.with("base"))
 	d.checkAttribute(l.ID, at.with("id"))
 
@@ -87,21 +80,6 @@ func (d *decoder) checkLDAPURL(l *LDAP, at route) {
 	}
 }
 
-// checkBind refuses a name without a password: servers take that for an anonymous bind and say it succeeded (RFC 4513
-// §5.1.2).
-func (d *decoder) checkBind(l *LDAP, at route) {
-	d.checkDN(l.BindDN, at.with("bind_dn"))
-	d.checkSecret(l.Password, at.with("password"))
-	hasDN, hasPassword := d.has(at.with("bind_dn")), d.has(at.with("password"))
-	switch {
-	case hasDN && !hasPassword:
-		d.wrong(at.with("bind_dn"), "bind_dn without a password; expected password: {file: …} or {env: …},"+
-			" or neither for an anonymous bind")
-	case hasPassword && !hasDN:
-		d.mistake(d.keyPlace(at.with("password")), "a password without bind_dn; expected both, or neither for an anonymous bind")
-	}
-}
-
 func (d *decoder) checkDN(dn string, at route) {
 	if dn == "" {
 		return
@@ -137,33 +115,56 @@ func (d *decoder) checkAttribute(name string, at route) {
 }
 
 func isAttributeDescription(s string) bool {
-	return regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)+)(;[A-Za-z0-9-]+)*$`).MatchString(s)
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(s)
 }
 
+// checkMapping brings the paths into their full form. The mapping changes the one of inetOrgPerson (RFC 2798) path by
+// path, so it need not be complete.
 func (d *decoder) checkMapping(p *People, at route) {
-	if !d.has(at) {
-		p.Attributes = DefaultAttributes()
-	}
 	out := make(map[string]string, len(p.Attributes))
 	for _, path := range sortedKeys(p.Attributes) {
-		one := at.with(path)
-		full, err := policy.CanonicalPath(path)
+		one, attr := at.with(path), p.Attributes[path]
+		full, err := directoryPath(path)
+		_, twice := out[full]
 		switch {
 		case err != nil:
 			d.mistake(d.keyPlace(one), "%s", err)
-		case path == "groups":
-			d.mistake(d.keyPlace(one), "groups are read as entries of their own; expected groups: beside people:")
-		case out[full] != "":
+		case twice:
 			d.mistake(d.keyPlace(one), "%s is mapped twice; expected it once", full)
-		default:
-			out[full] = p.Attributes[path]
+		case full == "userName" && attr == "" && !d.faulty[one.String()]:
+			d.wrong(one, "userName cannot be left out; expected an LDAP attribute")
 		}
-		d.checkAttribute(p.Attributes[path], one)
-	}
-	if _, ok := out["userName"]; !ok {
-		d.mistake(d.keyPlace(at), "userName is missing; expected it in attributes")
+		out[full] = attr
+		d.checkAttribute(attr, one)
 	}
 	p.Attributes = out
+}
+
+// directoryPath checks a SCIM path that a directory can fill, and returns its full form. Values of the attributes with
+// types have a path for each: phoneNumbers.mobile.
+func directoryPath(path string) (string, error) {
+	top, sub, dotted := strings.Cut(path, ".")
+	typed := []string{"emails", "phoneNumbers", "ims", "roles", "entitlements"}
+	parts := []string{"formatted", "streetAddress", "locality", "region", "postalCode", "country"}
+	switch {
+	case strings.HasPrefix(path, "urn:"):
+	case path == "groups":
+		return "", errors.New("groups are read as entries of their own; expected groups: beside people:")
+	case path == "active":
+		return "", errors.New("who is not active stands elsewhere; expected inactive: beside people:")
+	case path == "externalId", path == "photos":
+		return "", fmt.Errorf("%s is not filled from a directory; expected another attribute", path)
+	case top == "addresses" && !slices.Contains(parts, sub):
+		return "", fmt.Errorf("unknown part of addresses%s", meant(sub, parts))
+	case top == "addresses":
+		return path, nil
+	case dotted && slices.Contains(typed, top):
+		if !isAttributeDescription(sub) {
+			return "", fmt.Errorf("%q is not a type; expected such as %s.work or %s.home", sub, top, top)
+		}
+		return path, nil
+	}
+	return policy.CanonicalPath(path)
 }
 
 func sortedKeys(m map[string]string) []string {

@@ -66,8 +66,7 @@ type Source struct {
 
 // SCIMSource is an identity provider that pushes to /scim/NAME/v2.
 type SCIMSource struct {
-	MaxBody    Size `yaml:"max_body" default:"1MiB"`
-	MaxResults int  `yaml:"max_results" default:"200" range:"1 1000"` // resources in one answer to a query
+	MaxBody Size `yaml:"max_body" default:"4MiB"`
 }
 
 // LDAP is a directory that is read.
@@ -76,7 +75,7 @@ type LDAP struct {
 	StartTLS bool      `yaml:"start_tls"`
 	CAFile   Path      `yaml:"ca_file"`
 	Server   string    `yaml:"server_name"` // expected in the certificate; default the host of URL
-	BindDN   string    `yaml:"bind_dn"`
+	BindDN   string    `yaml:"bind_dn,required"`
 	Password Secret    `yaml:"password"`
 	Base     string    `yaml:"base,required"`
 	ID       string    `yaml:"id" default:"entryUUID"` // attribute that never changes
@@ -89,11 +88,11 @@ type LDAP struct {
 	Timeouts Timeouts  `yaml:"timeouts"`
 }
 
-// People says which entries are people, and which SCIM attribute comes from which LDAP attribute.
+// People says which entries are people, and how the mapping differs from that of inetOrgPerson.
 type People struct {
 	Base       string            `yaml:"base"` // default LDAP.Base
 	Filter     string            `yaml:"filter" default:"(objectClass=inetOrgPerson)"`
-	Attributes map[string]string `yaml:"attributes"` // SCIM path in its full form -> LDAP attribute
+	Attributes map[string]string `yaml:"attributes" empty:"ok"` // SCIM path in its full form -> LDAP attribute; "": none
 }
 
 // Groups says which entries are groups.

@@ -175,7 +175,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at route, tag reflect.Struc
 	case reflect.Slice:
 		d.list(n, v, at)
 	case reflect.Map:
-		d.mapping(n, v, at)
+		d.mapping(n, v, at, tag)
 	default:
 		d.scalar(n, v, at, tag)
 	}
@@ -194,7 +194,7 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, at route, tag reflect.Stru
 	case kind(n) != want && kind(n) != "text" && want == "text":
 		d.wrong(at, "%s is %s; expected text, in quotes", name(at), kind(n))
 		return
-	case text == "":
+	case text == "" && tag.Get("empty") != "ok":
 		d.wrong(at, "%s is empty; expected %s, or leave the key out", name(at), want)
 		return
 	case strings.ContainsRune(text, 0):
@@ -349,12 +349,12 @@ func (d *decoder) list(n ast.Node, v reflect.Value, at route) {
 }
 
 // mapping decodes a map with keys of the operator's.
-func (d *decoder) mapping(n ast.Node, v reflect.Value, at route) {
+func (d *decoder) mapping(n ast.Node, v reflect.Value, at route, tag reflect.StructTag) {
 	entries := d.entries(n, at)
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, e := range entries {
 		one := reflect.New(v.Type().Elem()).Elem()
-		d.value(e.Value, one, at.with(keyText(e)), "")
+		d.value(e.Value, one, at.with(keyText(e)), tag)
 		v.SetMapIndex(reflect.ValueOf(keyText(e)), one)
 	}
 }

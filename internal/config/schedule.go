@@ -18,7 +18,11 @@ func (l *LDAP) Calendar() (cron.Schedule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time zone %s: %w", l.TimeZone, err)
 	}
-	return parseSchedule(l.Schedule, zone)
+	spec, err := parseSchedule(l.Schedule, zone)
+	if err != nil {
+		return nil, err
+	}
+	return spec, nil
 }
 
 func loadZone(name string) (*time.Location, error) {
