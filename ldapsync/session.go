@@ -17,6 +17,7 @@ type session struct {
 	src  *Source
 	wire *wire
 	conn *ldap.Conn
+	stop func() bool // of watching ctx
 
 	pages         int // answered with code 0
 	unpaged       int // of them, without the paging control
@@ -44,11 +45,12 @@ func (s *Source) open(ctx context.Context) (*session, error) {
 	}
 	sess := &session{src: s, wire: w, conn: ldap.NewConn(w, true)}
 	sess.conn.Start()
-	stop := context.AfterFunc(ctx, func() { w.abort(context.Cause(ctx)) })
-	defer stop()
+	// The library's calls have no context: when ctx is done, the connection is.
+	sess.stop = context.AfterFunc(ctx, func() { w.abort(context.Cause(ctx)) })
 	if _, err := sess.conn.SimpleBind(&ldap.SimpleBindRequest{Username: s.o.BindDN, Password: password}); err != nil {
+		err = s.failedAnswer(ctx, w, "bind as "+s.o.BindDN, false, err)
 		sess.close()
-		return nil, s.failedAnswer(ctx, w, "bind as "+s.o.BindDN, false, err)
+		return nil, err
 	}
 	s.o.Log.Debug("bound", zap.String(model.FieldSource, s.o.Name),
 		zap.String(model.FieldAddress, w.raw.RemoteAddr().String()), zap.String(fieldDN, s.o.BindDN))
@@ -57,6 +59,7 @@ func (s *Source) open(ctx context.Context) (*session, error) {
 
 // close never waits for the server.
 func (c *session) close() {
+	c.stop()
 	c.wire.abort(errClosed)
 	c.conn.Close() //nolint:errcheck // what was read is proven or not; nothing is lost here
 }
@@ -130,8 +133,6 @@ func (c *session) request(base string, scope int, filter string, attrs []string)
 // result without an error when the connection is gone or ctx is done, and leaves out messages it does not understand.
 func (c *session) search(ctx context.Context, step string, req *ldap.SearchRequest, each func(*ldap.Entry) error) (*ldap.ControlPaging, error) {
 	fail := func(err error) error { return c.src.failedAnswer(ctx, c.wire, step, true, err) }
-	stop := context.AfterFunc(ctx, func() { c.wire.abort(context.Cause(ctx)) })
-	defer stop()
 	searchCtx, cancel := context.WithCancel(ctx)
 	defer cancel() // lets the library's goroutine go when we leave early
 	before := c.wire.tally()

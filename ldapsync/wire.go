@@ -43,6 +43,7 @@ type wire struct {
 	head    [16]byte
 	nhead   int
 	left    int64 // of the frame, after its head
+	final   bool  // the frame is the final answer to request id
 	seen    tally
 }
 
@@ -94,7 +95,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	if h, ok, err := parseHead(p); ok && err == nil {
-		w.id, w.waiting = h.id, true
+		w.id, w.waiting, w.final = h.id, true, false
 	}
 	w.arm()
 	w.mu.Unlock()
@@ -154,6 +155,7 @@ func (w *wire) feed(p []byte) error {
 			n := min(w.left, int64(len(p)))
 			w.left -= n
 			p = p[n:]
+			w.settle()
 			continue
 		}
 		w.head[w.nhead] = p[0]
@@ -170,8 +172,16 @@ func (w *wire) feed(p []byte) error {
 		if err := w.count(h); err != nil {
 			return err
 		}
+		w.settle()
 	}
 	return nil
+}
+
+// settle ends the wait once the final answer is there to its last byte.
+func (w *wire) settle() {
+	if w.final && w.left == 0 {
+		w.final, w.waiting = false, false
+	}
 }
 
 func (w *wire) count(h head) error {
@@ -188,9 +198,9 @@ func (w *wire) count(h head) error {
 		w.seen.references++
 	case opSearchDone:
 		w.seen.done++
-		w.waiting = false
+		w.final = true
 	case opBindResponse, opExtendedResponse:
-		w.waiting = false
+		w.final = true
 	default:
 		w.seen.other++
 	}
