@@ -43,7 +43,7 @@ func (op *operation) apply(doc map[string]any) error {
 		if a.name == "active" && a.parent == nil {
 			return nil // unassigned is not "inactive": what is stored stays
 		}
-		if a.required {
+		if a.required && op.verb != verbAdd {
 			return mutability("%s is required.", a.label())
 		}
 		delete(m, a.name)

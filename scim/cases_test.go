@@ -181,7 +181,12 @@ func (r *replay) fill(s string) string {
 	return strings.ReplaceAll(s, "{nothing}", "")
 }
 
+var unfilled = regexp.MustCompile(`\{[a-z]+\}`)
+
 func (r *replay) step(s step) error {
+	if missing := unfilled.FindString(r.fill(s.target + s.body + s.then)); missing != "" {
+		return fmt.Errorf("%s was not kept by an earlier step", missing)
+	}
 	header := s.header.Clone()
 	for k := range header {
 		header.Set(k, r.fill(header.Get(k)))

@@ -1,7 +1,5 @@
 package scim
 
-import "jmld/model"
-
 // collection is the values of a multi-valued attribute, each (value, type) once (RFC 7643 §2.4).
 type collection struct {
 	attr  *attribute
@@ -26,7 +24,7 @@ func (c *collection) keys(e any) (value, exact string, typed bool) {
 		if !text {
 			s = canonical(e)
 		} else if !c.attr.caseExact {
-			s = model.FoldKey(s)
+			s = fold(s)
 		}
 		return s, s, true
 	}
@@ -36,10 +34,10 @@ func (c *collection) keys(e any) (value, exact string, typed bool) {
 		return whole, whole, true
 	}
 	if s := c.attr.index["value"]; s == nil || !s.caseExact {
-		v = model.FoldKey(v)
+		v = fold(v)
 	}
 	t, typed := m["type"].(string)
-	return v, v + "\x00" + model.FoldKey(t), typed
+	return v, v + "\x00" + fold(t), typed
 }
 
 func (c *collection) index(i int, e any) {

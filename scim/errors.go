@@ -77,6 +77,8 @@ func refusalOf(err error) refusal {
 		errors.As(notFound("There is no such resource."), &r)
 	case errors.Is(err, model.ErrInvalid):
 		errors.As(invalidValue("The resource cannot be stored as it is."), &r)
+	case errors.Is(err, model.ErrTooMany):
+		errors.As(refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The filter needs too much looking; make it narrower."), &r)
 	case errors.Is(err, model.ErrStale), errors.Is(err, model.ErrUnavailable), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, context.Canceled):
 		errors.As(unavailable(time.Second), &r)

@@ -6,18 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"jmld/model"
 )
-
-// normalForm is the compatibility form of RFC 8265 §3.3.
-func normalForm(s string) string {
-	if norm.NFKC.IsNormalString(s) {
-		return s
-	}
-	return norm.NFKC.String(s)
-}
 
 // matcher decides a filter for one record, from its attributes. groups says of which groups a member id is a direct
 // member; it is asked for what the filter compares members with.
@@ -200,7 +190,7 @@ func compareValue(c model.Compare, v any) bool {
 			return c.Op == model.OpNe
 		}
 		if !c.Attr.CaseExact {
-			got, want = foldFor(c.Attr, got), foldFor(c.Attr, want)
+			got, want = fold(got), fold(want)
 		}
 		switch c.Op {
 		case model.OpCo:
@@ -213,14 +203,6 @@ func compareValue(c model.Compare, v any) bool {
 		return ordered(c.Op, strings.Compare(got, want))
 	}
 	return false
-}
-
-// foldFor compares the names people sign in with as RFC 8265 says, other text without case.
-func foldFor(ref model.AttrRef, s string) string {
-	if n := len(ref.Path); ref.Schema == "" && n == 1 && (ref.Path[0] == "userName" || ref.Path[0] == "displayName") {
-		return fold(s)
-	}
-	return model.FoldKey(s)
 }
 
 func compareFloat(a, b float64) int {

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (r *resolver) filter(e *expr) (model.Filter, error) {
 		}
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
 	}
-	if r.rt.lookup(e.attr).top().name == "members" {
+	if a.top().name == "members" {
 		return r.member(a, e)
 	}
 	return r.compare(a, a.ref(), e)
@@ -119,6 +120,9 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		}
 		return nil, invalidFilter("Of members only value can be compared, with eq.")
 	}
+	if !a.multi && a.typ != typeComplex {
+		return nil, invalidFilter("%s has one value; a filter cannot select from it.", a.label())
+	}
 	term, err := elementFilter(a, e.terms[0], r.notes)
 	if err != nil {
 		return nil, err
@@ -184,7 +188,7 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 		}
 		r.notes.add("filter: %s read as %s.value", a.label(), a.label())
 		a, ref.CaseExact = s, s.caseExact
-		ref.Path = append(ref.Path, s.name)
+		ref.Path = append(slices.Clip(ref.Path), s.name)
 	}
 	v, err := r.literal(a, e)
 	if err != nil {
@@ -196,17 +200,16 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 // fold settles what is the same for all resources of the type, and brings the text of names to the form they are
 // compared in.
 func (r *resolver) fold(c model.Compare) model.Filter {
-	switch c.Attr.String() {
-	case "meta.resourceType":
-		return constant(compareValues(c, []any{r.rt.name}))
-	case "meta.created", "meta.lastModified":
+	if p := c.Attr.Path; len(p) == 2 && p[0] == "meta" {
+		if p[1] == "resourceType" {
+			return constant(compareValues(c, []any{r.rt.name}))
+		}
 		if t, ok := c.Value.(time.Time); ok {
 			return inMilliseconds(c, t.Truncate(time.Millisecond))
 		}
-	case "userName", "displayName":
-		if s, ok := c.Value.(string); ok {
-			c.Value = normalForm(s)
-		}
+	}
+	if s, ok := c.Value.(string); ok && !c.Attr.CaseExact {
+		c.Value = normalForm(s) // the store holds what is searched for in this form
 	}
 	return c
 }
@@ -241,11 +244,13 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		}
 		return nil, nil
 	}
-	wrong := invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
+	wrong := func() (any, error) {
+		return nil, invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
+	}
 	switch a.typ {
 	case typeBoolean:
 		if text || order { // RFC 7644 §3.4.2.2
-			return nil, wrong
+			return wrong()
 		}
 		switch v := e.value.(type) {
 		case bool:
@@ -256,12 +261,12 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 				return b, nil
 			}
 		}
-		return nil, wrong
+		return wrong()
 	case typeDateTime:
 		s, ok := e.value.(string)
 		t, parsed := parseTime(s)
 		if text || !ok || !parsed {
-			return nil, wrong
+			return wrong()
 		}
 		return t, nil
 	case typeInteger, typeDecimal:
@@ -271,12 +276,12 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		}
 		f, err := n.Float64()
 		if text || !ok || err != nil {
-			return nil, wrong
+			return wrong()
 		}
 		return f, nil
 	case typeBinary:
 		if order {
-			return nil, wrong
+			return wrong()
 		}
 	}
 	switch v := e.value.(type) {
@@ -290,5 +295,5 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		}
 		return "false", nil
 	}
-	return nil, wrong
+	return wrong()
 }

@@ -16,8 +16,15 @@ import (
 // maxValues bounds the values of one multi-valued attribute (members are not held as an attribute).
 const maxValues = 1000
 
-// fold is how a userName or displayName is compared: RFC 8265 §3.3 (compatibility forms), then without case.
-func fold(s string) string { return model.FoldKey(norm.NFKC.String(s)) }
+// fold is how text is compared that is not case-exact: in compatibility form (RFC 8265 §3.3), then without case.
+func fold(s string) string { return model.FoldKey(normalForm(s)) }
+
+func normalForm(s string) string {
+	if norm.NFKC.IsNormalString(s) {
+		return s
+	}
+	return norm.NFKC.String(s)
+}
 
 // normaliser brings values of any dialect into the type their attribute has. nil is "unassigned" (RFC 7643 §2.5). The
 // maps it returns may hold nil members: "unassign this sub-attribute".

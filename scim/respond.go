@@ -133,8 +133,11 @@ func (q *request) members(a *answer, rt *resourceType, group string, p projectio
 	part := p.above[members] && !p.include[members]
 	first := true
 	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, func(id string, kind model.Kind, name string) error {
-		of := q.h.schemas.of(kind)
-		m := map[string]any{"value": id, "$ref": q.location(of, id), "type": of.name}
+		m := map[string]any{"value": id}
+		if kind != "" { // else the source has not told us who that is
+			of := q.h.schemas.of(kind)
+			m["$ref"], m["type"] = q.location(of, id), of.name
+		}
 		if name != "" {
 			m["display"] = name
 		}

@@ -37,6 +37,7 @@ const (
 // its URN.
 type attribute struct {
 	name        string
+	full        string // with the name of the attribute it is a part of
 	typ         string
 	multi       bool
 	required    bool
@@ -49,6 +50,7 @@ type attribute struct {
 	references  []string
 	extension   bool
 	parent      *attribute
+	path        []string // below the resource or the extension
 	subs        []*attribute
 	index       map[string]*attribute // subs by name in lower case
 }
@@ -62,25 +64,17 @@ func (a *attribute) sub(name string) *attribute {
 
 // ref names the attribute for a filter.
 func (a *attribute) ref() model.AttrRef {
-	r := model.AttrRef{CaseExact: a.caseExact}
+	r := model.AttrRef{CaseExact: a.caseExact, Path: a.path}
 	for at := a; at != nil; at = at.parent {
 		if at.extension {
 			r.Schema = at.name
-		} else {
-			r.Path = append(r.Path, at.name)
 		}
 	}
-	slices.Reverse(r.Path)
 	return r
 }
 
 // label names the attribute for people: emails.value, department.
-func (a *attribute) label() string {
-	if a.parent == nil || a.parent.extension {
-		return a.name
-	}
-	return a.parent.name + "." + a.name
-}
+func (a *attribute) label() string { return a.full }
 
 // top is the attribute of the resource or extension that a belongs to: emails for emails.value.
 func (a *attribute) top() *attribute {
@@ -136,7 +130,7 @@ func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, exte
 	}
 	for _, e := range extensions {
 		ext := &attribute{
-			name: e.ID, typ: typeComplex, mutability: "readWrite", returned: "default", uniqueness: "none",
+			name: e.ID, full: e.ID, typ: typeComplex, mutability: "readWrite", returned: "default", uniqueness: "none",
 			description: e.Description.Value(), extension: true, index: map[string]*attribute{},
 		}
 		ext.subs = attributes(e.Attributes, ext)
@@ -177,6 +171,13 @@ func attributes(list []elimity.CoreAttribute, parent *attribute) []*attribute {
 			name: e.Name(), typ: e.AttributeType(), multi: e.MultiValued(), required: e.Required(), caseExact: e.CaseExact(),
 			mutability: e.Mutability(), returned: e.Returned(), uniqueness: e.Uniqueness(), description: e.Description(),
 			canonical: e.CanonicalValues(), parent: parent,
+		}
+		a.path = []string{a.name}
+		if parent != nil && !parent.extension {
+			a.path = append(slices.Clip(parent.path), a.name)
+		}
+		if a.full = a.name; parent != nil && !parent.extension {
+			a.full = parent.name + "." + a.name
 		}
 		for _, r := range e.ReferenceTypes() {
 			a.references = append(a.references, string(r))
