@@ -8,6 +8,14 @@ import (
 	"jmld/model"
 )
 
+// What the audit calls the writes.
+const (
+	actionCreate  = "scim.create"
+	actionReplace = "scim.replace"
+	actionPatch   = "scim.patch"
+	actionDelete  = "scim.delete"
+)
+
 // read answers a GET of one resource (RFC 7644 §3.4.1).
 func (q *request) read(rt *resourceType, id string) error {
 	p, err := q.projection(rt)
@@ -36,7 +44,7 @@ func (q *request) create(rt *resourceType) error {
 	q.record = id
 	change := collapse(c.members)
 	change.Replace = false // there is nothing to replace
-	done, err := q.push(rt, id, "scim.create", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+	done, err := q.push(rt, id, actionCreate, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 		if cur != nil {
 			return nil, engine.MemberChange{}, model.ErrConflict
 		}
@@ -60,7 +68,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 	}
 	change := collapse(c.members)
 	change.Replace, change.Drop = rt.kind == model.KindGroup, nil
-	done, err := q.push(rt, id, "scim.replace", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+	done, err := q.push(rt, id, actionReplace, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 		if err := q.current(rt, cur); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
@@ -91,7 +99,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 		return err
 	}
 	change := collapse(c.members)
-	done, err := q.push(rt, id, "scim.patch", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+	done, err := q.push(rt, id, actionPatch, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 		if err := q.current(rt, cur); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
@@ -112,7 +120,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 
 // remove answers a DELETE (RFC 7644 §3.6).
 func (q *request) remove(rt *resourceType, id string) error {
-	_, err := q.push(rt, id, "scim.delete", func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+	_, err := q.push(rt, id, actionDelete, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 		return nil, engine.MemberChange{}, q.current(rt, cur)
 	})
 	if err != nil {
@@ -148,7 +156,8 @@ func (q *request) push(rt *resourceType, id, action string,
 	change func(*model.Record) (*model.Record, engine.MemberChange, error),
 ) (engine.Pushed, error) {
 	return q.h.o.Pusher.Push(q.r.Context(), engine.Push{
-		Source: q.source.Name, Kind: rt.kind, ID: id, Actor: q.actor(), Action: action, Notes: q.notes.list, Change: change,
+		Source: q.source.Name, Kind: rt.kind, ID: id, Create: action == actionCreate, Actor: q.actor(), Action: action,
+		Notes: q.notes.list, Change: change,
 	})
 }
 
