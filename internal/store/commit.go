@@ -36,7 +36,8 @@ const (
 	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
 		"UNION SELECT m.source, m.member_id FROM down JOIN members m ON m.source = down.source AND m.group_id = down.id) " +
-		"UPDATE identities SET version = version + 1, review_run = $4, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
+		"UPDATE identities SET version = version + 1, " +
+		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
 		"WHERE id IN (SELECT r.identity_id FROM down JOIN records r ON r.source = down.source AND r.id = down.id " +
 		"WHERE r.identity_id <> '')"
 
@@ -125,8 +126,9 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	gone, left := reviewed(c)
 	ops = s.reviewOps(ops, c, gone) // while their members are still known
 	ops = s.recordOps(ops, c.Records)
-	ops = append(ops, s.rows(upsertAccounts(), len(c.Accounts), func(i int, to []any) []any {
-		return accountArgs(&c.Accounts[i], to)
+	accounts := lastOfEach(c.Accounts)
+	ops = append(ops, s.rows(upsertAccounts(), len(accounts), func(i int, to []any) []any {
+		return accountArgs(accounts[i], to)
 	})...)
 	ops = append(ops, s.rows(upsertPlans(), len(c.Plans), func(i int, to []any) []any { return planArgs(&c.Plans[i], to) })...)
 	ops = append(ops, s.rows(insertChanges(), len(c.Changes), func(i int, to []any) []any {
@@ -229,6 +231,24 @@ func accountArgs(a *model.Account, to []any) []any {
 	}
 	return append(to, a.IdentityID, a.Target, string(a.Class), string(a.Origin), string(a.State), a.UserName, a.Desired, rev,
 		a.Because, a.HeldPlan, min(max(a.Priority, 0), 1), given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
+}
+
+// lastOfEach leaves out accounts that come again: PostgreSQL updates a row once in a statement.
+func lastOfEach(accounts []model.Account) []*model.Account {
+	type key struct{ identity, target string }
+	at := make(map[key]int, len(accounts))
+	list := make([]*model.Account, 0, len(accounts))
+	for i := range accounts {
+		a := &accounts[i]
+		k := key{a.IdentityID, a.Target}
+		if j, again := at[k]; again {
+			list[j] = a
+			continue
+		}
+		at[k] = len(list)
+		list = append(list, a)
+	}
+	return list
 }
 
 // given is the time, or the clock where none is given.

@@ -64,7 +64,8 @@ func kindOf(err error) error {
 func pgKind(e *pgconn.PgError) error {
 	switch e.Code {
 	case "23505": // unique_violation
-		if e.ConstraintName == "records_unique" || e.ConstraintName == "runs_scheduled" {
+		switch e.ConstraintName {
+		case "records_unique", "runs_scheduled", "platform_users_name", "app_users_name":
 			return model.ErrConflict
 		}
 		return model.ErrStale
@@ -100,7 +101,8 @@ func liteKind(e *sqlite.Error) error {
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_CONSTRAINT:
 		switch {
-		case strings.Contains(e.Error(), "records.unique_key"), strings.Contains(e.Error(), "runs.scheduled_at"):
+		case strings.Contains(e.Error(), "records.unique_key"), strings.Contains(e.Error(), "runs.scheduled_at"),
+			strings.Contains(e.Error(), "_users.user_name_key"):
 			return model.ErrConflict
 		case e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE, e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 			return model.ErrStale

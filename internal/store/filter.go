@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"jmld/model"
 )
@@ -31,7 +33,7 @@ func (b *query) filter(f model.Filter) (condition, error) {
 	case model.Compare:
 		return b.compare(f)
 	case model.ValuePath:
-		return b.valuePath(f)
+		return b.valuePath(f), nil
 	}
 	return condition{}, fmt.Errorf("%w: filter %T", model.ErrInvalid, f)
 }
@@ -56,75 +58,89 @@ func (b *query) terms(terms []model.Filter, word, none string) (condition, error
 
 func (b *query) compare(c model.Compare) (condition, error) {
 	name := c.Attr.String()
-	if c.Attr.Schema != "" {
-		return b.value(c, name), nil
+	if model.Searchable(c.Attr) {
+		return b.value(c), nil
 	}
-	switch c.Attr.Path[0] {
-	case "members":
-		return b.members(c)
-	case "groups":
-		return b.groups(c)
-	}
-	if column, exact := typedColumn(name); column != "" {
-		return b.text(column, c, exact, name == "id" || name == "userName"), nil
+	if column, raw := typedColumn(name); column != "" {
+		return b.text(column, raw, c), nil
 	}
 	if column := timeColumn(name); column != "" {
-		if found, ok := b.compareTime(column, c); ok {
-			return found, nil
-		}
-		return anything(), nil
+		return b.time(column, c), nil
 	}
-	if name == "active" {
+	switch name {
+	case "active":
 		return b.active(c), nil
-	}
-	if multiValued(c.Attr.Path) {
-		return b.value(c, name), nil
+	case "members.value":
+		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {
+			return condition{"r.id IN (SELECT m.group_id FROM members m WHERE m.source = $1 AND m.member_id = " + b.arg(id) + ")", true}, nil
+		}
 	}
 	return anything(), nil
 }
 
 func (b *query) active(c model.Compare) condition {
 	want, ok := c.Value.(bool)
-	switch {
-	case ok && c.Op == model.OpEq:
-	case ok && c.Op == model.OpNe:
-		want = !want
-	default:
+	if !ok || c.Op != model.OpEq && c.Op != model.OpNe {
 		return anything()
 	}
-	if want {
+	if want == (c.Op == model.OpEq) {
 		return condition{"r.active", true}
 	}
 	return condition{"NOT r.active", true}
 }
 
-// text compares a text column. always says that every record has the attribute.
-func (b *query) text(column string, c model.Compare, exact, always bool) condition {
+// time is exact to the microsecond, which is what is stored.
+func (b *query) time(column string, c model.Compare) condition {
+	at, ok := c.Value.(time.Time)
+	sign := map[model.CompareOp]string{
+		model.OpEq: "=", model.OpNe: "<>", model.OpGt: ">", model.OpGe: ">=", model.OpLt: "<", model.OpLe: "<=",
+	}[c.Op]
+	if !ok || sign == "" {
+		return anything()
+	}
+	return condition{column + " " + sign + " " + b.arg(at.UTC()), true}
+}
+
+// text compares a typed column: raw, or the key of a folded one. An empty column is an attribute that is not there, which
+// is not equal to anything.
+func (b *query) text(column string, raw bool, c model.Compare) condition {
 	if c.Op == model.OpPr {
 		return condition{column + " <> ''", true}
 	}
-	if c.Op == model.OpNe && !always {
-		return anything() // whether a record without the attribute matches is for Match to say
-	}
-	value, faithful, ok := literal(c.Value, exact)
-	if !ok {
+	value, ok := c.Value.(string)
+	if !ok || value == "" || raw && !c.Attr.CaseExact {
 		return anything()
+	}
+	if !raw {
+		if value = model.FoldKey(value); value == "" {
+			return anything()
+		}
+	}
+	switch c.Op {
+	case model.OpLt, model.OpLe:
+		sql, _ := b.operator(column, c.Op, value)
+		return condition{"(" + sql + " AND " + column + " <> '')", raw == c.Attr.CaseExact}.orAnything()
+	case model.OpNe, model.OpGt, model.OpGe:
+		sql, _ := b.operator(column, c.Op, value)
+		return condition{sql, raw == c.Attr.CaseExact}.orAnything()
 	}
 	sql, ok := b.operator(column, c.Op, value)
 	if !ok {
 		return anything()
 	}
-	if (c.Op == model.OpLt || c.Op == model.OpLe) && !always {
-		sql = "(" + sql + " AND " + column + " <> '')"
-	}
-	if c.Op == model.OpNe && !faithful {
+	return condition{sql, raw == c.Attr.CaseExact}
+}
+
+// orAnything gives up a condition that folding makes wrong, not only too wide: an order, a difference.
+func (c condition) orAnything() condition {
+	if !c.exact {
 		return anything()
 	}
-	return condition{sql, faithful}
+	return c
 }
 
 // operator is a comparison of texts byte by byte. A prefix is a range, so that an index serves it.
-func (b *query) operator(column string, op model.CompareOp, value string) (string, bool) {
+func (b *query) operator(column string, op model.CompareOp, value string) (sql string, ok bool) {
 	v := b.arg(value)
 	switch op {
 	case model.OpEq:
@@ -152,165 +168,111 @@ func (b *query) operator(column string, op model.CompareOp, value string) (strin
 	return "", false
 }
 
-// multiValued reports whether the searchable values of the attribute are kept: those of a core attribute with several
-// values, under the sub-attribute value.
-func multiValued(path []string) bool {
-	if len(path) != 2 || path[1] != "value" {
-		return false
-	}
-	switch path[0] {
-	case "emails", "phoneNumbers", "ims", "photos", "entitlements", "roles", "x509Certificates":
-		return true
-	}
-	return false
-}
-
 // value looks in the side table of searchable values.
-func (b *query) value(c model.Compare, name string) condition {
-	having := "r.id IN (SELECT v.record_id FROM record_values v WHERE v.source = $1 AND v.attr = " + b.arg(name)
-	if c.Op == model.OpPr {
-		return condition{having + ")", false} // a value that is no text is not there
-	}
-	sql, faithful, ok := b.valueTerm(c)
+func (b *query) value(c model.Compare) condition {
+	sql, exact, ok := b.valueTerm(c)
 	if !ok {
 		return anything()
 	}
-	return condition{having + " AND " + sql + ")", faithful}
+	return condition{b.having(c.Attr) + sql + ")", exact}
 }
 
-// valueTerm compares v.value. Only the beginning of a long value is kept.
-func (b *query) valueTerm(c model.Compare) (sql string, faithful, ok bool) {
-	value, faithful, ok := literal(c.Value, c.Attr.CaseExact)
-	if !ok {
+func (b *query) having(a model.AttrRef) string {
+	return "r.id IN (SELECT v.record_id FROM record_values v WHERE v.source = $1 AND v.attr = " + b.arg(a.String()) + " AND "
+}
+
+// valueTerm compares v.value, which is folded whatever the attribute is, and of which only the beginning is kept. Other
+// operators, and pr, would miss values that are no texts.
+func (b *query) valueTerm(c model.Compare) (sql string, exact, ok bool) {
+	text, ok := c.Value.(string)
+	value := model.FoldKey(text)
+	if !ok || value == "" {
 		return "", false, false
 	}
-	if len(value) >= maxValue-4 {
-		if c.Op != model.OpEq && c.Op != model.OpSw {
-			return "", false, false
-		}
-		sql, ok = b.operator("v.value", model.OpSw, cut(value, maxValue-4))
-		return sql, false, ok
-	}
+	const most = maxValue - utf8.UTFMax // at least so much is kept of every value
+	long := len(value) > most
 	switch c.Op {
 	case model.OpEq, model.OpSw:
-		sql, ok = b.operator("v.value", c.Op, value)
-		return sql, faithful, ok
+		op := c.Op
+		if long {
+			op, value = model.OpSw, cut(value, most)
+		}
+		sql, ok = b.operator("v.value", op, value)
+		return sql, !long && !c.Attr.CaseExact, ok
 	case model.OpCo, model.OpEw:
 		sql, ok = b.operator("v.value", c.Op, value)
-		return "(" + sql + " OR length(v.value) > " + b.arg((maxValue-4)/4) + ")", false, ok
+		// length counts characters: a value that may have been cut has at least so many
+		return "(" + sql + " OR length(v.value) > " + b.arg(most/utf8.UTFMax) + ")", false, ok
 	}
 	return "", false, false
 }
 
 // valuePath finds records with one element that has the value and the type: emails[type eq "work" and value eq "…"]. It
 // needs a condition on the value, because an element without one is not in the side table.
-func (b *query) valuePath(f model.ValuePath) (condition, error) {
-	if f.Attr.Schema == "" && len(f.Attr.Path) == 1 {
-		switch f.Attr.Path[0] {
-		case "members":
-			return b.memberPath(f)
-		case "groups":
-			if c, ok := f.Term.(model.Compare); ok && len(c.Attr.Path) == 1 {
-				return b.groups(model.Compare{Attr: model.AttrRef{Path: []string{"groups", c.Attr.Path[0]}}, Op: c.Op, Value: c.Value})
-			}
-			return anything(), nil
-		}
+func (b *query) valuePath(f model.ValuePath) condition {
+	ref := f.Attr
+	ref.Path = append(append([]string{}, ref.Path...), "value")
+	if !model.Searchable(ref) {
+		return anything()
 	}
-	path := append(append([]string{}, f.Attr.Path...), "value")
-	if f.Attr.Schema == "" && !multiValued(path) || len(f.Attr.Path) != 1 {
-		return anything(), nil
-	}
-	var conditions []string
-	exact, anchored := true, false
 	terms := []model.Filter{f.Term}
 	if and, ok := f.Term.(model.And); ok {
 		terms = and.Terms
 	}
+	var conditions []string
+	exact, anchored := true, false
 	for _, t := range terms {
-		c, ok := t.(model.Compare)
-		if !ok || len(c.Attr.Path) != 1 {
-			exact = false
-			continue
+		sql, faithful, ok := "", false, false
+		if c, isCompare := t.(model.Compare); isCompare && len(c.Attr.Path) == 1 {
+			switch c.Attr.Path[0] {
+			case "value":
+				sql, faithful, ok = b.valueTerm(c)
+				anchored = anchored || ok
+			case "type":
+				sql, faithful, ok = b.typeTerm(c)
+			}
 		}
-		switch c.Attr.Path[0] {
-		case "value":
-			sql, faithful, ok := b.valueTerm(c)
-			if !ok {
-				exact = false
-				continue
-			}
+		exact = exact && ok && faithful
+		if ok {
 			conditions = append(conditions, sql)
-			anchored, exact = true, exact && faithful
-		case "type":
-			value, faithful, ok := literal(c.Value, false)
-			if !ok || c.Op != model.OpEq || !ascii(value) {
-				exact = false
-				continue
-			}
-			conditions = append(conditions, "lower(v.type) = "+b.arg(value))
-			exact = exact && faithful
-		default:
-			exact = false
 		}
 	}
 	if !anchored {
-		return anything(), nil
+		return anything()
 	}
-	ref := f.Attr
-	ref.Path = path
-	return condition{"r.id IN (SELECT v.record_id FROM record_values v WHERE v.source = $1 AND v.attr = " + b.arg(ref.String()) +
-		" AND " + strings.Join(conditions, " AND ") + ")", exact}, nil
+	return condition{b.having(ref) + strings.Join(conditions, " AND ") + ")", exact}
 }
 
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
+// typeTerm compares v.type, which is in lower case.
+func (b *query) typeTerm(c model.Compare) (sql string, exact, ok bool) {
+	text, ok := c.Value.(string)
+	if !ok || c.Op != model.OpEq || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) {
+		return "", false, false
 	}
-	return true
+	return "v.type = " + b.arg(strings.ToLower(text)), !c.Attr.CaseExact, true
 }
 
-// errMembers: members are not in the record, so Match could not decide.
-func errMembers() error {
-	return fmt.Errorf("%w: a filter on members compares value with eq, or asks whether there are any (pr)", model.ErrInvalid)
+// typedColumn is the column an attribute is kept in, and whether as it is (raw) or folded.
+func typedColumn(name string) (column string, raw bool) {
+	switch name {
+	case "id":
+		return "r.id", true
+	case "externalId":
+		return "r.external_id", true
+	case "userName":
+		return "r.user_name_key", false
+	case "displayName":
+		return "r.display_name_key", false
+	}
+	return "", false
 }
 
-// members filters groups by their members.
-func (b *query) members(c model.Compare) (condition, error) {
-	const any = "r.id IN (SELECT m.group_id FROM members m WHERE m.source = $1"
-	if len(c.Attr.Path) > 1 && c.Attr.Path[1] != "value" {
-		return condition{}, errMembers()
+func timeColumn(name string) string {
+	switch name {
+	case "meta.created":
+		return "r.created_at"
+	case "meta.lastModified":
+		return "r.updated_at"
 	}
-	if c.Op == model.OpPr {
-		return condition{any + ")", true}, nil
-	}
-	id, ok := c.Value.(string)
-	if !ok || c.Op != model.OpEq {
-		return condition{}, errMembers()
-	}
-	return condition{any + " AND m.member_id = " + b.arg(id) + ")", true}, nil
-}
-
-func (b *query) memberPath(f model.ValuePath) (condition, error) {
-	c, ok := f.Term.(model.Compare)
-	if !ok || len(c.Attr.Path) != 1 {
-		return condition{}, errMembers()
-	}
-	return b.members(model.Compare{Attr: model.AttrRef{Path: []string{"members", c.Attr.Path[0]}}, Op: c.Op, Value: c.Value})
-}
-
-// groups filters users by a group they are in, directly or through other groups.
-func (b *query) groups(c model.Compare) (condition, error) {
-	id, ok := c.Value.(string)
-	switch {
-	case len(c.Attr.Path) > 1 && c.Attr.Path[1] != "value":
-	case c.Op == model.OpPr:
-		return condition{"r.id IN (SELECT m.member_id FROM members m JOIN records g ON g.source = m.source AND g.id = m.group_id " +
-			"WHERE m.source = $1)", true}, nil
-	case ok && c.Op == model.OpEq:
-		return condition{"r.id IN (WITH RECURSIVE down(id) AS (SELECT m.member_id FROM members m WHERE m.source = $1 AND m.group_id = " + b.arg(id) +
-			" UNION SELECT m.member_id FROM down JOIN members m ON m.source = $1 AND m.group_id = down.id) SELECT id FROM down)", true}, nil
-	}
-	return condition{}, fmt.Errorf("%w: a filter on groups compares value with eq, or asks whether there are any (pr)", model.ErrInvalid)
+	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"jmld/model"
 )
 
+// platform_users and app_users have one column more than the struct: user_name_key, which makes a user name unique.
 const localColumns = "target, id, user_name, email, display_name, given_name, family_name, active, attributes, created_at, updated_at"
 
 // localTable names the table of the class.
@@ -21,15 +22,15 @@ func localTable(class model.Class) (string, error) {
 	return "", fmt.Errorf("%w: class %q has no table", model.ErrInvalid, class)
 }
 
-// PutLocal writes a row of platform_users or app_users. Nothing is written, and UpdatedAt stays, when nothing differs;
+// PutLocal writes a row of platform_users or app_users. ErrConflict: another person of the target has the user name. Nothing is written, and UpdatedAt stays, when nothing differs;
 // CreatedAt is that of the first write.
 func (s *Store) PutLocal(ctx context.Context, class model.Class, row model.PlatformUser) error {
 	table, err := localTable(class)
 	if err != nil {
 		return err
 	}
-	text := "INSERT INTO " + table + " (" + localColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) " +
-		"ON CONFLICT (target, id) DO UPDATE SET user_name = excluded.user_name, email = excluded.email, " +
+	text := "INSERT INTO " + table + " (" + localColumns + ", user_name_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11) " +
+		"ON CONFLICT (target, id) DO UPDATE SET user_name = excluded.user_name, user_name_key = excluded.user_name_key, email = excluded.email, " +
 		"display_name = excluded.display_name, given_name = excluded.given_name, family_name = excluded.family_name, " +
 		"active = excluded.active, attributes = excluded.attributes, updated_at = excluded.updated_at WHERE " +
 		"(" + table + ".user_name, " + table + ".email, " + table + ".display_name, " + table + ".given_name, " + table + ".family_name, " +
@@ -41,6 +42,7 @@ func (s *Store) PutLocal(ctx context.Context, class model.Class, row model.Platf
 	}
 	return s.write(ctx, op{text: s.sql(text), args: []any{
 		row.Target, row.ID, row.UserName, row.Email, row.DisplayName, row.GivenName, row.FamilyName, row.Active, row.Attributes, at,
+		model.FoldKey(row.UserName),
 	}})
 }
 

@@ -66,12 +66,13 @@ func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Chang
 	return changes, err
 }
 
-// SealPlan counts the items of the plan that wait (pending or held), computes the digest over them, stores both and returns the
+// SealPlan counts what waits in the plan (pending or held), computes the digest over it, stores both, and returns the
 // plan. A state that is not empty becomes the plan's; what is pending in a held plan becomes held. Commits that touch the
 // plan wait meanwhile. ErrNotFound: no such plan.
 func (s *Store) SealPlan(ctx context.Context, id string, state model.PlanState) (model.Plan, error) {
 	var plan model.Plan
 	err := s.update(ctx, func(tx *gorm.DB) error {
+		plan = model.Plan{}
 		lock := tx.Clauses(clause.Locking{Strength: "UPDATE"}) // nothing on SQLite, which has one writer
 		if err := lock.Take(&plan, "id = ?", id).Error; err != nil {
 			return err
@@ -80,8 +81,8 @@ func (s *Store) SealPlan(ctx context.Context, id string, state model.PlanState) 
 			plan.State = state
 		}
 		if plan.State == model.PlanHeld {
-			held := tx.Model(&model.Change{}).Where("plan_id = ? AND plan_id <> '' AND state = ?", id, model.ChangePending)
-			if err := held.Update("state", model.ChangeHeld).Error; err != nil {
+			pending := tx.Model(&model.Change{}).Where("plan_id = ? AND plan_id <> '' AND state = ?", id, model.ChangePending)
+			if err := pending.Update("state", model.ChangeHeld).Error; err != nil {
 				return err
 			}
 		}
@@ -90,7 +91,7 @@ func (s *Store) SealPlan(ctx context.Context, id string, state model.PlanState) 
 			return err
 		}
 		plan.UpdatedAt = stamp(time.Now())
-		return tx.Model(&plan).Select("State", "Digest", "Items", "UpdatedAt").Updates(&plan).Error
+		return tx.Model(&plan).Select("State", "Items", "Digest", "UpdatedAt").Updates(&plan).Error
 	})
 	return plan, err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"jmld/model"
 )
@@ -171,56 +170,8 @@ func (b *query) attribute(ref model.AttrRef) string {
 	if !ref.CaseExact {
 		both = "lower(" + both + ")"
 	}
+	if !b.lite {
+		both += ` COLLATE "C"`
+	}
 	return both
-}
-
-// typedColumn is the column an attribute is kept in, and whether it is compared as it is.
-func typedColumn(name string) (column string, exact bool) {
-	switch name {
-	case "id":
-		return "r.id", true
-	case "externalId":
-		return "r.external_id", true
-	case "userName":
-		return "r.user_name_key", false
-	case "displayName":
-		return "r.display_name_key", false
-	}
-	return "", false
-}
-
-func timeColumn(name string) string {
-	switch name {
-	case "meta.created":
-		return "r.created_at"
-	case "meta.lastModified":
-		return "r.updated_at"
-	}
-	return ""
-}
-
-// comparable gives the literal as it is compared, and whether what SQL finds with it is exactly what is meant.
-func literal(v any, exact bool) (text string, faithful, ok bool) {
-	text, ok = v.(string)
-	if !ok || text == "" {
-		return "", false, false
-	}
-	if exact {
-		return text, true, true
-	}
-	key := model.FoldKey(text)
-	// Folding trims: "sw" with a space at the end would find more than it should.
-	return key, strings.TrimSpace(text) == text && !strings.Contains(text, "  "), key != ""
-}
-
-// compareTime is exact to the microsecond, which is what is stored.
-func (b *query) compareTime(column string, c model.Compare) (condition, bool) {
-	sign, ok := map[model.CompareOp]string{
-		model.OpEq: "=", model.OpNe: "<>", model.OpGt: ">", model.OpGe: ">=", model.OpLt: "<", model.OpLe: "<=",
-	}[c.Op]
-	at, isTime := c.Value.(time.Time)
-	if !ok || !isTime {
-		return condition{}, false
-	}
-	return condition{column + " " + sign + " " + b.arg(stamp(at)), true}, true
 }

@@ -22,7 +22,7 @@ const (
 		"WHERE target = $1 AND identity_id IN (SELECT iid FROM a UNION ALL SELECT iid FROM b) RETURNING " + accountColumns
 
 	settle = "UPDATE accounts SET native_id = $5, applied_state = $6, applied = $7, applied_rev = $4, applied_at = now(), " +
-		"origin = $8, due_at = CASE WHEN desired_rev <> $4 THEN now() END, lease_owner = '', attempts = 0, " +
+		"origin = CASE WHEN $8::text = '' THEN origin ELSE $8::text END, due_at = CASE WHEN desired_rev <> $4 THEN now() END, lease_owner = '', attempts = 0, " +
 		"error_code = '', error_text = '', dead = false, updated_at = now() " +
 		"WHERE identity_id = $1 AND target = $2 AND epoch = $3"
 

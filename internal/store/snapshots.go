@@ -43,15 +43,3 @@ func (s *Store) DueReviews(ctx context.Context, run string, lease time.Duration,
 	}
 	return ids, nil
 }
-
-// MarkAbsent sets AbsentSince where it is empty, without bumping versions.
-func (s *Store) MarkAbsent(ctx context.Context, source string, ids []string, at time.Time) error {
-	const text = "UPDATE records SET absent_since = $3 WHERE source = $1 AND id IN list($2) AND absent_since IS NULL"
-	return s.write(ctx, op{text: s.sql(text), args: []any{source, s.list(ids), stamp(at)}})
-}
-
-// ClearAbsent clears AbsentSince, without bumping versions.
-func (s *Store) ClearAbsent(ctx context.Context, source string, ids []string) error {
-	const text = "UPDATE records SET absent_since = NULL WHERE source = $1 AND id IN list($2) AND absent_since IS NOT NULL"
-	return s.write(ctx, op{text: s.sql(text), args: []any{source, s.list(ids)}})
-}

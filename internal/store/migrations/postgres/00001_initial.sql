@@ -209,6 +209,7 @@ CREATE TABLE platform_users (
   target       text COLLATE "C" NOT NULL,
   id           text COLLATE "C" NOT NULL,
   user_name    text NOT NULL,
+  user_name_key text COLLATE "C" NOT NULL,
   email        text NOT NULL,
   display_name text NOT NULL,
   given_name   text NOT NULL,
@@ -219,6 +220,7 @@ CREATE TABLE platform_users (
   updated_at   timestamptz NOT NULL,
   PRIMARY KEY (target, id)
 );
+CREATE UNIQUE INDEX platform_users_name ON platform_users (target, user_name_key) WHERE user_name_key <> '';
 COMMENT ON TABLE platform_users IS 'Accounts of platform users, kept by jmld; for other software to read';
 COMMENT ON COLUMN platform_users.target IS 'name of the target in the configuration';
 COMMENT ON COLUMN platform_users.id IS 'jmld''s identifier of the person; never changes';
@@ -229,6 +231,7 @@ CREATE TABLE app_users (
   target       text COLLATE "C" NOT NULL,
   id           text COLLATE "C" NOT NULL,
   user_name    text NOT NULL,
+  user_name_key text COLLATE "C" NOT NULL,
   email        text NOT NULL,
   display_name text NOT NULL,
   given_name   text NOT NULL,
@@ -239,4 +242,5 @@ CREATE TABLE app_users (
   updated_at   timestamptz NOT NULL,
   PRIMARY KEY (target, id)
 );
+CREATE UNIQUE INDEX app_users_name ON app_users (target, user_name_key) WHERE user_name_key <> '';
 COMMENT ON TABLE app_users IS 'Accounts of app users, kept by jmld; the columns are those of platform_users';

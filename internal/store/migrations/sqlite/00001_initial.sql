@@ -209,6 +209,7 @@ CREATE TABLE platform_users (
   target       text NOT NULL,
   id           text NOT NULL,
   user_name    text NOT NULL,
+  user_name_key text NOT NULL,
   email        text NOT NULL,
   display_name text NOT NULL,
   given_name   text NOT NULL,
@@ -219,11 +220,13 @@ CREATE TABLE platform_users (
   updated_at   text     NOT NULL,
   PRIMARY KEY (target, id)
 );
+CREATE UNIQUE INDEX platform_users_name ON platform_users (target, user_name_key) WHERE user_name_key <> '';
 
 CREATE TABLE app_users (
   target       text NOT NULL,
   id           text NOT NULL,
   user_name    text NOT NULL,
+  user_name_key text NOT NULL,
   email        text NOT NULL,
   display_name text NOT NULL,
   given_name   text NOT NULL,
@@ -234,3 +237,4 @@ CREATE TABLE app_users (
   updated_at   text     NOT NULL,
   PRIMARY KEY (target, id)
 );
+CREATE UNIQUE INDEX app_users_name ON app_users (target, user_name_key) WHERE user_name_key <> '';

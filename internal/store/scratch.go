@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gorm.io/gorm"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// scratchBatch is how many rows are copied at a time.
+const scratchBatch = 500
+
+// member is a row of the table members.
+type member struct {
+	Source   string `gorm:"primaryKey"`
+	GroupID  string `gorm:"primaryKey"`
+	MemberID string `gorm:"primaryKey"`
+}
+
+// Scratch copies what decisions depend on, as of one moment, into a SQLite file of its own. Trying something out there
+// holds nobody up and costs nothing but the copy; discard throws it away.
+func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error) {
+	dir, err := os.MkdirTemp("", "jmld-scratch-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", model.ErrUnavailable, err)
+	}
+	to, err := Open(ctx, Options{URL: "sqlite:" + filepath.Join(dir, "scratch.db"), Timeout: s.timeout})
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	discard := func() error { return errors.Join(to.Close(), os.RemoveAll(dir)) }
+	recent := "state IN ('pending', 'held') OR at > ?" // what the guard counts, whatever its window is
+	copyAll := func(from *gorm.DB) error {
+		return errors.Join(
+			copyRows[model.Record](ctx, from, to), copyRows[member](ctx, from, to), copyRows[model.Identity](ctx, from, to),
+			copyRows[model.IdentityKey](ctx, from, to), copyRows[model.Account](ctx, from, to), copyRows[model.Plan](ctx, from, to),
+			copyRows[model.Change](ctx, from.Where(recent, stamp(time.Now().AddDate(0, -1, 0))), to),
+		)
+	}
+	// Without the limit of one operation: it takes as long as the copy does.
+	err = s.db.view(ctx, func(db *gorm.DB) error {
+		if s.lite { // which views in a transaction, and that is a snapshot
+			return copyAll(db)
+		}
+		return db.Transaction(copyAll, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	})
+	if err != nil {
+		return nil, nil, errors.Join(classify(ctx, err), discard())
+	}
+	return to, discard, nil
+}
+
+func copyRows[T any](ctx context.Context, from *gorm.DB, to *Store) error {
+	rows, err := from.Model(new(T)).Rows()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	batch := make([]T, 0, scratchBatch)
+	store := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		err := to.update(ctx, func(tx *gorm.DB) error { return tx.CreateInBatches(&batch, 50).Error })
+		batch = batch[:0]
+		return err
+	}
+	for rows.Next() {
+		var row T
+		if err := from.ScanRows(rows, &row); err != nil {
+			return err
+		}
+		if batch = append(batch, row); len(batch) == cap(batch) {
+			if err := store(); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(rows.Err(), store())
+}
