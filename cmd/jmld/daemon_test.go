@@ -74,7 +74,7 @@ guard: {{.Guard}}
 targets:
   - {name: platform, class: platform, local: {}}
 {{- if .App}}
-  - {name: app, class: app, scim: {url: {{.App}}, token: {file: secrets/app}, timeout: 5s}}
+  - {name: app, class: app, scim: {url: {{.App}}, token: {file: secrets/app}, timeout: 1s}}
 {{- end}}
 {{- if .Memory}}
   - {name: scratch, class: app, memory: {}}
@@ -427,4 +427,13 @@ func freeAddr(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func (h *house) file(name string) string {
+	h.t.Helper()
+	b, err := os.ReadFile(filepath.Join(h.dir, name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(b)
 }

@@ -73,7 +73,7 @@ func (a *app) report(err error) int {
 	if errors.As(err, &e) && e.err == nil {
 		return code
 	}
-	if errors.Is(err, context.Canceled) {
+	if code == exitSignal {
 		fmt.Fprintln(a.stderr, "jmld: stopped")
 		return exitSignal
 	}
@@ -130,7 +130,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &e):
 		return e.code
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) && model.CodeOf(err) == model.CodeInternal:
 		return exitSignal
 	case errors.Is(err, model.ErrNotFound):
 		return exitNotFound

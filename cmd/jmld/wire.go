@@ -77,8 +77,11 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	return read, nil
 }
 
+// ownTimeout is of one account in our own database or memory. What a killed process had in hand waits a little longer.
+const ownTimeout = 5 * time.Second
+
 func target(c *config.Target, db *store.Store, log *zap.Logger) (engine.TargetSpec, error) {
-	spec := engine.TargetSpec{Class: c.Class, Concurrency: c.Concurrency}
+	spec := engine.TargetSpec{Class: c.Class, Concurrency: c.Concurrency, Timeout: ownTimeout}
 	switch {
 	case c.Local != nil:
 		spec.Target = local.New(c.Name, c.Class, db)
