@@ -1,0 +1,110 @@
+package httpd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"jmld/model"
+)
+
+const readyTimeout = 2 * time.Second
+
+func (s *Server) routes(m *metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", m.handler())
+	if s.o.SCIM != nil {
+		mux.Handle("/scim/", s.o.SCIM)
+	}
+	if s.o.Console != nil {
+		mux.Handle("/", s.o.Console)
+	}
+	return s.identify(m.measure(s.recover(mux)))
+}
+
+// health says that the process lives: whoever answers at all is alive.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready says whether requests should come here. The reason is a class, not the error: the page is open to everybody.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.leaving.Load() {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": "stopping"})
+		return
+	}
+	if s.o.Ready == nil {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	err := s.o.Ready(ctx)
+	if err == nil {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		return
+	}
+	reason := "internal"
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = "database_timeout"
+	case errors.Is(err, model.ErrUnavailable):
+		reason = "database_unavailable"
+	}
+	s.log.Warn("not ready", zap.String("reason", reason), zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+	answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": reason})
+}
+
+func answer(w http.ResponseWriter, status int, v map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // fails only when the reader is gone
+}
+
+// route is the name under which a request is counted: the pattern that served it, never the path, so that clients cannot
+// make up label values. SCIM paths are told apart by their resource type.
+func route(r *http.Request) string {
+	p := r.Pattern
+	if _, path, ok := strings.Cut(p, " "); ok {
+		p = path
+	}
+	switch {
+	case p == "":
+		return "none"
+	case strings.HasPrefix(r.URL.Path, "/scim/"):
+		return scimRoute(r.URL.Path)
+	}
+	return p
+}
+
+// scimRoute knows the endpoints of RFC 7644 §3.2.
+func scimRoute(path string) string {
+	parts := strings.Split(strings.TrimSuffix(path, "/"), "/") // "", scim, source, v2, Users, id
+	const base = "/scim/{source}/v2"
+	if len(parts) < 5 || parts[3] != "v2" {
+		return "/scim/"
+	}
+	switch kind := parts[4]; {
+	case kind == "Users" || kind == "Groups" || kind == "ResourceTypes" || kind == "Schemas":
+		switch {
+		case len(parts) == 5:
+			return base + "/" + kind
+		case len(parts) == 6 && parts[5] == ".search":
+			return base + "/" + kind + "/.search"
+		case len(parts) == 6:
+			return base + "/" + kind + "/{id}"
+		}
+	case len(parts) == 5 && (kind == "ServiceProviderConfig" || kind == "Bulk" || kind == "Me" || kind == ".search"):
+		return base + "/" + kind
+	}
+	return "/scim/"
+}
