@@ -175,7 +175,7 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
 	tree, issues := k.env.Compile(expr)
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
-			line, col := max(1, e.Location.Line()), e.Location.Column()+1
+			line, col := max(1, e.Location.Line()), max(1, e.Location.Column()+1)
 			if name, ok := quoted(e.Message, undefinedField); ok { // the checker points at the dot before it
 				col = behindDot(expr, line, col, name)
 			}
@@ -208,19 +208,22 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
 
 const undefinedField = "undefined field '"
 
-// behindDot moves from a dot to the name behind it, if that is in the same line.
+// behindDot moves from the place the checker names, a dot or the bracket of has(), to the field, if that is in the same
+// line.
 func behindDot(expr string, line, col int, name string) int {
 	lines := strings.Split(expr, "\n")
 	if line > len(lines) {
 		return col
 	}
 	runes := []rune(lines[line-1])
-	if col < 1 || col > len(runes) || runes[col-1] != '.' {
-		return col
-	}
-	rest := string(runes[col:])
-	if skipped := len(rest) - len(strings.TrimLeft(rest, " \t")); strings.HasPrefix(rest[skipped:], name) {
-		return col + 1 + skipped
+	for i := max(col-1, 0); i < len(runes); i++ {
+		if runes[i] != '.' {
+			continue
+		}
+		rest := string(runes[i+1:])
+		if skipped := len(rest) - len(strings.TrimLeft(rest, " \t")); strings.HasPrefix(rest[skipped:], name) {
+			return i + 2 + skipped
+		}
 	}
 	return col
 }

@@ -184,11 +184,11 @@ func TestShapesOfAttributes(t *testing.T) {
 		"dyn is no way around":              {nil, "dyn(person).title == 'x'", "person.title is unassigned"},
 		"dyn has no other fields":           {nil, "dyn(person).salary == 1", "person has no field salary"},
 		"an index out of range is an error": {map[string]any{"emails": []any{"a"}}, "person.emails[1] == 'a'", "index out of bounds: 1"},
-		"a bad date is an error":            {map[string]any{"title": "x"}, "timestamp(person.title) > timestamp('2026-01-01T00:00:00Z')", `parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"`},
+		"a bad date is an error":            {map[string]any{"title": "x"}, "timestamp(person.title) > timestamp('2026-01-01T00:00:00Z')", `invalid RFC 3339 timestamp "x"`},
 		"a bad pattern is an error":         {map[string]any{"title": "("}, "'x'.matches(person.title)", "error parsing regexp: missing closing ): `(`"},
 		"a person is itself":                {nil, "person == person && type(person) == type(person)", "yes"},
 		"a person is nothing else":          {nil, "dyn(person) == dyn('x')", "no"},
-		"a person is not a number":          {nil, "string(dyn(person)) == 'x'", "person cannot be converted to string"},
+		"a person is not a number":          {nil, "string(dyn(person)) == 'x'", "no such overload: string(jmld.Person)"},
 	} {
 		p := compile(t, policy.Config{Accounts: []policy.Rule{
 			{Name: "r", Target: "t", When: c.expr, Attributes: map[string]string{"userName": "person.id"}},
@@ -398,7 +398,7 @@ func TestInactivePeopleAreEvaluated(t *testing.T) {
 func TestCostIsBounded(t *testing.T) {
 	t.Parallel()
 	p := compile(t, policy.Config{Accounts: []policy.Rule{{
-		Name: "r", Target: "t", When: `person.groups.filter(g, g.lower().contains("x" + g)).size() == 1`,
+		Name: "r", Target: "t", When: `person.groups.filter(g, g.lower().contains("x")).size() == 1`,
 	}}})
 	person := policy.Person{ID: "1", Attrs: map[string]any{"userName": "u"}}
 	for i := range 300_000 {
