@@ -18,24 +18,29 @@ type Policy struct {
 	categories []category
 	rules      map[string][]rule // by target
 	targets    []string          // that rules name, sorted
+	defaults   []defaultPath
 }
 
 type category struct {
 	name string
-	when cel.Program
+	when program
 }
 
 type rule struct {
 	Rule
-	when  cel.Program
+	when  program
 	attrs []mapping // sorted by path; nil: the default mapping
 }
 
 type mapping struct {
 	name string
 	path path
-	expr cel.Program
+	expr program
 }
+
+// program is an expression in two forms. The metered one is stopped at maxCost; it takes twice the time, and is needed
+// only for people bigger than the estimate assumed.
+type program struct{ plain, metered cel.Program }
 
 // Compile type-checks the policy. It returns every mistake there is, in the order of the Config; the Policy is nil when
 // there are any. targets are the names of the configured targets.
@@ -46,7 +51,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 		return nil, []Mistake{{Text: "expressions cannot be compiled at all: " + err.Error()}}
 	}
 	k := &compiler{env: env, fields: fields}
-	p := &Policy{fields: fields, rules: map[string][]rule{}}
+	p := &Policy{fields: fields, rules: map[string][]rule{}, defaults: defaultPaths()}
 	p.domains, k.bad = compileDomains(c.Organisations)
 	p.categories = k.categories(c.Categories)
 	ruleNames := map[string]bool{}
@@ -158,7 +163,7 @@ func (k *compiler) mapping(name, expr string, at []any) mapping {
 	return mapping{name, p, prog}
 }
 
-func (k *compiler) condition(expr string, at []any) cel.Program {
+func (k *compiler) condition(expr string, at []any) program {
 	tree, prog := k.compile(expr, at)
 	if tree != nil && !tree.OutputType().IsExactType(cel.BoolType) {
 		k.mistake(at, "the expression yields %s; expected a condition, true or false", typeText(tree.OutputType()))
@@ -167,10 +172,10 @@ func (k *compiler) condition(expr string, at []any) cel.Program {
 }
 
 // compile checks one expression; tree is nil when it has a mistake.
-func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
+func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 	if strings.TrimSpace(expr) == "" {
 		k.mistake(at, `no expression; expected CEL, such as person.active or "true"`)
-		return nil, nil
+		return nil, program{}
 	}
 	tree, issues := k.env.Compile(expr)
 	if issues.Err() != nil {
@@ -181,29 +186,32 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, cel.Program) {
 			}
 			k.bad = append(k.bad, Mistake{Path: at, Line: line, Col: col, Text: k.explain(e.Message)})
 		}
-		return nil, nil
+		return nil, program{}
 	}
 	if m := k.objects(tree); m != nil {
 		m.Path = at
 		k.bad = append(k.bad, *m)
-		return nil, nil
+		return nil, program{}
 	}
 	estimate, err := k.env.EstimateCost(tree, sizes{})
 	if err != nil {
 		k.mistake(at, "the cost of the expression cannot be told: %s", err)
-		return nil, nil
+		return nil, program{}
 	}
 	if estimate.Max > maxCost {
 		k.mistake(at, "the expression could take too long (cost up to %d for a person in %d groups); expected at most %d,"+
 			" with fewer nested lists", estimate.Max, assumedGroups, maxCost)
-		return nil, nil
+		return nil, program{}
 	}
-	prog, err := k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
-	if err != nil {
-		k.mistake(at, "%s", err)
-		return nil, nil
+	plain, err := k.env.Program(tree, cel.EvalOptions(cel.OptOptimize))
+	if err == nil {
+		var metered cel.Program
+		if metered, err = k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost)); err == nil {
+			return tree, program{plain, metered}
+		}
 	}
-	return tree, prog
+	k.mistake(at, "%s; expected another expression", err)
+	return nil, program{}
 }
 
 const undefinedField = "undefined field '"

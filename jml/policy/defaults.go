@@ -5,9 +5,10 @@ import "fmt"
 // defaults is the mapping of a rule without attributes: who the person is and where they work, as the sources said it;
 // what nobody said is left out. externalId is jmld's own id of the person, so that the account is found again whatever
 // else changes. Not mapped, because they mean something else in another system: groups, roles, entitlements, manager.
-func defaults(s *subject, attrs map[string]any) []error {
+func defaults(paths []defaultPath, s *subject, attrs map[string]any) []error {
 	var bad []error
-	for _, m := range defaultPaths() {
+	for i := range paths {
+		m := &paths[i]
 		v, err := m.get(s)
 		switch {
 		case err != nil:
@@ -37,6 +38,7 @@ type defaultPath struct {
 	get  func(*subject) (any, error)
 }
 
+// defaultPaths are the single-valued attributes of the default mapping.
 func defaultPaths() []defaultPath {
 	list := []defaultPath{{"externalId", path{steps: []string{"externalId"}},
 		func(s *subject) (any, error) { return s.person.ID, nil }}}

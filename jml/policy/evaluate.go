@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -22,6 +21,7 @@ import (
 //	category error                  a finding for all targets; expressions that use person.categories are errors, too
 func (p *Policy) Evaluate(person Person) Outcome {
 	s := &subject{fields: p.fields, person: person, external: true, cache: make([]cached, len(p.fields))}
+	s.metered = !ordinary(person)
 	out := Outcome{External: true}
 	if address, err := email(s); err == nil && address != nil {
 		if o := p.domains.find(address.(string)); o != nil {
@@ -71,7 +71,7 @@ func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
 	attrs := map[string]any{}
 	var bad []Finding
 	if r.attrs == nil {
-		for _, err := range defaults(s, attrs) {
+		for _, err := range defaults(p.defaults, s, attrs) {
 			bad = append(bad, Finding{r.Target, r.Name, err.Error()})
 		}
 	}
@@ -93,7 +93,7 @@ func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
 	out.Grants = append(out.Grants, Grant{Target: r.Target, Rule: r.Name, Attrs: attrs, Leaver: r.Leaver})
 }
 
-func condition(prog cel.Program, s *subject) (bool, error) {
+func condition(prog program, s *subject) (bool, error) {
 	v, err := run(prog, s)
 	if err != nil {
 		return false, err
@@ -106,7 +106,7 @@ func condition(prog cel.Program, s *subject) (bool, error) {
 }
 
 // value runs an expression for an attribute: a string, a bool or a []string.
-func value(prog cel.Program, s *subject) (any, error) {
+func value(prog program, s *subject) (any, error) {
 	v, err := run(prog, s)
 	if err != nil {
 		return nil, err
@@ -131,8 +131,12 @@ func value(prog cel.Program, s *subject) (any, error) {
 	}
 }
 
-func run(prog cel.Program, s *subject) (ref.Val, error) {
-	v, _, err := prog.Eval(s)
+func run(prog program, s *subject) (ref.Val, error) {
+	p := prog.plain
+	if s.metered {
+		p = prog.metered
+	}
+	v, _, err := p.Eval(s)
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "operation cancelled: "))
 	}

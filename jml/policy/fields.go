@@ -234,6 +234,8 @@ func manager(s *subject) (any, error) {
 type subject struct {
 	fields []field
 	person Person
+	// metered: the person is bigger than the cost of expressions was estimated for, so they run with a limit.
+	metered bool
 
 	organisation string
 	external     bool
@@ -272,3 +274,49 @@ func (s *subject) read(i int) cached {
 
 // forgetCategories drops what was read of the categories: they have grown.
 func (s *subject) forgetCategories() { s.cache[len(s.cache)-1] = cached{} }
+
+// ordinary reports whether the person is within what the cost of expressions was estimated for.
+func ordinary(p Person) bool {
+	if len(p.ID) > assumedText || len(p.Groups) > assumedGroups || len(p.Sources) > assumedValues {
+		return false
+	}
+	for _, list := range [][]string{p.Groups, p.Sources} {
+		for _, s := range list {
+			if len(s) > assumedText {
+				return false
+			}
+		}
+	}
+	return ordinaryValue(p.Attrs, 0)
+}
+
+func ordinaryValue(v any, depth int) bool {
+	if depth > 4 {
+		return false
+	}
+	switch v := v.(type) {
+	case string:
+		return len(v) <= assumedText
+	case []string:
+		for _, s := range v {
+			if len(s) > assumedText {
+				return false
+			}
+		}
+		return len(v) <= assumedValues
+	case []any:
+		for _, one := range v {
+			if !ordinaryValue(one, depth+1) {
+				return false
+			}
+		}
+		return len(v) <= assumedValues
+	case map[string]any:
+		for _, one := range v {
+			if !ordinaryValue(one, depth+1) {
+				return false
+			}
+		}
+	}
+	return true
+}
