@@ -198,7 +198,7 @@ func TestRequestsAreCountedByRouteNeverByPath(t *testing.T) {
 	for _, r := range []string{
 		"GET /people/1", "GET /people/2", "GET /people/%3Cscript%3E", "POST /accounts/retry", "GET /nowhere", "BREW /people/1",
 		"POST /scim/entra/v2/Users", "PATCH /scim/entra/v2/Users/1", "PATCH /scim/other/v2/Users/2", "POST /scim/x/v2/Users/.search",
-		"GET /scim/x/v2/ServiceProviderConfig", "GET /scim/x/v2/Made/up", "GET /scim/x/v3/Users", "GET /scim/a/v2/Users/b/c/d", "GET /healthz",
+		"GET /scim/x/v2/ServiceProviderConfig", "GET /scim/x/v2/Made/up", "GET /scim/x/v3/Users", "GET /scim/a/v2/Users/b/c/d", "GET /healthz", "POST //scim/entra/v2//Users",
 	} {
 		m, p, _ := strings.Cut(r, " ")
 		ask(t, s, m, p)
@@ -214,7 +214,7 @@ func TestRequestsAreCountedByRouteNeverByPath(t *testing.T) {
 		`{method="POST",route="/accounts/retry",status="303"}`:                        "1",
 		`{method="GET",route="none",status="404"}`:                                    "1",
 		`{method="other",route="none",status="405"}`:                                  "1",
-		`{method="POST",route="/scim/{source}/v2/Users",status="201"}`:                "1",
+		`{method="POST",route="/scim/{source}/v2/Users",status="201"}`:                "2",
 		`{method="PATCH",route="/scim/{source}/v2/Users/{id}",status="201"}`:          "2",
 		`{method="POST",route="/scim/{source}/v2/Users/.search",status="201"}`:        "1",
 		`{method="GET",route="/scim/{source}/v2/ServiceProviderConfig",status="201"}`: "1",
@@ -312,6 +312,21 @@ func TestPlainHTTPOnlyOnLoopbackUnlessAsked(t *testing.T) {
 	}
 	server(t, httpd.Options{Address: "0.0.0.0:0", Insecure: true})
 	server(t, httpd.Options{Address: "[::1]:0"})
+}
+
+func TestListenerOfTheCallerStaysTheirsWhenItIsRefused(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "0.0.0.0:0") //nolint:gosec,noctx // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := httpd.New(httpd.Options{Listener: l}); model.CodeOf(err) != model.CodeConfig {
+		t.Errorf("%v", err)
+	}
+	s := server(t, httpd.Options{Listener: l, Insecure: true})
+	if s.Addr().String() != l.Addr().String() {
+		t.Errorf("listens on %s", s.Addr())
+	}
 }
 
 func TestAddressInUseIsAnError(t *testing.T) {

@@ -62,7 +62,7 @@ func (s *Server) recover(next http.Handler) http.Handler {
 }
 
 func broken(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/scim/") { // RFC 7644 §3.12
+	if isSCIM(r) { // RFC 7644 §3.12
 		w.Header().Set("Content-Type", "application/scim+json")
 		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500","detail":"internal error; see the log for request ` +

@@ -20,13 +20,30 @@ func (s *Server) routes(m *metrics) http.Handler {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", m.handler())
-	if s.o.SCIM != nil {
-		mux.Handle("/scim/", s.o.SCIM)
-	}
 	if s.o.Console != nil {
 		mux.Handle("/", s.o.Console)
 	}
-	return s.identify(m.measure(s.recover(mux)))
+	return s.identify(m.measure(s.recover(s.split(mux))))
+}
+
+// split hands SCIM requests on as they came. A ServeMux would answer a doubled slash, which clients make by joining base URL and
+// path, with a redirect, and lose the body of a POST.
+func (s *Server) split(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.o.SCIM == nil || !isSCIM(r) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		r.Pattern = scimPattern
+		s.o.SCIM.ServeHTTP(w, r)
+	})
+}
+
+const scimPattern = "/scim/"
+
+func isSCIM(r *http.Request) bool {
+	path := strings.TrimLeft(r.URL.Path, "/")
+	return path == "scim" || strings.HasPrefix(path, "scim/")
 }
 
 // health says that the process lives: whoever answers at all is alive.
@@ -80,7 +97,7 @@ func route(r *http.Request) string {
 	switch {
 	case p == "":
 		return "none"
-	case strings.HasPrefix(r.URL.Path, "/scim/"):
+	case isSCIM(r):
 		return scimRoute(r.URL.Path)
 	}
 	return p
@@ -88,23 +105,23 @@ func route(r *http.Request) string {
 
 // scimRoute knows the endpoints of RFC 7644 §3.2.
 func scimRoute(path string) string {
-	parts := strings.Split(strings.TrimSuffix(path, "/"), "/") // "", scim, source, v2, Users, id
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' }) // scim, source, v2, Users, id
 	const base = "/scim/{source}/v2"
-	if len(parts) < 5 || parts[3] != "v2" {
-		return "/scim/"
+	if len(parts) < 4 || parts[2] != "v2" {
+		return scimPattern
 	}
-	switch kind := parts[4]; {
+	switch kind := parts[3]; {
 	case kind == "Users" || kind == "Groups" || kind == "ResourceTypes" || kind == "Schemas":
 		switch {
-		case len(parts) == 5:
+		case len(parts) == 4:
 			return base + "/" + kind
-		case len(parts) == 6 && parts[5] == ".search":
+		case len(parts) == 5 && parts[4] == ".search":
 			return base + "/" + kind + "/.search"
-		case len(parts) == 6:
+		case len(parts) == 5:
 			return base + "/" + kind + "/{id}"
 		}
-	case len(parts) == 5 && (kind == "ServiceProviderConfig" || kind == "Bulk" || kind == "Me" || kind == ".search"):
+	case len(parts) == 4 && (kind == "ServiceProviderConfig" || kind == "Bulk" || kind == "Me" || kind == ".search"):
 		return base + "/" + kind
 	}
-	return "/scim/"
+	return scimPattern
 }

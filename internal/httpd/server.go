@@ -29,9 +29,10 @@ const (
 
 // Options make a Server.
 type Options struct {
-	Address  string // host:port; port 0 takes a free one
-	TLS      *TLS   // nil: plain HTTP
-	Insecure bool   // plain HTTP on an address that is not loopback
+	Address  string       // host:port; port 0 takes a free one
+	Listener net.Listener // instead of Address: one that is open already
+	TLS      *TLS         // nil: plain HTTP
+	Insecure bool         // plain HTTP on an address that is not loopback
 
 	SCIM    http.Handler // serves /scim/; nil: there is no such path
 	Console http.Handler // serves every other path; nil: not found
@@ -60,7 +61,8 @@ type Server struct {
 	registry *prometheus.Registry
 }
 
-// New takes the address and builds the handlers; Run serves. The caller who does not Run must Close.
+// New takes the address and builds the handlers; Run serves. The caller who does not Run must Close. When New fails, a given
+// Listener still belongs to the caller.
 func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -86,14 +88,17 @@ func New(o Options) (*Server, error) {
 	s.registry = m.registry
 	s.handler = s.routes(m)
 
-	var lc net.ListenConfig
-	if s.listener, err = lc.Listen(context.Background(), "tcp", o.Address); err != nil {
-		return nil, model.Errorf(model.CodeConfig, "listen: %w", err)
+	if s.listener = o.Listener; s.listener == nil {
+		if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", o.Address); err != nil {
+			return nil, model.Errorf(model.CodeConfig, "listen: %w", err)
+		}
 	}
-	if o.TLS == nil && !o.Insecure && !loopback(s.listener.Addr()) {
-		s.listener.Close()
+	if at := s.listener.Addr(); o.TLS == nil && !o.Insecure && !loopback(at) {
+		if o.Listener == nil {
+			s.listener.Close()
+		}
 		return nil, model.Errorf(model.CodeConfig,
-			"listen on %s: plain HTTP only on a loopback address; set listen.tls, or listen.insecure: true behind a proxy", s.listener.Addr())
+			"listen on %s: plain HTTP only on a loopback address; set listen.tls, or listen.insecure: true behind a proxy", at)
 	}
 	return s, nil
 }
@@ -126,8 +131,6 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("log of the http server: %w", err)
 	}
 	srv.ErrorLog = std
-	s.log.Info("listening", zap.Stringer(model.FieldAddress, s.listener.Addr()), zap.Bool("tls", s.tls != nil))
-
 	ended := make(chan error, 1)
 	go func() {
 		if s.tls != nil {
