@@ -70,6 +70,7 @@ type segment struct {
 }
 
 func (c *console) overview(ctx context.Context, _ *http.Request) (view, error) {
+	c.forget() // the page of figures shows them as they are
 	tally, err := c.figures(ctx)
 	if err != nil {
 		return view{}, err

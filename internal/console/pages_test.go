@@ -340,6 +340,15 @@ func TestPlanThatChangedMeanwhileIsShownAgainAndNotApproved(t *testing.T) {
 	}
 }
 
+func TestPlanApprovedTwiceSaysThatItIs(t *testing.T) {
+	t.Parallel()
+	f := company(t)
+	f.plans[0].State = model.PlanApproved
+	f.stale = true
+	post(t, console.New(options(f)), "/held/"+f.plans[0].ID+"/approve", "digest", f.plans[0].Digest, "seen", "yes").
+		status(t, http.StatusConflict).has(t, "Nothing was approved now: the plan is approved already.")
+}
+
 func TestPlanThatExpiredCannotBeApproved(t *testing.T) {
 	t.Parallel()
 	f := company(t)

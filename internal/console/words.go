@@ -267,7 +267,7 @@ func accountMark(a model.Account) mark {
 		return mark{"given up", act}
 	case a.DueAt != nil && a.LeaseOwner != "":
 		return mark{"in work", plain}
-	case a.DueAt != nil && a.ErrorCode != "":
+	case a.DueAt != nil && a.Attempts > 0:
 		return mark{"retrying", watch}
 	case a.DueAt != nil:
 		return mark{"due", plain}
