@@ -27,5 +27,7 @@ const (
 	FieldReplica  = "replica"
 	FieldAddress  = "address"
 	FieldVersion  = "version"
-	FieldNotes    = "notes" // what was normalised in a request
+	FieldNotes    = "notes"  // what was normalised in a request
+	FieldReason   = "reason" // why a request was refused, in our words
+	FieldToken    = "token"  // its name
 )

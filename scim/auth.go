@@ -184,7 +184,7 @@ func (t *tokenTable) warn(list *tokenList) {
 			continue
 		}
 		t.warned[token.ID] = list.at
-		t.log.Warn("scim token expires soon", zap.String(model.FieldSource, t.source), zap.String("token", token.Name),
+		t.log.Warn("scim token expires soon", zap.String(model.FieldSource, t.source), zap.String(model.FieldToken, token.Name),
 			zap.Time("expires", *token.ExpiresAt))
 	}
 }

@@ -132,8 +132,10 @@ type request struct {
 	source *source
 	token  model.Token
 	base   string // "https://jmld.example.org/scim/entra/v2"
+	id     string // in the log
 	route  string
-	record string
+	record string // as in the URL
+	reason string // of a refusal
 	notes  notes
 }
 
@@ -141,55 +143,59 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), h.o.Timeout)
 	defer cancel()
 	start := h.o.Now()
-	q := &request{h: h, w: &statusWriter{ResponseWriter: w}, r: r.WithContext(ctx), route: "other"}
+	q := &request{h: h, w: &statusWriter{ResponseWriter: w}, r: r.WithContext(ctx), route: "other", id: r.Header.Get("X-Request-Id")}
+	if q.id == "" {
+		q.id = model.NewID(start)
+	}
+	answered := false
 	defer func() {
-		var err error
-		crash := recover()
-		if crash != nil && crash != http.ErrAbortHandler { //nolint:errorlint // the value net/http documents
-			err = fmt.Errorf("panic: %v\n%s", crash, debug.Stack())
-			q.fail(err)
+		if crash := recover(); crash != nil {
+			answered = q.fail(fmt.Errorf("panic: %v\n%s", crash, debug.Stack()))
 		}
-		q.finish(start, err)
-		if crash != nil && q.w.status != 0 && err == nil {
-			panic(crash) // the answer had begun and cannot be completed: net/http cuts the connection
+		q.finish(start)
+		if !answered {
+			panic(http.ErrAbortHandler) // net/http cuts the connection: half an answer must not look like a whole one
 		}
 	}()
-	if err := q.serve(); err != nil {
-		q.fail(err)
-	}
+	err := q.serve()
+	answered = err == nil || q.fail(err)
 }
 
-// fail answers with the protocol's form of the error, or cuts an answer that has begun.
-func (q *request) fail(err error) {
+// fail answers with the protocol's form of the error. It reports false when another answer has begun.
+func (q *request) fail(err error) bool {
 	r := refusalOf(err)
-	if r.Status >= http.StatusInternalServerError {
-		id := model.NewID(q.h.o.Now())
-		if r.Status == http.StatusInternalServerError {
-			r.Detail = "An internal error; the log has it under " + id + "."
-		}
-		q.h.o.Log.Error("scim request could not be done", zap.String(model.FieldRequest, id), zap.String(model.FieldRoute, q.route),
-			zap.String(model.FieldRecord, q.record), zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+	if r.Status == http.StatusInternalServerError {
+		r.Detail = "An internal error; the log has it under " + safeName(q.id) + "."
 	}
+	if r.Status >= http.StatusInternalServerError && r.Status != http.StatusNotImplemented || q.w.status != 0 {
+		q.h.o.Log.Error("scim request could not be done", zap.String(model.FieldRequest, safeName(q.id)),
+			zap.String(model.FieldRoute, q.route), zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+	}
+	q.reason = strings.TrimSpace(string(r.ScimType) + " " + r.Detail)
 	if q.w.status != 0 {
-		panic(http.ErrAbortHandler)
+		return false
 	}
 	writeRefusal(q.w, r)
+	return true
 }
 
 // finish writes the request's one line into the log. Notes and routes hold no values of attributes.
-func (q *request) finish(start time.Time, err error) {
+func (q *request) finish(start time.Time) {
 	took := q.h.o.Now().Sub(start)
 	o := Observation{Method: q.r.Method, Route: q.route, Status: q.w.status, Took: took}
 	fields := []zap.Field{
-		zap.String(model.FieldMethod, safeName(q.r.Method)), zap.String(model.FieldRoute, q.route),
+		zap.String(model.FieldRequest, safeName(q.id)), zap.String(model.FieldMethod, safeName(q.r.Method)), zap.String(model.FieldRoute, q.route),
 		zap.Int(model.FieldStatus, q.w.status), zap.Duration(model.FieldDuration, took),
 	}
 	if q.source != nil && q.token.ID != "" {
 		o.Source = q.source.Name
 		fields = append(fields, zap.String(model.FieldSource, q.source.Name), zap.String(model.FieldActor, q.actor()))
 	}
-	if q.record != "" {
-		fields = append(fields, zap.String(model.FieldRecord, safeName(q.record)))
+	if isID(q.record) {
+		fields = append(fields, zap.String(model.FieldRecord, q.record))
+	}
+	if q.reason != "" {
+		fields = append(fields, zap.String(model.FieldReason, q.reason))
 	}
 	if n := len(q.notes.list); n > 0 {
 		fields = append(fields, zap.Int(model.FieldCount, n), zap.Strings(model.FieldNotes, q.notes.list))
@@ -198,9 +204,14 @@ func (q *request) finish(start time.Time, err error) {
 	if q.h.o.Observe != nil {
 		q.h.o.Observe(o)
 	}
-	if q.source != nil && q.token.ID != "" && err == nil {
+	if q.source != nil && q.token.ID != "" {
 		q.source.tokens.touch(q.r.Context(), q.token)
 	}
+}
+
+// isID says whether the text is an id of ours. In a URL anything may stand for one, even an address.
+func isID(s string) bool {
+	return len(s) == 36 && strings.Trim(s, "0123456789abcdef-") == ""
 }
 
 func (q *request) actor() string { return "source " + q.source.Name + ", token " + q.token.Name }

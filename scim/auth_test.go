@@ -1,0 +1,250 @@
+package scim_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"jmld/model"
+	"jmld/scim"
+)
+
+// clock is a time under the test's control.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// watched counts what is asked of the store, and can be broken.
+type watched struct {
+	store   scim.Tokens
+	mu      sync.Mutex
+	broken  error
+	lists   int
+	touches int
+}
+
+func (w *watched) Tokens(ctx context.Context, source string) ([]model.Token, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lists++
+	if w.broken != nil {
+		return nil, w.broken
+	}
+	return w.store.Tokens(ctx, source)
+}
+
+func (w *watched) TouchTokens(ctx context.Context, used map[string]time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.touches++
+	if w.broken != nil {
+		return w.broken
+	}
+	return w.store.TouchTokens(ctx, used)
+}
+
+func (w *watched) set(err error) (lists, touches int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = err
+	return w.lists, w.touches
+}
+
+func watchedClient(t *testing.T, log *zap.Logger) (*client, *watched, *clock) {
+	t.Helper()
+	w, k := &watched{}, &clock{at: time.Now()}
+	c := newClient(t, sqlite(), func(o *scim.Options) {
+		w.store, o.Tokens, o.Now, o.Log = o.Tokens, w, k.now, log
+	})
+	return c, w, k
+}
+
+func (c *client) as(t testing.TB, header, url string, status int) answer {
+	t.Helper()
+	a, err := c.send("GET", url, http.Header{"Authorization": {header}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.wellFormed(); err != nil || a.status != status {
+		t.Fatalf("%q at %s: %v %s", header, url, err, a)
+	}
+	if challenge := a.header.Get("WWW-Authenticate"); (status == 401) != strings.HasPrefix(challenge, `Bearer realm="scim"`) {
+		t.Errorf("%q: challenge %q", header, challenge)
+	}
+	return a
+}
+
+func TestOnlyAValidTokenOfTheSourceIsLetIn(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, sqlite())
+	past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.token(t, "okta", "other", "token-okta", nil)
+	c.token(t, "entra", "old", "token-expired", &past)
+	c.token(t, "entra", "new", "token-valid", &future)
+	gone := c.token(t, "entra", "gone", "token-revoked", nil)
+	if err := c.RevokeToken(t.Context(), "entra", gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	entra, okta, none := c.host+"/scim/entra/v2/Users", c.host+"/scim/okta/v2/Users", c.host+"/scim/none/v2/Users"
+	for _, url := range []string{entra, c.host + "/scim/entra/v2/ServiceProviderConfig", c.host + "/scim/entra/v2/Bulk", c.host + "/scim/entra/v9/x", none} {
+		for _, header := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic dGVzdDp0ZXN0", secret, "Bearer " + secret + "x", "Bearer token-expired", "Bearer token-revoked"} {
+			c.as(t, header, url, 401)
+		}
+	}
+	for _, header := range []string{"Bearer " + secret, "bearer  " + secret, "BEARER token-valid"} {
+		c.as(t, header, entra, 200)
+	}
+	c.as(t, "Bearer token-okta", okta, 200)
+	c.as(t, "Bearer token-okta", entra, 401)
+	c.as(t, "Bearer "+secret, okta, 401)
+	c.as(t, "Bearer "+secret, none, 404) // who is let in somewhere may know what is not there
+	if a, b := c.as(t, "Bearer wrong", entra, 401), c.as(t, "Bearer wrong", none, 401); string(a.body) != string(b.body) {
+		t.Errorf("the answer tells whether a source exists: %s, %s", a, b)
+	}
+}
+
+// R4: two sources do not see each other, and each may have the same names.
+func TestSourcesDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, sqlite())
+	c.token(t, "okta", "other", "token-okta", nil)
+	body := `{"userName":"ada@example.org","externalId":"E1"}`
+	id := c.create(t, "/Users", body)
+	okta := http.Header{"Authorization": {"Bearer token-okta"}}
+	for _, tt := range []struct {
+		method, target, body string
+		status               int
+	}{
+		{"GET", "/Users/" + id, "", 404},
+		{"PUT", "/Users/" + id, body, 404},
+		{"PATCH", "/Users/" + id, `{"Operations":[{"op":"remove","path":"title"}]}`, 404},
+		{"DELETE", "/Users/" + id, "", 404},
+		{"POST", "/Users", body, 201},
+	} {
+		a, err := c.send(tt.method, c.host+"/scim/okta/v2"+tt.target, okta, tt.body)
+		if err != nil || a.status != tt.status {
+			t.Errorf("%s %s: %v %s", tt.method, tt.target, err, a)
+		}
+	}
+	for _, filter := range []string{"", "?filter=externalId%20eq%20%22E1%22", "?filter=id%20eq%20%22" + id + "%22"} {
+		a, err := c.send("GET", c.host+"/scim/okta/v2/Users"+filter, okta, "")
+		if err != nil || bytes.Contains(a.body, []byte(id)) {
+			t.Errorf("%s: %v %s", filter, err, a)
+		}
+	}
+}
+
+// A token made or revoked beside the running daemon counts at once, or within a quarter of a second.
+func TestTokensTakeEffect(t *testing.T) {
+	t.Parallel()
+	c, w, k := watchedClient(t, nil)
+	url := c.base + "/Users"
+	c.as(t, "Bearer "+secret, url, 200)
+	c.as(t, "Bearer fresh", url, 401)
+	k.advance(30 * time.Millisecond)
+	fresh := c.token(t, "entra", "fresh", "fresh", nil)
+	c.as(t, "Bearer fresh", url, 200)
+	before, _ := w.set(nil)
+	for range 20 {
+		c.as(t, "Bearer fresh", url, 200)
+		c.as(t, "Bearer guess", url, 401) // guesses do not become queries
+	}
+	if after, _ := w.set(nil); after != before {
+		t.Errorf("%d queries for tokens", after-before)
+	}
+	if err := c.RevokeToken(t.Context(), "entra", fresh.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.advance(251 * time.Millisecond)
+	c.as(t, "Bearer fresh", url, 401)
+	expires := k.now().Add(time.Second)
+	c.token(t, "entra", "short", "short", &expires)
+	k.advance(30 * time.Millisecond)
+	c.as(t, "Bearer short", url, 200)
+	k.advance(time.Second)
+	c.as(t, "Bearer short", url, 401)
+}
+
+// Without the store nobody is let in for longer than a revocation may stay unseen.
+func TestTokensFailClosed(t *testing.T) {
+	t.Parallel()
+	c, w, k := watchedClient(t, nil)
+	url := c.base + "/ServiceProviderConfig"
+	c.as(t, "Bearer "+secret, url, 200)
+	w.set(errors.New("secret detail"))
+	k.advance(9 * time.Second)
+	c.as(t, "Bearer "+secret, url, 200)
+	k.advance(300 * time.Millisecond)
+	c.as(t, "Bearer unknown", url, 503) // it may have been made since
+	k.advance(time.Second)
+	a := c.as(t, "Bearer "+secret, url, 503)
+	if a.header.Get("Retry-After") == "" || bytes.Contains(a.body, []byte("secret")) {
+		t.Errorf("%s %v", a, a.header)
+	}
+	before, _ := w.set(errors.New("still"))
+	for range 10 {
+		c.as(t, "Bearer "+secret, url, 503)
+	}
+	if after, _ := w.set(nil); after != before {
+		t.Errorf("%d queries while the store does not answer", after-before)
+	}
+	k.advance(300 * time.Millisecond)
+	c.as(t, "Bearer "+secret, url, 200)
+}
+
+func TestLastUseIsWrittenOnceAMinute(t *testing.T) {
+	t.Parallel()
+	c, w, k := watchedClient(t, nil)
+	url := c.base + "/ServiceProviderConfig"
+	for range 70 {
+		c.as(t, "Bearer "+secret, url, 200)
+		c.as(t, "Bearer wrong", url, 401)
+		k.advance(time.Second)
+	}
+	if _, n := w.set(nil); n != 2 {
+		t.Errorf("written %d times in 70 seconds", n)
+	}
+	tokens, err := c.Store.Tokens(t.Context(), "entra")
+	if err != nil || len(tokens) != 1 || tokens[0].LastUsed == nil || k.now().Sub(*tokens[0].LastUsed) > 11*time.Second {
+		t.Errorf("%+v %v", tokens, err)
+	}
+}
+
+func TestExpiryIsAnnouncedInTheLog(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.WarnLevel)
+	c, _, k := watchedClient(t, zap.New(core))
+	soon, later := k.now().Add(13*24*time.Hour), k.now().Add(30*24*time.Hour)
+	c.token(t, "entra", "soon", "s1", &soon)
+	c.token(t, "entra", "later", "s2", &later)
+	for range 26 {
+		c.as(t, "Bearer "+secret, c.base+"/ServiceProviderConfig", 200)
+		k.advance(time.Hour)
+	}
+	warned := logs.FilterMessage("scim token expires soon").All()
+	if len(warned) != 2 || warned[0].ContextMap()["token"] != "soon" {
+		t.Errorf("%d warnings: %v", len(warned), warned)
+	}
+}
