@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"jmld/internal/store"
+	"jmld/jml"
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+	"jmld/model"
+	"jmld/scim"
+	"jmld/target/local"
+)
+
+const (
+	pushed   = "entra" // the SCIM source
+	read     = "corp"  // the directory
+	appName  = "app"
+	token    = "bench-token-of-nobody"
+	noChange = 0
+)
+
+// rules are those of a small installation: everybody active has an account in one app.
+func rules() (*jml.Rules, error) {
+	p, mistakes := policy.Compile(policy.Config{
+		Organisations: []policy.Organisation{{Name: "Example", Own: true, Domains: []string{"example.org"}}},
+		Categories:    []policy.Category{{Name: model.CategoryApp, When: "true"}},
+		Accounts:      []policy.Rule{{Name: "everybody", Target: appName, When: `"app" in person.categories`}},
+	}, []string{appName})
+	if len(mistakes) > 0 {
+		return nil, fmt.Errorf("policy: %s", mistakes[0].Text)
+	}
+	return &jml.Rules{
+		Precedence: []string{read, pushed}, Correlation: []string{"employeeNumber", "userName", "email"}, OwnDomains: []string{"example.org"},
+		Policy: p, Targets: []string{appName},
+	}, nil
+}
+
+// raised lets everything through: the guard does its work and never holds.
+func raised() jml.Limits {
+	return jml.Limits{Count: 1 << 40, Share: 1, Ceiling: 1, Floor: 1 << 40, Window: 24 * time.Hour, Expiry: time.Hour}
+}
+
+// wire puts a store and the engine together as the daemon does.
+func wire(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, error) {
+	r, err := rules()
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(engine.Options{
+		Store: db, Rules: r, Guard: raised(), Sources: sources, Replica: "bench",
+		Targets: []engine.TargetSpec{{Target: local.New(appName, model.ClassApp, db), Class: model.ClassApp}},
+	}), nil
+}
+
+// serve answers SCIM on loopback until ctx ends; it returns the base URL. The workers of targets do not run: what is
+// measured is what a client waits for.
+func serve(ctx context.Context, t *tb, db *store.Store) (string, error) {
+	e, err := wire(db)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(token))
+	if err := db.AddToken(ctx, model.Token{ID: model.NewID(time.Now()), Source: pushed, Name: "bench", Hash: hash[:], CreatedAt: time.Now()}); err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	url := "http://" + l.Addr().String()
+	server := &http.Server{
+		Handler:           scim.New(scim.Options{Sources: []scim.Source{{Name: pushed}}, URL: url, Pusher: e, Resources: db, Tokens: db}),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Logf("close server: %v", err)
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Logf("server: %v", err)
+		}
+	})
+	return url + "/scim/" + pushed + "/v2", nil
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"jmld/model"
+)
+
+// stmt is one statement with its arguments.
+type stmt struct {
+	text string
+	args []any
+}
+
+// database runs statements as plainly as its driver allows.
+type database interface {
+	// read runs queries and returns the last row of each, nil when there is none.
+	read(ctx context.Context, queries []stmt) ([][]any, error)
+	// write runs statements in one transaction, durable when it returns.
+	write(ctx context.Context, statements []stmt) error
+	// time is how the database keeps one.
+	time(t time.Time) any
+}
+
+// byHand does what the daemon does for a request, with the statements alone: no HTTP, no SCIM, no decision. Each
+// read and each write that the daemon makes is here, written for this one case.
+type byHand struct{ db database }
+
+var errNobody = errors.New("floor: nobody has this id")
+
+const (
+	recordCols = "version, source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, " +
+		"identity_id, link, link_text, attrs, hash, absent_since, created_at, updated_at"
+	identityCols = "version, id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, " +
+		"provenance, review_at, review_run, created_at, updated_at"
+	accountCols = "desired_rev, identity_id, target, class, origin, state, user_name, desired, because, native_id, applied_state, applied, " +
+		"applied_rev, applied_at, held_plan, due_at, priority, lease_owner, epoch, attempts, error_code, error_text, dead, created_at, updated_at"
+	groupsOf = "WITH RECURSIVE up(group_id) AS (SELECT group_id FROM members WHERE source = $1 AND member_id = $2 " +
+		"UNION SELECT m.group_id FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
+		"SELECT g.id, g.display_name FROM up JOIN records g ON g.source = $1 AND g.id = up.group_id"
+)
+
+// create: is anybody known by these keys, what is known of them; then the person with everything that explains it.
+func (f byHand) create(ctx context.Context, n int64) (string, error) {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	at := f.db.time(now)
+	id, iid, name := model.NewID(now), model.NewID(now), fmt.Sprintf("person%d@example.org", n)
+	number := fmt.Sprint(n)
+	keys := []any{"employeeNumber", number, "userName", name, "email", name}
+	who := "SELECT identity_id FROM identity_keys WHERE name = $1 AND value = $2 OR name = $3 AND value = $4 OR name = $5 AND value = $6"
+	if _, err := f.db.read(ctx, []stmt{
+		{"SELECT name, value, identity_id FROM identity_keys WHERE name = $1 AND value = $2 OR name = $3 AND value = $4 OR name = $5 AND value = $6", keys},
+		{"SELECT " + identityCols + " FROM identities WHERE id IN (" + who + ")", keys},
+		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", []any{pushed, id}},
+		{"SELECT " + recordCols + " FROM records WHERE identity_id <> '' AND identity_id IN (" + who + ")", keys},
+		{"SELECT name, value FROM identity_keys WHERE identity_id IN (" + who + ")", keys},
+		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN (" + who + ")", keys},
+		{groupsOf, []any{pushed, id}},
+	}); err != nil {
+		return "", err
+	}
+	p := texts(n, iid, id, now, true)
+	return id, f.db.write(ctx, []stmt{
+		{"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
+			"findings, version, review_at, review_run, created_at, updated_at) " +
+			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', $7, $7)",
+			[]any{iid, name, p.display, p.search, p.attrs, p.provenance, at}},
+		{"INSERT INTO identity_keys (name, value, identity_id) VALUES ($1, $2, $7), ($3, $4, $7), ($5, $6, $7)",
+			[]any{"employeeNumber", number, "userName", name, "email", name, iid}},
+		{"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
+			"link, link_text, attrs, hash, version, absent_since, created_at, updated_at) " +
+			"VALUES ($1, $2, 'user', $3, $3, $4, $5, $6, true, $3, $7, 'linked', '', $8, $9, 1, NULL, $10, $10)",
+			[]any{pushed, id, name, p.display, strings.ToLower(p.display), p.external, iid, p.attrs, p.hash, at}},
+		{"INSERT INTO record_values (source, record_id, attr, type, value) VALUES ($1, $2, 'emails.value', 'work', $3), " +
+			"($1, $2, 'phoneNumbers.value', 'mobile', $4), ($1, $2, $5, '', $6), ($1, $2, $7, '', $8)",
+			[]any{pushed, id, name, "+49 30 5550 " + number, enterprise + ":employeeNumber", number, enterprise + ":department", "department"}},
+		upsertAccount(iid, name, "active", 1, p, at),
+		insertChange(iid, "+", "joiner", "", p.after, p, at, now),
+		insertAudit("scim.create", id, at, now),
+	})
+}
+
+// setActive: everything about the person, the guard's count; then the person and what explains the change.
+func (f byHand) setActive(ctx context.Context, id string, active bool) error {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	at := f.db.time(now)
+	key := []any{pushed, id}
+	const who = "(SELECT identity_id FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
+	got, err := f.db.read(ctx, []stmt{
+		{"SELECT " + identityCols + " FROM identities WHERE id IN " + who, key},
+		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", key},
+		{"SELECT " + recordCols + " FROM records WHERE identity_id <> '' AND identity_id IN " + who, key},
+		{"SELECT name, value FROM identity_keys WHERE identity_id IN " + who, key},
+		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN " + who, key},
+		{groupsOf, key},
+	})
+	if err != nil {
+		return err
+	}
+	if got[0] == nil || got[1] == nil || got[4] == nil {
+		return errNobody
+	}
+	identity, record, account := whole(got[0][0]), whole(got[1][0]), whole(got[4][0])
+	iid, name := got[0][1].(string), got[0][3].(string)
+	if !active {
+		if _, err := f.db.read(ctx, []stmt{{"SELECT count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 AND state = 'committed' " +
+			"AND op IN ('!', '-') AND decided_by IN ('', 'guard')", []any{pushed, f.db.time(now.Add(-24 * time.Hour))}}}); err != nil {
+			return err
+		}
+	}
+	var n int64
+	if _, err := fmt.Sscanf(name, "person%d@", &n); err != nil {
+		return err
+	}
+	p := texts(n, iid, id, now, active)
+	state, op, event, before, lifecycle := "inactive", "!", "leaver", texts(n, iid, id, now, true).after, "suspended"
+	if active {
+		state, op, event, before, lifecycle = "active", "^", "rehire", texts(n, iid, id, now, false).after, "active"
+	}
+	if err := f.db.write(ctx, []stmt{
+		{"UPDATE identities SET lifecycle = $2, user_name = $3, display_name = $4, email = $3, search_key = $5, attrs = $6, provenance = $7, " +
+			"version = $8, updated_at = $9 WHERE id = $1 AND version = $10",
+			[]any{iid, lifecycle, name, p.display, p.search, p.attrs, p.provenance, identity + 1, at, identity}},
+		{"UPDATE records SET user_name = $3, user_name_key = $3, display_name = $4, external_id = $5, active = $6, attrs = $7, hash = $8, version = $9, " +
+			"updated_at = $10 WHERE source = $1 AND id = $2 AND version = $11",
+			[]any{pushed, id, name, p.display, p.external, active, p.attrs, p.hash, record + 1, at, record}},
+		upsertAccount(iid, name, state, account+1, p, at),
+		insertChange(iid, op, event, before, p.after, p, at, now),
+		insertAudit("scim.patch", id, at, now),
+	}); err != nil {
+		return err
+	}
+	_, err = f.db.read(ctx, []stmt{{groupsOf, key}})
+	return err
+}
+
+// lookup: the record, and the groups the answer lists.
+func (f byHand) lookup(ctx context.Context, n int64) error {
+	got, err := f.db.read(ctx, []stmt{{"SELECT " + recordCols + " FROM records WHERE source = $1 AND kind = 'user' AND user_name_key = $2 " +
+		"ORDER BY created_at, id LIMIT 101", []any{pushed, fmt.Sprintf("person%d@example.org", n)}}})
+	if err != nil {
+		return err
+	}
+	if got[0] == nil {
+		return errNobody
+	}
+	_, err = f.db.read(ctx, []stmt{{groupsOf, []any{pushed, got[0][2]}}})
+	return err
+}
+
+func upsertAccount(iid, name, state string, rev int64, p written, at any) stmt {
+	return stmt{
+		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, priority, created_at, " +
+			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead) " +
+			"VALUES ($1, $2, 'app', 'ours', $3, $4, $5, $6, $7, '', 1, $8, $8, $8, '', '', '', 0, '', 0, 0, '', '', false) " +
+			"ON CONFLICT (identity_id, target) DO UPDATE SET state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
+			"desired_rev = excluded.desired_rev, because = excluded.because, due_at = excluded.due_at, updated_at = excluded.updated_at",
+		[]any{iid, appName, state, name, p.desired, rev, p.because, at},
+	}
+}
+
+func insertChange(iid, op, event, before, after string, p written, at any, now time.Time) stmt {
+	return stmt{
+		`INSERT INTO changes (id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, code, state, at, decided_by, decided_at) ` +
+			"VALUES ($1, '', '', $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 'committed', $11, '', NULL)",
+		[]any{model.NewID(now), pushed, iid, p.display, appName, op, event, before, after, p.because, at},
+	}
+}
+
+func insertAudit(action, id string, at any, now time.Time) stmt {
+	return stmt{
+		"INSERT INTO audit (id, at, actor, action, source, subject, detail) VALUES ($1, $2, 'source entra, token bench', $3, $4, $5, '{\"kind\":\"user\"}')",
+		[]any{model.NewID(now), at, action, pushed, id},
+	}
+}
+
+const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+// written are the texts of a person's rows, as long as the daemon's.
+type written struct {
+	display, external, search, attrs, desired, provenance, because, after string
+	hash                                                                  []byte
+}
+
+func texts(n int64, iid, record string, now time.Time, active bool) written {
+	common := fmt.Sprintf(`"name":{"familyName":"Person %d","formatted":"Invented Person %d","givenName":"Invented"},`+
+		`"phoneNumbers":[{"type":"mobile","value":"+49 30 5550 %d"}],"preferredLanguage":"en-GB","title":"Engineer %d",`+
+		`"%s":{"department":"Department %d","employeeNumber":"%d"},"userName":"person%d@example.org"}`, n, n, n, n%7, enterprise, n%40, n, n)
+	front := fmt.Sprintf(`"displayName":"Invented Person %d","emails":[{"primary":true,"type":"work","value":"person%d@example.org"}],`, n, n)
+	w := written{
+		display:    fmt.Sprintf("Invented Person %d", n),
+		external:   fmt.Sprintf("00000000-0000-4000-8000-%012d", n),
+		search:     fmt.Sprintf("invented person %d\nperson%d@example.org\nperson%d@example.org", n, n, n),
+		provenance: `{"*":{"winner":"entra","rule":"the only source"}}`,
+		because: fmt.Sprintf(`{"text":"rule everybody holds; created by entra","rule":"everybody","source":"entra","record":"%s","at":"%s"}`,
+			record, now.Format(time.RFC3339Nano)),
+		hash: []byte(record)[:16],
+	}
+	w.attrs = fmt.Sprintf(`{"active":%t,%s"externalId":"%s",%s`, active, front, w.external, common)
+	w.desired = fmt.Sprintf(`{%s"externalId":"%s",%s`, front, iid, common)
+	state := "inactive"
+	if active {
+		state = "active"
+	}
+	w.after = fmt.Sprintf(`{"state":"%s","attributes":%s}`, state, w.desired)
+	return w
+}
+
+func whole(v any) int64 {
+	switch v := v.(type) {
+	case int64:
+		return v
+	case int32:
+		return int64(v)
+	}
+	return 0
+}

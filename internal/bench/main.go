@@ -1,0 +1,141 @@
+// Command bench measures jmld beside a floor that does the same work without it, prints one table and writes
+// bench/latest.json. `go run ./internal/bench` measures everything; a name (scim, ldap, jml) selects.
+//
+//	scim   requests of a SCIM client over HTTP on loopback, each durable when it is answered; floor: the same statements by
+//	       plain database/sql and pgx, as durable, by as many clients
+//	ldap   a directory of 100,000 people from a real slapd into an empty and into an unchanged store, with the peak memory
+//	       of the process; floor: ldapsearch of the same
+//	jml    decisions a second; floor: reading and writing the same records as JSON
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// figure is one line of the table.
+type figure struct {
+	Name      string  `json:"name"`
+	Value     float64 `json:"value"`
+	Unit      string  `json:"unit"`
+	Floor     float64 `json:"floor"`
+	FloorName string  `json:"floor_name"`
+	// Ratio is how much of the floor is reached: value/floor where more is better, floor/value where less is.
+	Ratio      float64 `json:"ratio"`
+	P50        float64 `json:"p50_ms,omitempty"`
+	P99        float64 `json:"p99_ms,omitempty"`
+	FloorP99   float64 `json:"floor_p99_ms,omitempty"`
+	PeakMiB    float64 `json:"peak_mib,omitempty"`
+	RowsWrites *int64  `json:"rows_written,omitempty"`
+	Note       string  `json:"note,omitempty"`
+}
+
+// bench collects figures; say tells what is being done.
+type bench struct {
+	figures []figure
+	out     io.Writer
+	round   time.Duration
+}
+
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == childName {
+		return child(ctx, args[1:], out)
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured")
+	entries := flags.Int("entries", 100_000, "people in the directory")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	parts := map[string]func(context.Context, *bench) error{
+		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": jmlPart,
+	}
+	names := flags.Args()
+	if len(names) == 0 {
+		names = []string{"jml", "scim", "ldap"}
+	}
+	b := &bench{out: out, round: *round}
+	start := time.Now()
+	var errs []error
+	for _, name := range names {
+		part := parts[name]
+		if part == nil {
+			return fmt.Errorf("nothing is called %q: scim, ldap or jml", name)
+		}
+		fmt.Fprintln(os.Stderr, name)
+		if err := part(ctx, b); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err)) // the others are measured all the same
+		}
+	}
+	fmt.Fprintf(os.Stderr, "  %d CPUs, %s\n", runtime.NumCPU(), time.Since(start).Round(time.Second))
+	errs = append(errs, b.table(), b.store(filepath.Join("bench", "latest.json")))
+	return errors.Join(errs...)
+}
+
+func (b *bench) table() error {
+	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "measurement\tvalue\tunit\tp50 ms\tp99 ms\tfloor\tfloor p99\tof floor\t  against")
+	for _, f := range b.figures {
+		notes := f.FloorName
+		if f.PeakMiB > 0 {
+			notes += fmt.Sprintf("; peak %.0f MiB", f.PeakMiB)
+		}
+		if f.RowsWrites != nil {
+			notes += fmt.Sprintf("; %d rows written", *f.RowsWrites)
+		}
+		if f.Note != "" {
+			notes += "; " + f.Note
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", f.Name, number(f.Value), f.Unit, number(f.P50), number(f.P99),
+			number(f.Floor), number(f.FloorP99), number(f.Ratio), strings.TrimPrefix(notes, "; "))
+	}
+	return w.Flush()
+}
+
+func number(v float64) string {
+	switch {
+	case v == 0:
+		return "-"
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// store writes the figures beside the table, for the next time.
+func (b *bench) store(path string) error {
+	text, err := json.MarshalIndent(b.figures, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
