@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"jmld/internal/config"
+	"jmld/internal/logs"
 	"jmld/internal/store"
 	"jmld/model"
 )
@@ -31,7 +32,7 @@ type running struct {
 // serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, let workers finish
 // the account in hand, close the database.
 func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err error) {
-	log, err := newLog(cfg, a.stderr)
+	log, err := logs.New(cfg.Log.Format, cfg.Log.Level, a.stderr)
 	if err != nil {
 		return err
 	}
@@ -53,12 +54,12 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		return err
 	}
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
-	f, err := a.newFront(d, l)
+	front, err := a.newFront(d, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	log.Info("listening", zap.String(model.FieldAddress, l.Addr().String()), zap.String("url", d.url), zap.String(model.FieldVersion, version),
-		zap.String(model.FieldReplica, s.options.Replica))
+	log.Info("listening", zap.Stringer(model.FieldAddress, l.Addr()), zap.String("url", d.url),
+		zap.String(model.FieldVersion, version), zap.String(model.FieldReplica, s.options.Replica))
 
 	// The engine outlives the listener: what requests have begun may still need it.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
@@ -66,7 +67,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer stopEngine()
-		return f.serve(gctx, l)
+		return front.Run(gctx)
 	})
 	g.Go(func() error {
 		if err := s.engine.Run(engineCtx); err != nil && engineCtx.Err() == nil {
@@ -91,14 +92,14 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Listen.Address, err)
+		return nil, model.Errorf(model.CodeConfig, "listen on %s: %w", cfg.Listen.Address, err)
 	}
-	if strings.HasSuffix(cfg.Listen.URL, ":0") {
+	if base, ok := strings.CutSuffix(cfg.Listen.URL, ":0"); ok {
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		cfg.Listen.URL = strings.TrimSuffix(cfg.Listen.URL, "0") + port
+		cfg.Listen.URL = base + ":" + port
 	}
 	return l, nil
 }

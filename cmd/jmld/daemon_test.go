@@ -275,7 +275,7 @@ func (l *logWatch) Write(b []byte) (int, error) {
 			return len(b), nil
 		}
 		var entry struct {
-			Msg     string `json:"msg"`
+			Msg     string `json:"message"`
 			Address string `json:"address"`
 		}
 		if json.Unmarshal(l.partial[:i], &entry) == nil && entry.Msg == "listening" && !l.found {

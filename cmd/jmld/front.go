@@ -1,64 +1,28 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net"
-	"net/http"
-	"time"
+	"strings"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
-	"jmld/internal/config"
 	"jmld/internal/console"
+	"jmld/internal/httpd"
 	"jmld/model"
 	"jmld/scim"
 )
 
-// front is everything that answers HTTP.
-type front struct {
-	server *http.Server
-}
-
-func (a *app) newFront(d *running, l net.Listener) (*front, error) {
-	provider := scim.New(a.scimOptions(d))
-	operators := console.New(a.consoleOptions(d))
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case scim.Owns(r.URL.Path):
-			provider.ServeHTTP(w, r)
-		case r.URL.Path == "/healthz":
-			io.WriteString(w, "ok\n")
-		case r.URL.Path == "/readyz":
-			if err := d.store.Ping(r.Context()); err != nil {
-				http.Error(w, "database unavailable", 503)
-				return
-			}
-			io.WriteString(w, "ok\n")
-		default:
-			operators.ServeHTTP(w, r)
-		}
-	})
-	return &front{&http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}}, nil
-}
-
-func (f *front) serve(ctx context.Context, l net.Listener) error {
-	done := make(chan error, 1)
-	go func() { done <- f.server.Serve(l) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
+// newFront makes everything that answers HTTP on l.
+func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, error) {
+	o := httpd.Options{
+		Listener: l, Insecure: d.cfg.Listen.Insecure,
+		SCIM: scim.New(a.scimOptions(d)), Console: console.New(a.consoleOptions(d)),
+		Ready: d.store.Ping, Figures: d.store, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
-	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	err := f.server.Shutdown(sctx)
-	if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
-		err = errors.Join(err, serr)
+	if c := d.cfg.Listen.TLS; c != nil {
+		o.TLS = &httpd.TLS{Certificate: string(c.Certificate), Key: string(c.Key)}
 	}
-	return err
+	return httpd.New(o)
 }
 
 func (a *app) scimOptions(d *running) scim.Options {
@@ -75,7 +39,7 @@ func (a *app) scimOptions(d *running) scim.Options {
 func (a *app) consoleOptions(d *running) console.Options {
 	o := console.Options{
 		View: d.store, Approver: d.engine, Log: d.log, Version: version, Now: a.now,
-		Secure: len(d.url) > 5 && d.url[:6] == "https:",
+		Secure: strings.HasPrefix(d.url, "https:"),
 	}
 	if secret := d.cfg.Console.Token; secret.IsSet() {
 		o.Token = func() string {
@@ -102,18 +66,4 @@ func (a *app) consoleOptions(d *running) console.Options {
 		o.Targets = append(o.Targets, console.Target{Name: t.Name, Class: t.Class, Kind: t.Kind()})
 	}
 	return o
-}
-
-func newLog(cfg *config.Config, w io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(cfg.Log.Level)
-	if err != nil {
-		return nil, err
-	}
-	enc := zap.NewProductionEncoderConfig()
-	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	e := zapcore.NewJSONEncoder(enc)
-	if cfg.Log.Format == "console" {
-		e = zapcore.NewConsoleEncoder(enc)
-	}
-	return zap.New(zapcore.NewCore(e, zapcore.Lock(zapcore.AddSync(w)), level)), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,12 @@ func overrideListen(cfg *config.Config, address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return usage(fmt.Errorf("--listen %s: HOST:PORT is expected", address))
 	}
+	derived := strings.HasSuffix(cfg.Listen.URL, "://"+cfg.Listen.Address)
 	cfg.Listen.Address = address
+	if derived {
+		scheme, _, _ := strings.Cut(cfg.Listen.URL, "://")
+		cfg.Listen.URL = scheme + "://" + reachable(address)
+	}
 	if !cfg.Listen.Loopback() {
 		if cfg.Listen.TLS == nil && !cfg.Listen.Insecure {
 			return usage(fmt.Errorf("--listen %s: others can reach that address; the configuration needs listen.tls, or listen.insecure: true", address))
@@ -70,6 +76,15 @@ func overrideListen(cfg *config.Config, address string) error {
 		}
 	}
 	return nil
+}
+
+// reachable is the address as a browser on this machine would write it.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("localhost", port)
+	}
+	return address
 }
 
 // ready is called when the daemon listens; what it starts must end with ctx.
