@@ -61,6 +61,7 @@ func (r *run) conditions(err error) []model.Condition {
 	}
 	add("every entry has an id", r.nameless == 0, "%d without %s", r.nameless, r.src.o.ID)
 	add("no id twice", r.duplicates == 0, "%d twice", r.duplicates)
+	add("every DN understood", r.unnamed == 0, "%d not", r.unnamed)
 	lost := r.seen.lost()
 	add("listed twice alike", lost == 0, "%d listed first and missing then", lost)
 	add("people found", r.seen.count(userListed|userRead) > 0, "%d", r.seen.count(userListed|userRead))
@@ -71,8 +72,8 @@ func (r *run) conditions(err error) []model.Condition {
 			seen += ", first " + printable(r.firstPartial)
 		}
 		add("all members listed", r.partial == 0, "%s", seen)
-		// Groups without any member are what an account sees that may not read the attribute.
-		add("members readable", r.groups == 0 || r.members > 0, "%d members of %d groups", r.members, r.groups)
+		// No member of any group is what an account sees that may not read the attribute, and what a wrong one gives.
+		add("members found", r.groups == 0 || r.members > 0, "%d members of %d groups, %d values name nobody here", r.members, r.groups, r.unresolved)
 	}
 	return list
 }

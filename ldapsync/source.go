@@ -84,9 +84,10 @@ type run struct {
 	skipped       []model.Skipped
 	skippedMore   int
 	nameless      int // entries without a usable id
+	unnamed       int // entries whose DN cannot be parsed
 	duplicates    int
 	unresolved    int
-	members       int // member values seen
+	members       int // members handed out
 	partial       int // groups with a part of their members
 	firstPartial  string
 	finished      bool
@@ -161,7 +162,8 @@ func (r *run) census(ctx context.Context) error {
 			if !r.seen.note(id, m) {
 				r.duplicates++
 			}
-			return r.addName(e.DN, id)
+			r.addName(e.DN, id)
+			return nil
 		}
 	}
 	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, []string{o.ID}, note(userListed)); err != nil {
@@ -179,12 +181,14 @@ func (r *run) census(ctx context.Context) error {
 	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, []string{o.ID}, note(groupListed))
 }
 
-// addName makes the entry's DN resolvable. A DN that cannot be parsed names nobody: its members stay unresolved.
-func (r *run) addName(dn, id string) error {
-	if key, err := dnKey(dn); err == nil {
-		r.seen.names[key] = id
+// addName makes the entry's DN resolvable.
+func (r *run) addName(dn, id string) {
+	key, err := dnKey(dn)
+	if err != nil { // its memberships would look as if they had ended
+		r.unnamed++
+		return
 	}
-	return nil
+	r.seen.names[key] = id
 }
 
 func (r *run) readPeople(ctx context.Context) error {
@@ -229,7 +233,7 @@ func (r *run) readGroups(ctx context.Context) error {
 		}
 		r.groups++
 		r.unresolved += unresolved
-		r.members += len(g.Members) + unresolved
+		r.members += len(g.Members)
 		return r.emit(g)
 	})
 }
@@ -248,7 +252,8 @@ func (r *run) identify(e *ldap.Entry, m mark) (string, bool) {
 		r.skip(id, e.DN, errors.New("another entry has the same id"))
 		return "", false
 	}
-	return id, r.addName(e.DN, id) == nil
+	r.addName(e.DN, id)
+	return id, true
 }
 
 // skip leaves one entry out; the read goes on.

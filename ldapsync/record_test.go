@@ -1,0 +1,389 @@
+package ldapsync
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-ldap/ldap/v3"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"jmld/model"
+)
+
+func testSource(tb testing.TB, change func(*Options)) *Source {
+	tb.Helper()
+	o := Options{
+		Name: "corp", URL: "ldaps://ldap.example.org", BindDN: "cn=reader,dc=example,dc=org",
+		Password: func() (string, error) { return "x", nil }, Base: "dc=example,dc=org", Groups: &Groups{},
+	}
+	if change != nil {
+		change(&o)
+	}
+	s, err := New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func testEntry(dn string, pairs ...string) *ldap.Entry {
+	e := &ldap.Entry{DN: dn}
+	for i := 0; i < len(pairs); i += 2 {
+		found := false
+		for _, a := range e.Attributes {
+			if a.Name == pairs[i] {
+				a.Values = append(a.Values, pairs[i+1])
+				a.ByteValues = append(a.ByteValues, []byte(pairs[i+1]))
+				found = true
+			}
+		}
+		if !found {
+			e.Attributes = append(e.Attributes, ldap.NewEntryAttribute(pairs[i], []string{pairs[i+1]}))
+		}
+	}
+	return e
+}
+
+func TestEntriesBecomeSCIMShapedRecords(t *testing.T) {
+	t.Parallel()
+	resolve := func(dn string) (string, bool) { return "id-of-boss", dn == "uid=boss,dc=example,dc=org" }
+	const ent = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	for name, c := range map[string]struct {
+		change func(*Options)
+		entry  *ldap.Entry
+		want   string
+		active bool
+	}{
+		"the least there can be": {nil, testEntry("uid=ada", "uid", "Ada"), `{"active":true,"userName":"Ada"}`, true},
+		"several mails: sorted, the least is primary": {nil, testEntry("uid=ada", "uid", "ada", "mail", "b@example.org", "mail", "a@example.org", "mail", "b@example.org"),
+			`{"active":true,"emails":[{"primary":true,"type":"work","value":"a@example.org"},{"type":"work","value":"b@example.org"}],"userName":"ada"}`, true},
+		"one value of several: the one in the DN": {nil, testEntry("uid=zoe,dc=example,dc=org", "uid", "adams", "uid", "Zoe", "title", "b", "title", "a"),
+			`{"active":true,"title":"a","userName":"Zoe"}`, true},
+		"manager by record id": {nil, testEntry("uid=ada", "uid", "ada", "manager", "uid=boss,dc=example,dc=org"),
+			`{"active":true,` + ent + `:{"manager":{"value":"id-of-boss"}},"userName":"ada"}`, true},
+		"a manager who is not in the read is left out": {nil, testEntry("uid=ada", "uid", "ada", "manager", "uid=other,dc=example,dc=org"),
+			`{"active":true,"userName":"ada"}`, true},
+		"attribute names without case, options are other attributes": {nil,
+			testEntry("uid=ada", "UID", "ada", "SN", "Lovelace", "sn;lang-de", "Liebreiz", "cn;binary", "x"),
+			`{"active":true,"name":{"familyName":"Lovelace"},"userName":"ada"}`, true},
+		"values are kept as they are, empty ones are none": {nil, testEntry("uid=ada", "uid", "ada", "title", "  ", "sn", `<O'"Brien & Söhne>`),
+			`{"active":true,"name":{"familyName":"<O'\"Brien & Söhne>"},"userName":"ada"}`, true},
+		"changed mapping": {func(o *Options) {
+			o.People.Attributes = map[string]string{
+				"userName": "sAMAccountName", "emails.home": "homeMail", "emails": "mail", "phoneNumbers.mobile": "mobile", "title": "",
+				"urn:example:params:scim:schemas:hr:2.0:User:startDate": "hireDate", "addresses.locality": "l", "addresses.country": "c",
+				"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "department", "roles": "businessCategory",
+			}
+		}, testEntry("cn=ada", "sAMAccountName", "ada", "uid", "ignored", "homeMail", "a@home.example", "mail", "z@example.org", "mobile", "1", "title", "ignored",
+			"hireDate", "2026-01-01", "l", "Berlin", "c", "DE", "department", "R&D", "departmentNumber", "ignored", "businessCategory", "r1"),
+			`{"active":true,"addresses":[{"country":"DE","locality":"Berlin","type":"work"}],` +
+				`"emails":[{"primary":true,"type":"work","value":"z@example.org"},{"type":"home","value":"a@home.example"}],` +
+				`"phoneNumbers":[{"primary":true,"type":"mobile","value":"1"}],"roles":[{"value":"r1"}],` +
+				`"urn:example:params:scim:schemas:hr:2.0:User":{"startDate":"2026-01-01"},` + ent + `:{"department":"R&D"},"userName":"ada"}`, true},
+		"inactive by presence": {func(o *Options) { o.Inactive.Attribute = "pwdAccountLockedTime" },
+			testEntry("uid=ada", "uid", "ada", "pwdaccountlockedtime", "20260101000000Z"), `{"active":false,"userName":"ada"}`, false},
+		"active without it": {func(o *Options) { o.Inactive.Attribute = "pwdAccountLockedTime" },
+			testEntry("uid=ada", "uid", "ada"), `{"active":true,"userName":"ada"}`, true},
+		"inactive by value": {func(o *Options) { o.Inactive = Inactive{"employeeType", []string{"former", "Retired"}} },
+			testEntry("uid=ada", "uid", "ada", "employeeType", "retired"), `{"active":false,"userName":"ada","userType":"retired"}`, false},
+		"active with another value": {func(o *Options) { o.Inactive = Inactive{"employeeType", []string{"former"}} },
+			testEntry("uid=ada", "uid", "ada", "employeeType", "employee"), `{"active":true,"userName":"ada","userType":"employee"}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := testSource(t, c.change).person(c.entry, "id", resolve)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, r.Attrs); d != "" || r.Active != c.active {
+				t.Errorf("active %v, want %v; (-want +got):\n%s", r.Active, c.active, d)
+			}
+		})
+	}
+}
+
+func TestUserNameKeysAreNFKCWithoutCase(t *testing.T) {
+	t.Parallel()
+	s := testSource(t, nil)
+	var keys []string
+	for _, name := range []string{"Zoë", "Zoe\u0308", "ＺＯË", " zoë "} {
+		r, err := s.person(testEntry("cn=x", "uid", name), "id", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.UserName != name {
+			t.Errorf("userName %q, want it as it came: %q", r.UserName, name)
+		}
+		keys = append(keys, r.UserNameKey)
+	}
+	if len(slices.Compact(keys)) != 1 {
+		t.Errorf("keys %q differ", keys)
+	}
+}
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ attr, value, want, err string }{
+		{"entryUUID", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", ""},
+		{"nsUniqueId", "f7c3a20a-12ab11ef-A1b2c3d4-e5f60718", "f7c3a20a-12ab11ef-a1b2c3d4-e5f60718", ""},
+		{"objectGUID", "\x10\xb8\xa7\x6b\xad\x9d\xd1\x11\x80\xb4\x00\xc0\x4f\xd4\x30\xc8", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", ""},
+		{"OBJECTGUID", "short", "", "16"},
+		{"GUID", "\x6b\xa7\xb8\x10\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", ""},
+		{"objectSid", "\x01\x02\x00\x00\x00\x00\x00\x05\x20\x00\x00\x00\x20\x02\x00\x00", "s-1-5-32-544", ""},
+		{"objectSid", "\x01\x05\x00", "", "length"},
+		{"employeeNumber", " A 1 ", "a 1", ""},
+		{"employeeNumber", "  ", "", "empty"},
+		{"employeeNumber", "a\nb", "", "control"},
+		{"employeeNumber", "\xff", "", "text"},
+		{"employeeNumber", strings.Repeat("x", 256), "", "255"},
+	} {
+		got, err := decodeID(c.attr, []byte(c.value))
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s %q: %q, %v; want %q, %q", c.attr, c.value, got, err, c.want, c.err)
+		}
+	}
+}
+
+func TestSpellingsOfADNAreOneName(t *testing.T) {
+	t.Parallel()
+	for _, same := range [][]string{
+		{"uid=ada,ou=people,dc=example,dc=org", "UID=Ada, OU=People ,dc=example,DC=ORG", `uid=ad\61,ou=people,dc=example,dc=org`,
+			"uid=ada,ou=people,dc=example,dc=org#'0101'B"},
+		{`cn=Kowalski\, Jr.,dc=example`, `cn=Kowalski\2C Jr.,dc=example`, `CN=kowalski\2c  jr.,DC=Example`},
+		{"cn=a+uid=b,dc=x", "uid=B+cn=A,dc=x"},
+		{"cn=Björn,dc=x", "cn=Bjo\u0308rn,dc=x", `cn=Bj\C3\B6rn,dc=x`, "CN=BJÖRN,DC=X"},
+		{"cn=group 1,dc=x", "cn=group  1,dc=x"},
+	} {
+		first, err := dnKey(same[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dn := range same[1:] {
+			if key, err := dnKey(dn); err != nil || key != first {
+				t.Errorf("%q is not the same as %q (%v)", dn, same[0], err)
+			}
+		}
+	}
+	all := []string{"uid=ada,dc=x", "uid=ada,dc=y", "cn=ada,dc=x", "uid=ada+cn=x,dc=x", "dc=x", `uid=ada\,dc=x`, "uid=ada,cn=x,dc=x", "uid=ad a,dc=x"}
+	seen := map[nameKey]string{}
+	for _, dn := range all {
+		key, err := dnKey(dn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[key]; ok {
+			t.Errorf("%q and %q are the same", dn, other)
+		}
+		seen[key] = dn
+	}
+	for _, bad := range []string{"", "ada", "uid=", "=ada", ",", "uid=ada,", "uid=ada,,dc=x"} {
+		if text, ok := plainDN(bad); ok {
+			t.Errorf("plainDN takes %q as %q", bad, text)
+		}
+	}
+}
+
+// Whatever takes the short way has the key of the long way.
+func TestTheShortWayToANameIsRight(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		dn := rapid.StringMatching(`[A-Za-z]{1,3}=[ -~]{0,8}(,[a-z]{1,2}=[A-Za-z0-9 .#'+;"\\]{0,6}){0,3}`).Draw(t, "dn")
+		text, ok := plainDN(dn)
+		if !ok {
+			return
+		}
+		d, err := ldap.ParseDN(dn)
+		if err != nil {
+			t.Fatalf("plainDN takes %q, which is no DN: %v", dn, err)
+		}
+		var long []string
+		for _, rdn := range d.RDNs {
+			if len(rdn.Attributes) != 1 {
+				t.Fatalf("plainDN takes %q", dn)
+			}
+			long = append(long, strings.ToLower(rdn.Attributes[0].Type)+"="+foldKey(rdn.Attributes[0].Value))
+		}
+		if want := strings.Join(long, "\x00"); want != string(text) {
+			t.Fatalf("%q: %q, want %q", dn, text, want)
+		}
+	})
+}
+
+// Attributes and values are sets: their order changes nothing.
+func TestOrderChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := testSource(t, nil)
+	rapid.Check(t, func(t *rapid.T) {
+		pair := rapid.Custom(func(t *rapid.T) [2]string {
+			return [2]string{rapid.SampledFrom([]string{"uid", "mail", "cn", "sn", "telephoneNumber", "title"}).Draw(t, "name"), rapid.StringMatching(`[a-c]{1,2}`).Draw(t, "value")}
+		})
+		pairs := rapid.SliceOfN(pair, 1, 12).Draw(t, "pairs")
+		pairs = append(pairs, [2]string{"uid", "x"})
+		other := rapid.Permutation(pairs).Draw(t, "other")
+		flat := func(list [][2]string) (out []string) {
+			for _, p := range list {
+				out = append(out, p[0], p[1])
+			}
+			return out
+		}
+		a, errA := s.person(testEntry("uid=x", flat(pairs)...), "id", nil)
+		b, errB := s.person(testEntry("uid=x", flat(other)...), "id", nil)
+		if errA != nil || errB != nil || !cmp.Equal(a, b) {
+			t.Fatalf("%v %v\n%s", errA, errB, cmp.Diff(a, b))
+		}
+	})
+}
+
+func TestGroupsHashTheirMembers(t *testing.T) {
+	t.Parallel()
+	s := testSource(t, nil)
+	resolve := func(dn string) (string, bool) { return strings.TrimPrefix(dn, "uid="), strings.HasPrefix(dn, "uid=") }
+	read := func(pairs ...string) model.Entry {
+		t.Helper()
+		g, _, err := s.group(testEntry("cn=g", append([]string{"cn", "g"}, pairs...)...), "id", resolve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	a := read("member", "uid=b", "member", "uid=a", "member", "cn=nobody", "member", "uid=a")
+	if d := cmp.Diff([]string{"a", "b"}, a.Members); d != "" {
+		t.Errorf("members (-want +got):\n%s", d)
+	}
+	if b := read("member", "uid=a", "member", "uid=b"); string(a.Hash) != string(b.Hash) {
+		t.Error("the same members have another hash")
+	}
+	hashes := map[string]bool{string(a.Hash): true}
+	for _, g := range []model.Entry{read("member", "uid=a"), read("member", "uid=ab"), read()} {
+		hashes[string(g.Hash)] = true
+	}
+	if len(hashes) != 4 {
+		t.Errorf("%d hashes for 4 sets of members", len(hashes))
+	}
+}
+
+func TestMistakesInTheOptionsAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*Options)
+		text   string
+	}{
+		"no name":             {func(o *Options) { o.Name = "" }, "name"},
+		"plain to a host":     {func(o *Options) { o.URL = "ldap://ldap.example.org" }, "in the clear"},
+		"plain to an address": {func(o *Options) { o.URL = "ldap://192.0.2.1" }, "in the clear"},
+		"StartTLS on ldaps":   {func(o *Options) { o.StartTLS = true }, "start_tls"},
+		"another scheme":      {func(o *Options) { o.URL = "http://ldap.example.org" }, "scheme"},
+		"no host":             {func(o *Options) { o.URL = "ldaps://" }, "ldaps://ldap.example.org"},
+		"password in the URL": {func(o *Options) { o.URL = "ldaps://u:hunter2@ldap.example.org" }, "own keys"},
+		"a path":              {func(o *Options) { o.URL = "ldaps://ldap.example.org/dc=x" }, "own keys"},
+		"port":                {func(o *Options) { o.URL = "ldaps://ldap.example.org:70000" }, "port"},
+		"anonymous":           {func(o *Options) { o.BindDN = "" }, "bind_dn"},
+		"no password":         {func(o *Options) { o.Password = nil }, "password"},
+		"base":                {func(o *Options) { o.Base = "example.org" }, "base"},
+		"no base":             {func(o *Options) { o.Base = "" }, "base"},
+		"people's filter":     {func(o *Options) { o.People.Filter = "(uid=*" }, "people.filter"},
+		"groups' filter":      {func(o *Options) { o.Groups.Filter = "cn" }, "groups.filter"},
+		"page size":           {func(o *Options) { o.PageSize = -1 }, "page_size"},
+		"timeout":             {func(o *Options) { o.Timeouts.Idle = -1 }, "timeouts"},
+		"SCIM path":           {func(o *Options) { o.People.Attributes = map[string]string{"name.nick": "cn"} }, "name.nick"},
+		"unknown path":        {func(o *Options) { o.People.Attributes = map[string]string{"shoeSize": "cn"} }, "shoeSize"},
+		"active":              {func(o *Options) { o.People.Attributes = map[string]string{"active": "cn"} }, "inactive"},
+		"LDAP attribute":      {func(o *Options) { o.People.Attributes = map[string]string{"title": "job title"} }, "job title"},
+		"no userName":         {func(o *Options) { o.People.Attributes = map[string]string{"userName": ""} }, "userName"},
+		"one place twice":     {func(o *Options) { o.People.Attributes = map[string]string{"emails.work": "otherMail"} }, "the same"},
+		"sub-attribute":       {func(o *Options) { o.People.Attributes = map[string]string{"title.x": "cn"} }, "title"},
+		"enterprise":          {func(o *Options) { o.People.Attributes = map[string]string{enterprise + ":salary": "x"} }, "salary"},
+	} {
+		o := Options{
+			Name: "corp", URL: "ldaps://ldap.example.org", BindDN: "cn=reader,dc=example,dc=org",
+			Password: func() (string, error) { return "x", nil }, Base: "dc=example,dc=org", Groups: &Groups{},
+		}
+		c.change(&o)
+		_, err := New(o)
+		if err == nil || model.CodeOf(err) != model.CodeConfig || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v, want %s with %q", name, err, model.CodeConfig, c.text)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error shows the password: %v", name, err)
+		}
+	}
+	for _, url := range []string{"ldap://localhost", "ldap://127.0.0.1:3389", "ldap://[::1]", "ldaps://ldap.example.org:636/"} {
+		testSource(t, func(o *Options) { o.URL = url })
+	}
+	testSource(t, func(o *Options) { o.URL, o.StartTLS = "ldap://ldap.example.org", true })
+}
+
+// Any entry is a record with valid canonical JSON, or an error.
+func FuzzPerson(f *testing.F) {
+	f.Add("uid=ada,dc=x", "uid", []byte("ada"), "mail", []byte("a@example.org"), "manager", []byte("uid=b,dc=x"))
+	f.Add("cn=x", "UID", []byte("\xff"), "cn", []byte("\x00"), "sn;lang-de", []byte(" "))
+	s := testSource(f, func(o *Options) { o.Inactive.Attribute = "title" })
+	resolve := func(dn string) (string, bool) {
+		_, err := dnKey(dn)
+		return dn, err == nil
+	}
+	f.Fuzz(func(t *testing.T, dn, n1 string, v1 []byte, n2 string, v2 []byte, n3 string, v3 []byte) {
+		e := &ldap.Entry{DN: dn}
+		for _, a := range []struct {
+			n string
+			v []byte
+		}{{n1, v1}, {n2, v2}, {n3, v3}} {
+			e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: a.n, Values: []string{string(a.v)}, ByteValues: [][]byte{a.v}})
+		}
+		r, err := s.person(e, "id", resolve)
+		if err == nil {
+			check(t, r)
+		}
+		g, _, err := s.group(e, "id", resolve)
+		if err == nil {
+			check(t, g.Record)
+		}
+		if id, err := s.entryID(e); err == nil && (id == "" || !utf8.ValidString(id)) {
+			t.Fatalf("id %q", id)
+		}
+		printable(dn)
+	})
+}
+
+func check(t *testing.T, r model.Record) {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(r.Attrs), &v); err != nil {
+		t.Fatalf("%v: %s", err, r.Attrs)
+	}
+	again, err := canonical(v)
+	if err != nil || string(again) != r.Attrs {
+		t.Fatalf("not canonical: %s, %s", r.Attrs, again)
+	}
+	if len(r.Hash) != 16 || r.ID == "" || strings.ContainsRune(r.Attrs, 0) || !utf8.ValidString(r.Attrs) {
+		t.Fatalf("%+v", r)
+	}
+	if r.Kind == model.KindUser && r.UserNameKey == "" || r.Kind == model.KindGroup && r.DisplayNameKey == "" {
+		t.Fatalf("no key: %+v", r)
+	}
+}
+
+// Any bytes, in any pieces, end in messages or an error, never in a panic or an endless count.
+func FuzzWire(f *testing.F) {
+	f.Add([]byte("\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"), uint8(3))
+	f.Add([]byte("\x30\x84\x00\x00\x00\x05\x02\x01\x01\x65\x00"), uint8(1))
+	f.Fuzz(func(t *testing.T, b []byte, piece uint8) {
+		whole := &wire{id: 1, waiting: true}
+		errWhole := whole.feed(b)
+		parts := &wire{id: 1, waiting: true}
+		var errParts error
+		for rest := b; len(rest) > 0 && errParts == nil; {
+			n := min(len(rest), int(piece)+1)
+			errParts = parts.feed(rest[:n])
+			rest = rest[n:]
+		}
+		if fmt.Sprint(errWhole) != fmt.Sprint(errParts) || whole.seen != parts.seen || whole.waiting != parts.waiting {
+			t.Fatalf("at once %v %+v, in pieces %v %+v", errWhole, whole.seen, errParts, parts.seen)
+		}
+	})
+}
