@@ -24,7 +24,11 @@ func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now fun
 	if err != nil {
 		return engine.Options{}, err
 	}
-	o := engine.Options{Store: db, Rules: rules, Guard: cfg.Guard.Limits(), Log: log, Now: now, Replica: replicaName()}
+	fingerprint, err := cfg.Fingerprint()
+	if err != nil {
+		return engine.Options{}, err
+	}
+	o := engine.Options{Store: db, Rules: rules, Fingerprint: fingerprint, Guard: cfg.Guard.Limits(), Log: log, Now: now, Replica: replicaName()}
 	for i := range cfg.Sources {
 		if cfg.Sources[i].LDAP == nil {
 			continue

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"gorm.io/gorm"
+
 	"jmld/model"
 )
 
@@ -18,6 +20,26 @@ func (s *Store) Hashes(ctx context.Context, source string, yield func(id string,
 		}
 		return yield(id, model.Kind(kind), hash)
 	}})
+}
+
+// AdoptRules notes the fingerprint of the rules in force. When it is another than the one noted before, everybody becomes
+// due for review in the same transaction; it returns how many. On a new database there is nobody.
+func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error) {
+	const rules = "rules"
+	marked := 0
+	err := s.update(ctx, func(tx *gorm.DB) error {
+		set := tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
+			"WHERE settings.value <> excluded.value", rules, fingerprint)
+		if set.Error != nil || set.RowsAffected == 0 {
+			return set.Error
+		}
+		now := stamp(time.Now())
+		mark := tx.Model(&model.Identity{}).Where("review_at IS NULL OR review_at > ?", now).
+			UpdateColumns(map[string]any{"review_at": now, "version": gorm.Expr("version + 1")})
+		marked = int(mark.RowsAffected)
+		return mark.Error
+	})
+	return marked, err
 }
 
 // DueReviews claims up to limit identities for review: those the run wants, due or not, when it is named, else any that

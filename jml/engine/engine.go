@@ -16,14 +16,16 @@ import (
 
 // Options make an Engine.
 type Options struct {
-	Store   Store
-	Rules   *jml.Rules // may be replaced while running with Engine.SetRules
-	Guard   jml.Limits
-	Sources []ReadSource
-	Targets []TargetSpec
-	Log     *zap.Logger
-	Now     func() time.Time // nil: time.Now
-	Replica string           // name of this process in leases and runs
+	Store Store
+	Rules *jml.Rules // may be replaced while running with Engine.SetRules
+	// Fingerprint is of the configuration behind Rules. Run reviews everybody when it is another than last time.
+	Fingerprint string
+	Guard       jml.Limits
+	Sources     []ReadSource
+	Targets     []TargetSpec
+	Log         *zap.Logger
+	Now         func() time.Time // nil: time.Now
+	Replica     string           // name of this process in leases and runs
 }
 
 // ReadSource is a directory with its calendar.
@@ -131,6 +133,7 @@ func New(o Options) *Engine {
 // Run reads sources on their schedule, reviews people that are due and works off the accounts, until ctx ends. Failures of a
 // source, a target or the database are logged and tried again; they do not end it.
 func (e *Engine) Run(ctx context.Context) error {
+	e.adopt(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range e.o.Sources {
 		if s.Schedule != nil {
@@ -146,6 +149,23 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// adopt has everybody reviewed, through the guard, when the rules are others than last time.
+func (e *Engine) adopt(ctx context.Context) {
+	for e.o.Fingerprint != "" {
+		n, err := e.o.Store.AdoptRules(ctx, e.o.Fingerprint)
+		if err == nil {
+			if n > 0 {
+				e.log.Info("the rules changed: everybody is reviewed", zap.Int(model.FieldCount, n))
+			}
+			return
+		}
+		e.log.Error("rules not adopted yet", zap.Error(err))
+		if sleep(ctx, jitter(5*time.Second)) != nil {
+			return // told to stop
+		}
+	}
 }
 
 // Wake tells the workers that something may be due.

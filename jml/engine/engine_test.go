@@ -33,7 +33,7 @@ func TestJoinersMoversAndLeaversOfADirectory(t *testing.T) { // M-35, M-24
 		if again.Funnel.Unchanged != 12 || again.Funnel.New+again.Funnel.Changed+again.Funnel.Update != 0 || h.app.calls+h.plat.calls != calls {
 			t.Errorf("an unchanged directory changed something: %+v", again.Funnel)
 		}
-		h.dir.users = h.dir.users[:8]                   // two leave
+		h.dir.users = h.dir.users[:8]                    // two leave
 		h.dir.groups[0] = group("team", "dir-person002") // one moves out, one in
 		out := h.sync()
 		if d := cmp.Diff(names(8), h.app.active()); d != "" {

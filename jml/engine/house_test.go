@@ -253,7 +253,9 @@ func (h *house) scim(source, id, userName string, active bool, attrs map[string]
 
 func (h *house) gone(source, id string) error {
 	_, err := h.Push(h.ctx, engine.Push{Source: source, Kind: model.KindUser, ID: id, Actor: "test", Action: "scim.delete",
-		Change: func(*model.Record) (*model.Record, engine.MemberChange, error) { return nil, engine.MemberChange{}, nil }})
+		Change: func(*model.Record) (*model.Record, engine.MemberChange, error) {
+			return nil, engine.MemberChange{}, nil
+		}})
 	return err
 }
 

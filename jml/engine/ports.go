@@ -67,6 +67,9 @@ type Commit struct {
 	Identities []IdentityWrite
 	Accounts   []model.Account // desired side only: never touches the applied and lease columns of a row that exists
 	Plans      []model.Plan    // upsert
+	// PlansWere are plans the commit relies on, as they were loaded. ErrStale: one has another State, or was touched since its
+	// UpdatedAt (zero: only the state matters). Each is touched by the commit.
+	PlansWere []model.Plan
 	Changes    []model.Change  // insert
 	Decided    []model.Change  // update State, DecidedBy, DecidedAt by ID
 	Audit      []model.AuditEntry
@@ -99,6 +102,9 @@ type Intake interface {
 type Snapshots interface {
 	// Hashes streams id, kind and hash of every record of the source.
 	Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error
+	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
+	// in the same transaction; it returns how many.
+	AdoptRules(ctx context.Context, fingerprint string) (int, error)
 	// DueReviews claims up to limit identities due at or before the database's now for review: those of the run when it is
 	// named (due or not), else any. It moves their ReviewAt by lease and returns their ids.
 	DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error)

@@ -1,0 +1,52 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+)
+
+// Rules that changed while the daemon was off reach everybody, through the guard.
+func TestChangedRulesReachEverybody(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(4)
+		h.sync()
+		opts := h.opts
+		next := *opts.Rules
+		var mistakes []policy.Mistake
+		next.Policy, mistakes = policy.Compile(policy.Config{Accounts: []policy.Rule{
+			{Name: "everybody", Target: "app", When: `person.userName != "person003"`},
+			{Name: "everybody builds", Target: "platform", When: "true"},
+		}}, next.Targets)
+		if len(mistakes) > 0 {
+			t.Fatal(mistakes)
+		}
+		opts.Rules, opts.Fingerprint = &next, "second"
+		ctx, cancel := context.WithCancel(h.ctx)
+		done := make(chan error, 1)
+		go func() { done <- engine.New(opts).Run(ctx) }()
+		deadline := time.Now().Add(20 * time.Second)
+		for time.Now().Before(deadline) && (len(h.plat.active()) < 4 || len(h.app.active()) > 3) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(names(4), h.plat.active()); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff(names(3), h.app.active()); d != "" {
+			t.Error(d)
+		}
+		if n, err := h.store.AdoptRules(h.ctx, "second"); n != 0 || err != nil {
+			t.Errorf("the same rules again: %d marked, %v", n, err)
+		}
+	})
+}
