@@ -31,6 +31,9 @@ const (
 		"ON CONFLICT (source, group_id, member_id) DO NOTHING"
 	dropKey = "DELETE FROM identity_keys WHERE name = $1 AND value = $2 AND identity_id = $3"
 
+	// A plan is touched by whoever depends on it, so that the others see it; $3 is NULL where only the state matters.
+	touchPlan = "UPDATE plans SET updated_at = $4 WHERE id = $1 AND state = $2 AND ($3 IS NULL OR updated_at = $3)"
+
 	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
 
 	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
@@ -123,6 +126,14 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		return nil, err
 	}
 	ops := s.identityOps(make([]op, 0, 16), c.Identities)
+	for i := range c.PlansWere {
+		p := &c.PlansWere[i]
+		var touched any
+		if !p.UpdatedAt.IsZero() {
+			touched = stamp(p.UpdatedAt)
+		}
+		ops = append(ops, op{text: s.must(touchPlan), must: true, args: []any{p.ID, string(p.State), touched, stamp(time.Now())}})
+	}
 	gone, left := reviewed(c)
 	ops = s.reviewOps(ops, c, gone) // while their members are still known
 	ops = s.recordOps(ops, c.Records)

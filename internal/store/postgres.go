@@ -79,7 +79,7 @@ func (db *pgDB) read(ctx context.Context, ops []op) error {
 		}
 	}
 	err := db.batch(ctx, ops)
-	if err != nil && !started && ctx.Err() == nil && broken(err) {
+	if db.broken(ctx, err) && !started {
 		err = db.batch(ctx, ops)
 	}
 	return err
@@ -88,20 +88,28 @@ func (db *pgDB) read(ctx context.Context, ops []op) error {
 // write repeats once what certainly did not reach the server.
 func (db *pgDB) write(ctx context.Context, ops []op) error {
 	err := db.batch(ctx, ops)
-	if err != nil && ctx.Err() == nil && pgconn.SafeToRetry(err) {
+	if db.broken(ctx, err) && pgconn.SafeToRetry(err) {
 		err = db.batch(ctx, ops)
 	}
 	return err
 }
 
-// broken reports a connection that died while it lay in the pool.
-func broken(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "57P01" // terminated by an administrator
+// broken reports a connection that died while it lay in the pool. The others will have died with it: they are let go.
+func (db *pgDB) broken(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil {
+		return false
 	}
+	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
-	return !errors.As(err, &connect) && lost(err)
+	if errors.As(err, &pg) {
+		if pg.Code != "57P01" { // terminated by an administrator
+			return false
+		}
+	} else if errors.As(err, &connect) || !lost(err) {
+		return false
+	}
+	db.pool.Reset()
+	return true
 }
 
 // batch sends all statements in one round trip. Without BEGIN the server runs them as one transaction.
@@ -158,14 +166,16 @@ func drain(rows pgx.Rows, err error, each func(scanner) error) error {
 
 func (db *pgDB) view(ctx context.Context, fn func(*gorm.DB) error) error {
 	err := fn(db.gorm.WithContext(ctx))
-	if err != nil && ctx.Err() == nil && broken(err) {
+	if db.broken(ctx, err) {
 		err = fn(db.gorm.WithContext(ctx))
 	}
 	return err
 }
 
 func (db *pgDB) update(ctx context.Context, fn func(*gorm.DB) error) error {
-	return db.gorm.WithContext(ctx).Transaction(fn)
+	err := db.gorm.WithContext(ctx).Transaction(fn)
+	db.broken(ctx, err)
+	return err
 }
 
 func (db *pgDB) ping(ctx context.Context) error { return db.pool.Ping(ctx) }
