@@ -52,7 +52,7 @@ type Target struct {
 // Limits of what one page asks for.
 const (
 	pageTimeout  = 15 * time.Second // of one page, database included
-	tallyTTL     = 3 * time.Second  // the figures in the navigation may be this old
+	tallyTTL     = 10 * time.Second // the figures in the navigation may be this old
 	pageRows     = 50               // rows of a list
 	heldRows     = 100              // rows of a held plan
 	bodyLimit    = 16 << 10         // a form

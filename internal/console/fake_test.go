@@ -31,6 +31,7 @@ type fake struct {
 	problems []model.Problem
 	tally    model.Tally
 	err      error // returned by every question
+	uncount  error // returned by Tally
 
 	asked    []any // queries of lists
 	approved []string
@@ -152,7 +153,12 @@ func (f *fake) Problems(context.Context) ([]model.Problem, error) {
 	return f.problems, f.ask("problems")
 }
 
-func (f *fake) Tally(context.Context) (model.Tally, error) { return f.tally, f.ask("tally") }
+func (f *fake) Tally(context.Context) (model.Tally, error) {
+	if f.uncount != nil {
+		return model.Tally{}, f.uncount
+	}
+	return f.tally, f.ask("tally")
+}
 
 func (f *fake) AuditList(_ context.Context, subject string, limit int) ([]model.AuditEntry, error) {
 	rows := filter(f.audit, func(a model.AuditEntry) bool { return a.Subject == subject })

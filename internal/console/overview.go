@@ -11,6 +11,7 @@ import (
 const (
 	overviewRuns    = 30  // runs of one source among which the last complete one is looked for
 	overviewChanges = 8   // newest changes shown
+	overviewNewest  = 200 // newest changes among which each source's last is looked for: one cheap question for all
 	leaverRows      = 100 // leavers on their way that are looked at for the oldest
 	unreadRuns      = 3   // incomplete reads in a row before somebody must act
 )
@@ -50,7 +51,8 @@ type sourceRow struct {
 	Funnel   model.Funnel
 	Next     time.Time
 	Overdue  bool
-	Moved    time.Time // newest change that its evidence made
+	Moved    time.Time // newest change that its evidence made, if it is among the newest of all
+	Quiet    bool      // there may be an older one
 }
 
 type targetRow struct {
@@ -80,11 +82,17 @@ func (c *console) overview(ctx context.Context, _ *http.Request) (view, error) {
 		p.Phases = append(p.Phases, phase{l, tally.Identities[l]})
 		p.People += tally.Identities[l]
 	}
+	newest, err := c.o.View.Changes(ctx, model.ChangeQuery{Limit: overviewNewest})
+	if err != nil {
+		return view{}, err
+	}
+	p.Changes = changeRows(newest[:min(len(newest), overviewChanges)])
 	for _, s := range c.o.Sources {
 		row, err := c.sourceRow(ctx, s)
 		if err != nil {
 			return view{}, err
 		}
+		row.Moved, row.Quiet = lastOf(newest, s.Name)
 		p.Sources = append(p.Sources, row)
 		if s.Reads() {
 			p.HasReads = true
@@ -96,13 +104,19 @@ func (c *console) overview(ctx context.Context, _ *http.Request) (view, error) {
 	if p.Leavers, err = c.leavers(ctx); err != nil {
 		return view{}, err
 	}
-	newest, err := c.o.View.Changes(ctx, model.ChangeQuery{Limit: overviewChanges})
-	if err != nil {
-		return view{}, err
-	}
-	p.Changes = changeRows(newest)
 	p.Todo = todos(p)
 	return view{name: "overview", title: "Overview", section: "overview", data: p}, nil
+}
+
+// lastOf finds the newest change of the source. When there are more changes than were looked at, not finding one does not mean
+// that there is none.
+func lastOf(newest []model.Change, source string) (at time.Time, quiet bool) {
+	for _, ch := range newest {
+		if ch.Source == source {
+			return ch.At, false
+		}
+	}
+	return time.Time{}, len(newest) == overviewNewest
 }
 
 func lifecycles() []model.Lifecycle {
@@ -111,13 +125,6 @@ func lifecycles() []model.Lifecycle {
 
 func (c *console) sourceRow(ctx context.Context, s Source) (sourceRow, error) {
 	row := sourceRow{Source: s}
-	moved, err := c.o.View.Changes(ctx, model.ChangeQuery{Source: s.Name, Limit: 1})
-	if err != nil {
-		return row, err
-	}
-	if len(moved) > 0 {
-		row.Moved = moved[0].At
-	}
 	if !s.Reads() {
 		row.Mark = mark{"listening", fine}
 		return row, nil

@@ -580,6 +580,14 @@ func TestADatabaseThatIsGoneIs503AndOtherErrorsAre500WithoutTheirText(t *testing
 	a.lacks(t, "no such column")
 }
 
+// Counting everything can be slow where one page is not.
+func TestPageIsShownWhenTheCountsInTheNavigationAreNotAvailable(t *testing.T) {
+	t.Parallel()
+	f := company(t)
+	f.uncount = model.ErrUnavailable
+	get(t, console.New(options(f)), "/people").status(t, 200).has(t, "Ada Albers", "Held ? count not available")
+}
+
 // Whatever a source sends is text, on every page that shows it.
 func TestValuesFromSourcesAreEscaped(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,7 @@ type layout struct {
 	Title, Section, Notice, Version, Style string
 	Bare, Session                          bool
 	Held, Dead                             int
+	Unknown                                bool // how many are held and dead
 	Data                                   any
 }
 
@@ -147,9 +148,9 @@ func (c *console) write(w http.ResponseWriter, r *http.Request, v view) {
 		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
 		t, err := c.figures(ctx)
-		if err != nil {
-			c.fail(w, r, err)
-			return
+		if err != nil { // the page itself is here: it is shown, and the counts are said to be missing
+			c.log.Warn("console without figures", zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+			l.Unknown = true
 		}
 		l.Held = t.Held
 		for _, a := range t.Accounts {
