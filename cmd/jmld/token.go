@@ -120,9 +120,8 @@ func makeToken(ctx context.Context, db tokenStore, source, name string, life tim
 		return model.Token{}, "", err
 	}
 	secret := tokenPrefix + base64.RawURLEncoding.EncodeToString(random)
-	hash := sha256.Sum256([]byte(secret))
 	now = now.UTC().Truncate(time.Microsecond)
-	t := model.Token{ID: model.NewID(now), Source: source, Name: orElse(line(name), now.Format("2006-01-02 15:04")), Hash: hash[:], CreatedAt: now}
+	t := model.Token{ID: model.NewID(now), Source: source, Name: orElse(line(name), now.Format("2006-01-02 15:04")), Hash: tokenHash(secret), CreatedAt: now}
 	if life > 0 {
 		end := now.Add(life)
 		t.ExpiresAt = &end
@@ -131,6 +130,12 @@ func makeToken(ctx context.Context, db tokenStore, source, name string, life tim
 		return model.Token{}, "", fmt.Errorf("store the token: %w", err)
 	}
 	return t, secret, db.AddAudit(ctx, tokenAudit(now, actor, "token.new", t))
+}
+
+// tokenHash is all that is kept of a secret.
+func tokenHash(secret string) []byte {
+	h := sha256.Sum256([]byte(secret))
+	return h[:]
 }
 
 func tokenAudit(now time.Time, actor, action string, t model.Token) model.AuditEntry {
