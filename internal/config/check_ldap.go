@@ -149,9 +149,9 @@ func directoryPath(path string) (string, error) {
 	switch {
 	case strings.HasPrefix(path, "urn:"):
 	case path == "groups":
-		return "", errors.New("groups are read as entries of their own; expected groups: beside people:")
+		return "", errors.New("groups are read as entries of their own; expected the key groups, beside people")
 	case path == "active":
-		return "", errors.New("who is not active stands elsewhere; expected inactive: beside people:")
+		return "", errors.New("who is not active stands elsewhere; expected the key inactive, beside people")
 	case path == "externalId", path == "photos":
 		return "", fmt.Errorf("%s is not filled from a directory; expected another attribute", path)
 	case top == "addresses" && !slices.Contains(parts, sub):

@@ -149,13 +149,13 @@ func (s *subject) ConvertToNative(t reflect.Type) (any, error) {
 
 func (s *subject) ConvertToType(t ref.Type) ref.Val {
 	if t.TypeName() == types.TypeType.TypeName() {
-		return types.NewObjectTypeValue(typeName)
+		return cel.ObjectType(typeName)
 	}
 	return types.NewErr("person cannot be converted to %s", t.TypeName())
 }
 
 func (s *subject) Equal(other ref.Val) ref.Val { return types.Bool(other == ref.Val(s)) }
-func (s *subject) Type() ref.Type              { return types.NewObjectTypeValue(typeName) }
+func (s *subject) Type() ref.Type              { return cel.ObjectType(typeName) }
 func (s *subject) Value() any                  { return s }
 
 // Get serves dyn(person).name.
