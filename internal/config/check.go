@@ -293,6 +293,17 @@ func (d *decoder) checkGuard(c *Config) {
 	}
 }
 
+// warnOfGroups: a SCIM service provider keeps memberships at its groups; at the user they are read-only (RFC 7643 §4.1.2).
+func (d *decoder) warnOfGroups(c *Config) {
+	for i, r := range c.Policy.Accounts {
+		at := route{"policy", "accounts", i, "attributes", "groups"}
+		if d.has(at) && slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Name == r.Target && t.SCIM != nil }) {
+			d.warn(d.keyPlace(at), "target %s is a SCIM service provider, where groups of a user are read-only; expected roles or"+
+				" entitlements", r.Target)
+		}
+	}
+}
+
 // checkPolicy compiles the rules, and finds the place of each mistake in them.
 func (d *decoder) checkPolicy(c *Config, targets []string) {
 	var in policy.Config
@@ -309,6 +320,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 			Name: r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
 		})
 	}
+	d.warnOfGroups(c)
 	compiled, mistakes := policy.Compile(in, targets)
 	for _, m := range mistakes {
 		at := route(m.Path)

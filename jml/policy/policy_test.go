@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -413,4 +414,27 @@ func TestCostIsBounded(t *testing.T) {
 	if diff := cmp.Diff(want, out.Findings); diff != "" || len(out.Grants) > 0 {
 		t.Errorf("grants %d, findings (-want +got):\n%s", len(out.Grants), diff)
 	}
+}
+
+// TestOnePolicyForAll: several goroutines evaluate different people at once (run with -race).
+func TestOnePolicyForAll(t *testing.T) {
+	t.Parallel()
+	p := compile(t, policy.Config{
+		Organisations: []policy.Organisation{{Name: "Example", Own: true, Domains: []string{"example.org"}}},
+		Categories:    []policy.Category{{Name: "app", When: "person.department == 'IT'"}},
+		Accounts:      []policy.Rule{{Name: "r", Target: "t", When: `"app" in person.categories && person.title.matches("^E.*r$")`}},
+	})
+	want, wantNobody := p.Evaluate(ada()), p.Evaluate(policy.Person{ID: "1"})
+	var g sync.WaitGroup
+	for range 4 {
+		g.Go(func() {
+			for range 200 {
+				if diff := cmp.Diff(want, p.Evaluate(ada())) + cmp.Diff(wantNobody, p.Evaluate(policy.Person{ID: "1"})); diff != "" {
+					t.Error(diff)
+					return
+				}
+			}
+		})
+	}
+	g.Wait()
 }
