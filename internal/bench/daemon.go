@@ -19,11 +19,10 @@ import (
 )
 
 const (
-	pushed   = "entra" // the SCIM source
-	read     = "corp"  // the directory
-	appName  = "app"
-	token    = "bench-token-of-nobody"
-	noChange = 0
+	pushed  = "entra" // the SCIM source
+	read    = "corp"  // the directory
+	appName = "app"
+	token   = "bench-token-of-nobody"
 )
 
 // rules are those of a small installation: everybody active has an account in one app.
@@ -47,8 +46,8 @@ func raised() jml.Limits {
 	return jml.Limits{Count: 1 << 40, Share: 1, Ceiling: 1, Floor: 1 << 40, Window: 24 * time.Hour, Expiry: time.Hour}
 }
 
-// wire puts a store and the engine together as the daemon does.
-func wire(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, error) {
+// assemble puts a store and the engine together as the daemon does.
+func assemble(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, error) {
 	r, err := rules()
 	if err != nil {
 		return nil, err
@@ -62,7 +61,7 @@ func wire(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, error)
 // serve answers SCIM on loopback until ctx ends; it returns the base URL. The workers of targets do not run: what is
 // measured is what a client waits for.
 func serve(ctx context.Context, t *tb, db *store.Store) (string, error) {
-	e, err := wire(db)
+	e, err := assemble(db)
 	if err != nil {
 		return "", err
 	}

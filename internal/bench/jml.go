@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"jmld/jml"
@@ -27,14 +28,16 @@ func jmlPart(ctx context.Context, b *bench) error {
 			return fmt.Errorf("person %d: %d steps, want one account to be created", i, len(d.Steps))
 		}
 	}
-	decide := func(_ context.Context, _ int, n int64) error {
-		r.Decide(people[n%int64(len(people))])
+	var serial atomic.Int64
+	next := func() jml.Situation { return people[serial.Add(1)%int64(len(people))] }
+	decide := func(context.Context, int) error {
+		r.Decide(next())
 		return nil
 	}
 	// The least a program can do with a record: read its attributes and write them again.
-	parse := func(_ context.Context, _ int, n int64) error {
+	parse := func(context.Context, int) error {
 		var m map[string]any
-		if err := json.Unmarshal([]byte(people[n%int64(len(people))].Records[0].Attrs), &m); err != nil {
+		if err := json.Unmarshal([]byte(next().Records[0].Attrs), &m); err != nil {
 			return err
 		}
 		_, err := json.Marshal(m)
@@ -44,19 +47,11 @@ func jmlPart(ctx context.Context, b *bench) error {
 		name    string
 		workers int
 	}{{"one by one", 1}, {fmt.Sprintf("bulk, %d CPUs", runtime.NumCPU()), runtime.NumCPU()}} {
-		got, err := drive(ctx, at.workers, b.round, decide)
+		got, base, err := against(ctx, at.workers, b.round, decide, parse)
 		if err != nil {
 			return err
 		}
-		base, err := drive(ctx, at.workers, b.round, parse)
-		if err != nil {
-			return err
-		}
-		b.figures = append(b.figures, figure{
-			Name: "jml decide a joiner, " + at.name, Value: got.rate, Unit: "decisions/s", Floor: base.rate,
-			FloorName: "reading and writing the record as JSON", Ratio: got.rate / base.rate, P50: got.p50, P99: got.p99, FloorP99: base.p99,
-		})
-		b.say("%s: %.0f decisions/s", at.name, got.rate)
+		b.add("jml decide a joiner, "+at.name, "decisions/s", got, base, "reading and writing the record as JSON")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func readOnce(ctx context.Context, ldapURL, dbURL string) (res childResult, err 
 	if err != nil {
 		return res, err
 	}
-	e, err := wire(db, engine.ReadSource{Source: source, Timeout: 10 * time.Minute})
+	e, err := assemble(db, engine.ReadSource{Source: source, Timeout: 10 * time.Minute})
 	if err != nil {
 		return res, err
 	}

@@ -5,53 +5,72 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// measured is what became of a round of requests.
+// request is one request of a client; clients have numbers from 0.
+type request func(ctx context.Context, client int) error
+
+// measured is what became of the requests of a kind.
 type measured struct {
-	rate     float64 // a second
-	p50, p99 float64 // milliseconds
+	took []time.Duration
+	over time.Duration // how long clients were at it
 }
 
-// drive lets clients do one request after the other for a while. do gets the client and a number no other request has.
-func drive(ctx context.Context, clients int, round time.Duration, do func(ctx context.Context, client int, n int64) error) (measured, error) {
+// rate is requests a second.
+func (m measured) rate() float64 { return float64(len(m.took)) / m.over.Seconds() }
+
+// at is the time, in milliseconds, within which that share of the requests was answered.
+func (m measured) at(share float64) float64 {
+	slices.Sort(m.took)
+	return float64(m.took[min(int(float64(len(m.took))*share), len(m.took)-1)].Microseconds()) / 1000
+}
+
+// against measures value and floor in turns, so that what else the machine does meets both.
+func against(ctx context.Context, clients int, round time.Duration, value, floor request) (v, f measured, err error) {
+	const turns = 3
+	for turn := range turns {
+		for _, side := range []struct {
+			do request
+			to *measured
+		}{{value, &v}, {floor, &f}} {
+			if turn == 0 { // caches and connections
+				if err := drive(ctx, clients, round/5, side.do, &measured{}); err != nil {
+					return v, f, err
+				}
+			}
+			if err := drive(ctx, clients, round/turns, side.do, side.to); err != nil {
+				return v, f, err
+			}
+		}
+	}
+	if len(v.took) == 0 || len(f.took) == 0 {
+		return v, f, fmt.Errorf("no request was answered within %s", round)
+	}
+	return v, f, nil
+}
+
+// drive lets clients do one request after the other for a while.
+func drive(ctx context.Context, clients int, round time.Duration, do request, to *measured) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var serial atomic.Int64
 	took := make([][]time.Duration, clients)
+	begin := time.Now()
 	var wg sync.WaitGroup
-	warm := time.Now().Add(round / 5)
-	end := warm.Add(round)
 	for c := range clients {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && time.Since(begin) < round {
 				start := time.Now()
-				if start.After(end) {
-					return
-				}
-				if err := do(ctx, c, serial.Add(1)); err != nil {
+				if err := do(ctx, c); err != nil {
 					cancel(fmt.Errorf("client %d: %w", c, err))
 					return
 				}
-				if start.After(warm) {
-					took[c] = append(took[c], time.Since(start))
-				}
+				took[c] = append(took[c], time.Since(start))
 			}
 		})
 	}
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return measured{}, err
-	}
-	all := slices.Concat(took...)
-	if len(all) == 0 {
-		return measured{}, fmt.Errorf("no request ended within %s", round)
-	}
-	slices.Sort(all)
-	at := func(share float64) float64 {
-		return float64(all[min(int(float64(len(all))*share), len(all)-1)].Microseconds()) / 1000
-	}
-	return measured{float64(len(all)) / time.Since(warm).Seconds(), at(0.50), at(0.99)}, nil
+	to.over += time.Since(begin)
+	to.took = append(to.took, slices.Concat(took...)...)
+	return context.Cause(ctx)
 }

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -47,9 +48,20 @@ type bench struct {
 	figures []figure
 	out     io.Writer
 	round   time.Duration
+	people  int // there before requests are measured
 }
 
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) }
+
+// add takes a pair of rates.
+func (b *bench) add(name, unit string, got, floor measured, against string) {
+	f := figure{
+		Name: name, Value: got.rate(), Unit: unit, Floor: floor.rate(), FloorName: against, Ratio: got.rate() / floor.rate(),
+		P50: got.at(0.50), P99: got.at(0.99), FloorP99: floor.at(0.99),
+	}
+	b.figures = append(b.figures, f)
+	b.say("%s: %s of %s, %.2f", name, number(f.Value), number(f.Floor), f.Ratio)
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,10 +78,22 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return child(ctx, args[1:], out)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured")
+	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured, and its floor")
 	entries := flags.Int("entries", 100_000, "people in the directory")
+	profile := flags.String("profile", "", "file for a CPU profile of this process: jmld and its client, or jml")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	parts := map[string]func(context.Context, *bench) error{
 		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": jmlPart,
@@ -78,7 +102,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(names) == 0 {
 		names = []string{"jml", "scim", "ldap"}
 	}
-	b := &bench{out: out, round: *round}
+	b := &bench{out: out, round: *round, people: 1000}
 	start := time.Now()
 	var errs []error
 	for _, name := range names {

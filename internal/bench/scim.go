@@ -32,8 +32,8 @@ func scimPart(ctx context.Context, b *bench) error {
 	})
 }
 
-// doer does what is measured: over HTTP against the daemon, or by hand against the database. Numbers are never reused;
-// known returns the id of a person made before.
+// doer does what is measured: over HTTP against the daemon, or by hand against the database. People have numbers, from
+// 1 without gaps, and the id that create returns.
 type doer interface {
 	create(ctx context.Context, n int64) (string, error)
 	setActive(ctx context.Context, id string, active bool) error
@@ -77,37 +77,31 @@ func (b *bench) scimOn(ctx context.Context, t *tb, name, url, floorURL string,
 	if err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}
-	daemon := newClient(base, 64)
+	daemon, err := newClient(base, 64)
+	if err != nil {
+		return err
+	}
+	t.Cleanup(daemon.close)
 	var a, z people
 	// The reads and changes of people need some: the same number on both sides.
 	for _, side := range []struct {
 		d doer
 		p *people
 	}{{daemon, &a}, {plain, &z}} {
-		if err := side.p.fill(ctx, side.d, 1000); err != nil {
+		if err := side.p.fill(ctx, side.d, b.people); err != nil {
 			return err
 		}
 	}
 	for _, clients := range []int{1, 8, 32} {
 		for _, kind := range []struct {
 			name string
-			do   func(d doer, p *people) func(ctx context.Context, client int, n int64) error
-		}{
-			{"create", create}, {"PATCH active", func(d doer, p *people) func(context.Context, int, int64) error { return patch(d, p, clients) }}, {"lookup by userName", lookup},
-		} {
-			got, err := drive(ctx, clients, b.round, kind.do(daemon, &a))
+			of   func(d doer, p *people, clients int) request
+		}{{"create", create}, {"PATCH active", patch}, {"lookup by userName", lookup}} {
+			got, base, err := against(ctx, clients, b.round, kind.of(daemon, &a, clients), kind.of(plain, &z, clients))
 			if err != nil {
 				return fmt.Errorf("%s: %w", kind.name, err)
 			}
-			base, err := drive(ctx, clients, b.round, kind.do(plain, &z))
-			if err != nil {
-				return fmt.Errorf("floor of %s: %w", kind.name, err)
-			}
-			b.figures = append(b.figures, figure{
-				Name: fmt.Sprintf("scim %s, %s, %d clients", kind.name, name, clients), Value: got.rate, Unit: "requests/s",
-				Floor: base.rate, FloorName: what + ", the same statements", Ratio: got.rate / base.rate, P50: got.p50, P99: got.p99, FloorP99: base.p99,
-			})
-			b.say("%s %s, %d clients: %.0f of %.0f/s", name, kind.name, clients, got.rate, base.rate)
+			b.add(fmt.Sprintf("scim %s, %s, %d clients", kind.name, name, clients), "requests/s", got, base, what+", the same statements")
 		}
 	}
 	return nil
@@ -138,8 +132,8 @@ func (p *people) fill(ctx context.Context, d doer, n int) error {
 	return nil
 }
 
-func create(d doer, p *people) func(context.Context, int, int64) error {
-	return func(ctx context.Context, _ int, _ int64) error {
+func create(d doer, p *people, _ int) request {
+	return func(ctx context.Context, _ int) error {
 		id, err := d.create(ctx, p.next.Add(1))
 		if err == nil {
 			p.add(id)
@@ -149,9 +143,9 @@ func create(d doer, p *people) func(context.Context, int, int64) error {
 }
 
 // patch turns people off and on again, each client its own.
-func patch(d doer, p *people, clients int) func(context.Context, int, int64) error {
+func patch(d doer, p *people, clients int) request {
 	turn := make([]int, clients)
-	return func(ctx context.Context, client int, _ int64) error {
+	return func(ctx context.Context, client int) error {
 		mine := client + turn[client]*clients
 		if mine >= len(p.ids) {
 			turn[client], mine = 0, client
@@ -162,7 +156,9 @@ func patch(d doer, p *people, clients int) func(context.Context, int, int64) err
 	}
 }
 
-func lookup(d doer, p *people) func(context.Context, int, int64) error {
+// lookup asks for everybody, in no order that a cache would like.
+func lookup(d doer, p *people, _ int) request {
 	known := p.next.Load()
-	return func(ctx context.Context, _ int, n int64) error { return d.lookup(ctx, n*7919%known+1) }
+	var serial atomic.Int64
+	return func(ctx context.Context, _ int) error { return d.lookup(ctx, serial.Add(1)*7919%known+1) }
 }
