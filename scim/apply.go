@@ -333,9 +333,12 @@ func tidy(attrs []*attribute, m map[string]any) error {
 			if err := onePrimary(a, kept); err != nil {
 				return err
 			}
-			if len(kept) == 0 {
+			switch {
+			case len(kept) == 0:
 				delete(m, a.name)
-			} else {
+			case len(kept) == 1:
+				m[a.name] = kept
+			default:
 				m[a.name] = newUnique(a, kept)
 			}
 		}

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -63,35 +64,21 @@ func decodeObject(text []byte) (object, error) {
 	return o, nil
 }
 
-// document reads stored canonical JSON as maps.
+// document reads a stored resource. Its objects are maps.
 func document(text string) (map[string]any, error) {
-	o, err := decodeObject([]byte(text))
-	if err != nil {
-		return nil, err
+	d := decoder{text: []byte(text), stored: true}
+	v, err := d.value(0)
+	m, ok := v.(map[string]any)
+	if err != nil || !ok || d.pos < len(text) {
+		return nil, fmt.Errorf("stored resource is not canonical JSON, byte %d", d.pos) // not the client's mistake
 	}
-	return plain(o).(map[string]any), nil
-}
-
-// plain turns objects into maps.
-func plain(v any) any {
-	switch v := v.(type) {
-	case object:
-		m := make(map[string]any, len(v))
-		for _, e := range v {
-			m[e.key] = plain(e.value)
-		}
-		return m
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	}
-	return v
+	return m, nil
 }
 
 type decoder struct {
-	text []byte
-	pos  int
+	text   []byte
+	pos    int
+	stored bool // our own text: objects become maps, keys are unique
 }
 
 func (d *decoder) fail(expected string) error {
@@ -143,7 +130,10 @@ func (d *decoder) value(depth int) (any, error) {
 }
 
 func (d *decoder) object(depth int) (any, error) {
-	o := object{}
+	if d.stored {
+		return d.mapping(depth)
+	}
+	o := make(object, 0, 8)
 	seen := map[string]bool(nil) // only for large objects
 	for d.pos++; ; d.pos++ {
 		d.space()
@@ -189,6 +179,39 @@ func (d *decoder) object(depth int) (any, error) {
 		case '}':
 			d.pos++
 			return o, nil
+		default:
+			return nil, d.fail("a comma or the end of the object")
+		}
+	}
+}
+
+// mapping reads an object of canonical text.
+func (d *decoder) mapping(depth int) (any, error) {
+	m := map[string]any{}
+	for d.pos++; ; d.pos++ {
+		if len(m) == 0 && d.peek() == '}' {
+			d.pos++
+			return m, nil
+		}
+		if d.peek() != '"' {
+			return nil, d.fail("a key")
+		}
+		key, err := d.string()
+		if err != nil {
+			return nil, err
+		}
+		if d.peek() != ':' {
+			return nil, d.fail("a colon")
+		}
+		d.pos++
+		if m[key], err = d.value(depth + 1); err != nil {
+			return nil, err
+		}
+		switch d.peek() {
+		case ',':
+		case '}':
+			d.pos++
+			return m, nil
 		default:
 			return nil, d.fail("a comma or the end of the object")
 		}

@@ -87,6 +87,11 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("accepted %q, encoding/json says %v", text, err)
 		}
 		got := plain(v)
+		if m, ok := got.(map[string]any); ok {
+			if stored, err := document(canonical(m)); err != nil || !cmp.Equal(stored, m) {
+				t.Fatalf("%q stored is %v, %v", text, stored, err)
+			}
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%q: %s", text, diff)
 		}
@@ -100,4 +105,21 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("canonical %q, encoding/json %q", c, b.String())
 		}
 	})
+}
+
+// plain turns objects into maps.
+func plain(v any) any {
+	switch v := v.(type) {
+	case object:
+		m := make(map[string]any, len(v))
+		for _, e := range v {
+			m[e.key] = plain(e.value)
+		}
+		return m
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	}
+	return v
 }
