@@ -6,15 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"time"
 
-	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
+	"jmld/ldapsync/wire"
 	"jmld/model"
 )
 
@@ -22,7 +21,7 @@ import (
 const maxAddresses = 16
 
 // connect dials, secures and returns the connection; nothing has been sent but what TLS needs.
-func (s *Source) connect(ctx context.Context) (*wire, error) {
+func (s *Source) connect(ctx context.Context) (*wire.Conn, error) {
 	addrs, err := s.resolve(ctx)
 	if err != nil {
 		return nil, err
@@ -63,7 +62,7 @@ func (s *Source) resolve(ctx context.Context) ([]netip.Addr, error) {
 }
 
 // connectTo has the connect timeout for everything up to the end of the TLS handshake.
-func (s *Source) connectTo(ctx context.Context, addr netip.AddrPort) (*wire, error) {
+func (s *Source) connectTo(ctx context.Context, addr netip.AddrPort) (*wire.Conn, error) {
 	config, err := s.tlsConfig()
 	if err != nil {
 		return nil, s.failed(model.CodeSourceTLS, "read ca_file", err)
@@ -76,7 +75,7 @@ func (s *Source) connectTo(ctx context.Context, addr netip.AddrPort) (*wire, err
 		return nil, s.failed(model.CodeSourceUnreachable, "connect", err)
 	}
 	if s.endpoint.plain {
-		return newWire(raw, raw, s.o.Timeouts.Idle), nil
+		return wire.New(raw, raw, s.o.Timeouts.Idle), nil
 	}
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // a closed connection needs no deadline
 	conn, err := s.secure(ctx, raw, config)
@@ -87,14 +86,13 @@ func (s *Source) connectTo(ctx context.Context, addr netip.AddrPort) (*wire, err
 		raw.Close()
 		return nil, err
 	}
-	return newWire(raw, conn, s.o.Timeouts.Idle), nil
+	return wire.New(conn, raw, s.o.Timeouts.Idle), nil
 }
 
-// secure does StartTLS where it is asked for, then the handshake. Nothing is read beyond the answer to StartTLS, so
-// nothing that was slipped in before the handshake is taken for an answer after it.
+// secure does StartTLS where it is asked for, then the handshake.
 func (s *Source) secure(ctx context.Context, raw net.Conn, config *tls.Config) (net.Conn, error) {
 	if !s.endpoint.tls {
-		if err := startTLS(raw); err != nil {
+		if err := wire.StartTLS(raw); err != nil {
 			var refused *ldap.Error
 			if errors.As(err, &refused) {
 				return nil, s.failed(model.CodeSourceTLS, "StartTLS", err)
@@ -111,28 +109,6 @@ func (s *Source) secure(ctx context.Context, raw net.Conn, config *tls.Config) (
 		return nil, s.failed(model.CodeSourceTLS, "TLS handshake", tlsCause(err, config.ServerName))
 	}
 	return conn, nil
-}
-
-// startTLS sends the extended request of RFC 4511 §4.14.1 and reads its answer. The library's own would wait for the
-// handshake without end.
-func startTLS(raw net.Conn) error {
-	const oid = "1.3.6.1.4.1.1466.20037"
-	req := ber.NewSequence("LDAPMessage")
-	req.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
-	ext := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "ExtendedRequest")
-	ext.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, oid, "requestName"))
-	req.AppendChild(ext)
-	if _, err := raw.Write(req.Bytes()); err != nil {
-		return err
-	}
-	answer, err := ber.ReadPacket(io.LimitReader(raw, 64<<10))
-	if err != nil {
-		return err
-	}
-	if len(answer.Children) < 2 || answer.Children[1].Tag != ldap.ApplicationExtendedResponse {
-		return errors.New("the server did not answer the request")
-	}
-	return ldap.GetLDAPError(answer)
 }
 
 func (s *Source) tlsConfig() (*tls.Config, error) {

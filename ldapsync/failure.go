@@ -15,16 +15,13 @@ func (s *Source) failed(code model.Code, step string, err error) error {
 }
 
 // failedAnswer chooses the code by what the server answered (RFC 4511 §4.1.9), or by how far the connection had come.
-func (s *Source) failedAnswer(ctx context.Context, w *wire, step string, bound bool, err error) error {
+func (s *Source) failedAnswer(ctx context.Context, step string, bound bool, err error) error {
 	lost := model.CodeSourceUnreachable
 	if bound {
 		lost = model.CodeSourceInterrupted
 	}
 	if ctx.Err() != nil {
 		return s.failed(model.CodeSourceInterrupted, step, context.Cause(ctx))
-	}
-	if broken := w.failure(); broken != nil {
-		return s.failed(lost, step, broken)
 	}
 	var answer *ldap.Error
 	if !errors.As(err, &answer) {

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-ldap/ldap/v3"
+	"jmld/ldapsync/wire"
 )
 
 // maxID bounds an id's text.
 const maxID = 255
 
 // entryID returns the entry's immutable id.
-func (s *Source) entryID(e *ldap.Entry) (string, error) {
+func (s *Source) entryID(e *wire.Entry) (string, error) {
 	values := rawValues(e, s.o.ID)
 	if len(values) != 1 {
 		return "", fmt.Errorf("it has %d values of %s, want 1", len(values), s.o.ID)
@@ -78,10 +78,10 @@ func sidText(v []byte) (string, error) {
 }
 
 // rawValues returns the values of an attribute as they came, its name compared without case.
-func rawValues(e *ldap.Entry, attr string) [][]byte {
-	for _, a := range e.Attributes {
+func rawValues(e *wire.Entry, attr string) [][]byte {
+	for _, a := range e.Attrs {
 		if strings.EqualFold(a.Name, attr) {
-			return a.ByteValues
+			return a.Values
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"golang.org/x/text/unicode/norm"
 
+	"jmld/ldapsync/wire"
 	"jmld/model"
 )
 
@@ -27,10 +28,11 @@ func (e partialError) Error() string { return e.text }
 
 // person makes a user record of an entry. The same content makes the same record, in whatever order the directory
 // gives attributes and values: both are sets (RFC 4512 §2.2).
-func (s *Source) person(e *ldap.Entry, id string, resolve func(dn string) (string, bool)) (model.Record, error) {
+func (s *Source) person(e *wire.Entry, id string, resolve func(dn string) (string, bool)) (model.Record, error) {
 	m := s.people
 	values := make([][]string, len(m.request))
-	for _, a := range e.Attributes {
+	for i := range e.Attrs {
+		a := &e.Attrs[i]
 		slot, ok := m.slots[a.Name]
 		if !ok {
 			slot, ok = m.slots[strings.ToLower(a.Name)]
@@ -64,10 +66,11 @@ func (s *Source) person(e *ldap.Entry, id string, resolve func(dn string) (strin
 }
 
 // group makes a group record of an entry; unresolved counts the members that name nobody in the read.
-func (s *Source) group(e *ldap.Entry, id string, resolve func(dn string) (string, bool)) (g model.Entry, unresolved int, err error) {
+func (s *Source) group(e *wire.Entry, id string, resolve func(dn string) (string, bool)) (g model.Entry, unresolved int, err error) {
 	o := s.o.Groups
 	name := ""
-	for _, a := range e.Attributes {
+	for i := range e.Attrs {
+		a := &e.Attrs[i]
 		base, options, _ := strings.Cut(a.Name, ";")
 		switch {
 		case strings.EqualFold(a.Name, o.Name):
@@ -82,7 +85,7 @@ func (s *Source) group(e *ldap.Entry, id string, resolve func(dn string) (string
 			return g, 0, partialError{fmt.Sprintf("the server gave a part of its members (%s)", a.Name)}
 		case options == "":
 			for _, dn := range a.Values {
-				if member, ok := resolve(dn); ok {
+				if member, ok := resolve(string(dn)); ok {
 					g.Members = append(g.Members, member)
 				} else {
 					unresolved++
@@ -197,9 +200,9 @@ func (i Inactive) matches(values []string) bool {
 }
 
 // texts returns the values of an attribute as sorted text without duplicates and without empty ones.
-func texts(a *ldap.EntryAttribute) ([]string, error) {
-	list := make([]string, 0, len(a.ByteValues))
-	for _, v := range a.ByteValues {
+func texts(a *wire.Attr) ([]string, error) {
+	list := make([]string, 0, len(a.Values))
+	for _, v := range a.Values {
 		switch {
 		case len(v) > maxValue:
 			return nil, fmt.Errorf("a value of %s has %d bytes, more than %d", a.Name, len(v), maxValue)

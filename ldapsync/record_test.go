@@ -2,7 +2,6 @@ package ldapsync
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"jmld/ldapsync/wire"
 	"jmld/model"
 )
 
@@ -31,20 +31,15 @@ func testSource(tb testing.TB, change func(*Options)) *Source {
 	return s
 }
 
-func testEntry(dn string, pairs ...string) *ldap.Entry {
-	e := &ldap.Entry{DN: dn}
+func testEntry(dn string, pairs ...string) *wire.Entry {
+	e := &wire.Entry{DN: dn}
 	for i := 0; i < len(pairs); i += 2 {
-		found := false
-		for _, a := range e.Attributes {
-			if a.Name == pairs[i] {
-				a.Values = append(a.Values, pairs[i+1])
-				a.ByteValues = append(a.ByteValues, []byte(pairs[i+1]))
-				found = true
-			}
+		at := slices.IndexFunc(e.Attrs, func(a wire.Attr) bool { return a.Name == pairs[i] })
+		if at < 0 {
+			at = len(e.Attrs)
+			e.Attrs = append(e.Attrs, wire.Attr{Name: pairs[i]})
 		}
-		if !found {
-			e.Attributes = append(e.Attributes, ldap.NewEntryAttribute(pairs[i], []string{pairs[i+1]}))
-		}
+		e.Attrs[at].Values = append(e.Attrs[at].Values, []byte(pairs[i+1]))
 	}
 	return e
 }
@@ -55,7 +50,7 @@ func TestEntriesBecomeSCIMShapedRecords(t *testing.T) {
 	const ent = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 	for name, c := range map[string]struct {
 		change func(*Options)
-		entry  *ldap.Entry
+		entry  *wire.Entry
 		want   string
 		active bool
 	}{
@@ -328,12 +323,12 @@ func FuzzPerson(f *testing.F) {
 		return dn, err == nil
 	}
 	f.Fuzz(func(t *testing.T, dn, n1 string, v1 []byte, n2 string, v2 []byte, n3 string, v3 []byte) {
-		e := &ldap.Entry{DN: dn}
+		e := &wire.Entry{DN: dn}
 		for _, a := range []struct {
 			n string
 			v []byte
 		}{{n1, v1}, {n2, v2}, {n3, v3}} {
-			e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: a.n, Values: []string{string(a.v)}, ByteValues: [][]byte{a.v}})
+			e.Attrs = append(e.Attrs, wire.Attr{Name: a.n, Values: [][]byte{a.v}})
 		}
 		r, err := s.person(e, "id", resolve)
 		if err == nil {
@@ -366,24 +361,4 @@ func check(t *testing.T, r model.Record) {
 	if r.Kind == model.KindUser && r.UserNameKey == "" || r.Kind == model.KindGroup && r.DisplayNameKey == "" {
 		t.Fatalf("no key: %+v", r)
 	}
-}
-
-// Any bytes, in any pieces, end in messages or an error, never in a panic or an endless count.
-func FuzzWire(f *testing.F) {
-	f.Add([]byte("\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"), uint8(3))
-	f.Add([]byte("\x30\x84\x00\x00\x00\x05\x02\x01\x01\x65\x00"), uint8(1))
-	f.Fuzz(func(t *testing.T, b []byte, piece uint8) {
-		whole := &wire{id: 1, waiting: true}
-		errWhole := whole.feed(b)
-		parts := &wire{id: 1, waiting: true}
-		var errParts error
-		for rest := b; len(rest) > 0 && errParts == nil; {
-			n := min(len(rest), int(piece)+1)
-			errParts = parts.feed(rest[:n])
-			rest = rest[n:]
-		}
-		if fmt.Sprint(errWhole) != fmt.Sprint(errParts) || whole.seen != parts.seen || whole.waiting != parts.waiting {
-			t.Fatalf("at once %v %+v, in pieces %v %+v", errWhole, whole.seen, errParts, parts.seen)
-		}
-	})
 }

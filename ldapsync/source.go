@@ -8,14 +8,13 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
 
+	"jmld/ldapsync/wire"
 	"jmld/model"
 )
 
 var (
-	errClosed  = errors.New("closed")
 	errTimeout = errors.New("the read took longer than timeouts.run allows")
 )
 
@@ -153,8 +152,8 @@ func (s *Source) bases() []string {
 // census lists ids and names of people and groups, so that a DN can be resolved wherever its entry stands.
 func (r *run) census(ctx context.Context) error {
 	o := r.src.o
-	note := func(m mark) func(*ldap.Entry) error {
-		return func(e *ldap.Entry) error {
+	note := func(m mark) func(*wire.Entry) error {
+		return func(e *wire.Entry) error {
 			id, err := r.src.entryID(e)
 			if err != nil {
 				return nil //nolint:nilerr // the pass for the content reports it
@@ -193,7 +192,7 @@ func (r *run) addName(dn, id string) {
 
 func (r *run) readPeople(ctx context.Context) error {
 	o := r.src.o
-	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, o.People.Filter, r.src.people.request, func(e *ldap.Entry) error {
+	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, o.People.Filter, r.src.people.request, func(e *wire.Entry) error {
 		id, ok := r.identify(e, userRead)
 		if !ok {
 			return nil
@@ -214,7 +213,7 @@ func (r *run) readGroups(ctx context.Context) error {
 		return nil
 	}
 	attrs := []string{o.ID, o.Groups.Name, o.Groups.Member}
-	return r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *ldap.Entry) error {
+	return r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *wire.Entry) error {
 		id, ok := r.identify(e, groupRead)
 		if !ok {
 			return nil
@@ -239,7 +238,7 @@ func (r *run) readGroups(ctx context.Context) error {
 }
 
 // identify returns the id of an entry that was not seen before in this pass.
-func (r *run) identify(e *ldap.Entry, m mark) (string, bool) {
+func (r *run) identify(e *wire.Entry, m mark) (string, bool) {
 	r.src.o.Log.Debug("entry", zap.String(model.FieldSource, r.src.o.Name), zap.String(fieldDN, e.DN))
 	id, err := r.src.entryID(e)
 	if err != nil {

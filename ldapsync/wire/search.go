@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Search is a request, RFC 4511 §4.5.1. Aliases are never followed, and the client asks for no size limit.
+type Search struct {
+	Base      string
+	Scope     int // ldap.ScopeBaseObject, …
+	TimeLimit int // seconds
+	Filter    string
+	Attrs     []string
+	PageSize  int // 0: not paged
+	Cookie    []byte
+}
+
+// Entry is one entry found. Its values and the slices they stand in are used again for the next one: keep copies.
+type Entry struct {
+	DN    string
+	Attrs []Attr
+}
+
+// Attr is an attribute description with its values.
+type Attr struct {
+	Name   string
+	Values [][]byte
+}
+
+// Done is the end of a search.
+type Done struct {
+	Entries    int
+	References int // continuation references, RFC 4511 §4.5.3: parts that other servers hold
+	Reference  string
+	Paged      bool   // the server sent the paging control, RFC 2696
+	Cookie     []byte // of the next page; empty: there is none
+}
+
+// Search hands each entry to each and returns after the server's final answer. No error means that this answer came,
+// with success, and that every entry before it was handed over. An error of each ends the search in its midst: the
+// connection can only be closed then. Another result than success is a *ldap.Error.
+func (c *Conn) Search(s Search, each func(*Entry) error) (Done, error) {
+	var d Done
+	op, controls, err := s.encode()
+	if err != nil {
+		return d, err
+	}
+	if err := c.send(op, controls); err != nil {
+		return d, err
+	}
+	for {
+		m, err := c.receive()
+		if err != nil {
+			return d, err
+		}
+		switch m.op {
+		case opSearchEntry:
+			if err := c.entry(m); err != nil {
+				return d, c.fail(err)
+			}
+			d.Entries++
+			if err := each(&c.e); err != nil {
+				return d, err
+			}
+		case opSearchReference:
+			if d.References++; d.Reference == "" {
+				uri, _, err := next(m.body)
+				if err != nil {
+					return d, c.fail(err)
+				}
+				d.Reference = string(uri.body)
+			}
+		case opSearchDone:
+			if _, err := c.result(m); err != nil {
+				return d, err
+			}
+			if d.Paged, d.Cookie, err = pagingOf(m.controls); err != nil {
+				return d, c.fail(err)
+			}
+			return d, nil
+		default:
+			return d, c.unexpected(m)
+		}
+	}
+}
+
+func (s Search) encode() (*ber.Packet, []ldap.Control, error) {
+	filter, err := ldap.CompileFilter(s.Filter)
+	if err != nil {
+		return nil, nil, err
+	}
+	enumerated := func(n int) *ber.Packet {
+		return ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, int64(n), "")
+	}
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchRequest, nil, "search")
+	op.AppendChild(octets(s.Base))
+	op.AppendChild(enumerated(s.Scope))
+	op.AppendChild(enumerated(ldap.NeverDerefAliases))
+	op.AppendChild(integer(0))
+	op.AppendChild(integer(int64(s.TimeLimit)))
+	op.AppendChild(ber.NewBoolean(ber.ClassUniversal, ber.TypePrimitive, ber.TagBoolean, false, "typesOnly"))
+	op.AppendChild(filter)
+	attrs := ber.NewSequence("attributes")
+	for _, a := range s.Attrs {
+		attrs.AppendChild(octets(a))
+	}
+	op.AppendChild(attrs)
+	if s.PageSize == 0 {
+		return op, nil, nil
+	}
+	paging := ldap.NewControlPaging(uint32(s.PageSize))
+	paging.SetCookie(s.Cookie)
+	return op, []ldap.Control{paging}, nil
+}
+
+// entry decodes a SearchResultEntry into c.e, RFC 4511 §4.5.2.
+func (c *Conn) entry(m message) error {
+	dn, rest, err := expect(m.body, tagOctets)
+	if err != nil {
+		return err
+	}
+	attrs, rest, err := expect(rest, tagSequence)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return errMalformed
+	}
+	c.e.DN, c.e.Attrs, c.vals = string(dn), c.e.Attrs[:0], c.vals[:0]
+	for len(attrs) > 0 {
+		var attr []byte
+		if attr, attrs, err = expect(attrs, tagSequence); err != nil {
+			return err
+		}
+		name, attr, err := expect(attr, tagOctets)
+		if err != nil {
+			return err
+		}
+		set, attr, err := expect(attr, tagSet)
+		if err != nil {
+			return err
+		}
+		if len(attr) > 0 {
+			return errMalformed
+		}
+		first := len(c.vals)
+		for len(set) > 0 {
+			var v []byte
+			if v, set, err = expect(set, tagOctets); err != nil {
+				return err
+			}
+			c.vals = append(c.vals, v)
+		}
+		c.e.Attrs = append(c.e.Attrs, Attr{c.name(name), c.vals[first:len(c.vals):len(c.vals)]})
+	}
+	return nil
+}
+
+// name returns the same string for the same bytes. A server that invents names without end gets new ones.
+func (c *Conn) name(b []byte) string {
+	if s, ok := c.names[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if len(c.names) < 1000 {
+		c.names[s] = s
+	}
+	return s
+}
+
+// pagingOf finds the paging control among the controls of a final answer, RFC 2696 §2.
+func pagingOf(controls []byte) (found bool, cookie []byte, err error) {
+	for len(controls) > 0 {
+		var control []byte
+		if control, controls, err = expect(controls, tagSequence); err != nil {
+			return false, nil, err
+		}
+		oid, rest, err := expect(control, tagOctets)
+		if err != nil {
+			return false, nil, err
+		}
+		if string(oid) != ldap.ControlTypePaging {
+			continue
+		}
+		var value []byte
+		for len(rest) > 0 {
+			var v tlv
+			if v, rest, err = next(rest); err != nil {
+				return false, nil, err
+			}
+			if v.tag == tagOctets {
+				value = v.body
+			}
+		}
+		seq, _, err := expect(value, tagSequence)
+		if err != nil {
+			return false, nil, err
+		}
+		_, seq, err = expect(seq, tagInteger)
+		if err != nil {
+			return false, nil, err
+		}
+		c, _, err := expect(seq, tagOctets)
+		if err != nil {
+			return false, nil, err
+		}
+		if found {
+			return false, nil, errors.New("the server sent two paging controls")
+		}
+		found, cookie = true, append([]byte(nil), c...)
+	}
+	return found, cookie, nil
+}
+
+// String is for messages.
+func (d Done) String() string {
+	return fmt.Sprintf("%d entries, %d references", d.Entries, d.References)
+}
