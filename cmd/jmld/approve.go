@@ -91,13 +91,13 @@ func (a *app) approve(ctx context.Context, s *site, id, digest, actor string) er
 	if a.json() {
 		return a.printJSON(approvalJSON{"jmld.approval/1", planView(done.Plan), changesJSON(done.Committed), changesJSON(done.Refused)})
 	}
-	if err := a.printChanges(done.Committed); err != nil {
+	if err := a.printChanges(byPerson(done.Committed)); err != nil {
 		return err
 	}
 	a.printf("%s approved by %s; the daemon applies them now\n", count(len(done.Committed), "change"), actor)
 	if len(done.Refused) > 0 {
 		a.printf("\n%s no longer true and refused:\n", count(len(done.Refused), "change is", "changes are"))
-		return a.printChanges(done.Refused)
+		return a.printChanges(byPerson(done.Refused))
 	}
 	return nil
 }

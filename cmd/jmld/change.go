@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,7 +50,12 @@ func changesJSON(changes []model.Change) []changeJSON {
 const timeJSON = "2006-01-02T15:04:05.999999Z07:00"
 
 // printChanges writes one line a change: symbol, who, target, why; and below an update what differs.
-func (a *app) printChanges(changes []model.Change) error {
+func (a *app) printChanges(changes []model.Change) error { return a.listChanges(changes, false) }
+
+// printHistory is printChanges with the time of each.
+func (a *app) printHistory(changes []model.Change) error { return a.listChanges(changes, true) }
+
+func (a *app) listChanges(changes []model.Change, times bool) error {
 	t := newTable(a.stdout)
 	t.tint = func(_ []string, column int, cell string) string {
 		if column == 0 && cell != "" {
@@ -58,12 +64,25 @@ func (a *app) printChanges(changes []model.Change) error {
 		return cell
 	}
 	for _, c := range changes {
-		t.row(string(c.Op), c.Who, c.Target, because(c))
+		row, blank := []string{string(c.Op)}, []string{""}
+		if times {
+			row, blank = append(row, at(c.At)), append(blank, "")
+		}
+		t.row(append(row, c.Who, c.Target, because(c))...)
 		for _, d := range differences(c) {
-			t.row("", "", "", d)
+			t.row(append(slices.Clone(blank), "", "", d)...)
 		}
 	}
 	return t.flush()
+}
+
+// byPerson sorts a list that is about to be read by a person.
+func byPerson(changes []model.Change) []model.Change {
+	changes = slices.Clone(changes)
+	slices.SortStableFunc(changes, func(a, b model.Change) int {
+		return cmp.Or(cmp.Compare(model.FoldKey(a.Who), model.FoldKey(b.Who)), cmp.Compare(a.IdentityID, b.IdentityID), cmp.Compare(a.Target, b.Target))
+	})
+	return changes
 }
 
 // because is the reason in words.
@@ -91,35 +110,17 @@ func differences(c model.Change) []string {
 	if json.Unmarshal([]byte(c.Before), &before) != nil || json.Unmarshal([]byte(c.After), &after) != nil {
 		return nil
 	}
-	names := map[string]bool{}
-	for n := range before.Attributes {
-		names[n] = true
-	}
-	for n := range after.Attributes {
-		names[n] = true
-	}
+	old, fresh := flatten(before.Attributes), flatten(after.Attributes)
+	names := maps.Clone(old)
+	maps.Copy(names, fresh)
 	var out []string
-	for _, n := range slices.Sorted(maps.Keys(names)) {
-		was, is := compact(before.Attributes[n]), compact(after.Attributes[n])
+	for _, n := range sortedKeys(names) {
+		was, is := compact(old[n]), compact(fresh[n])
 		if was != is {
 			out = append(out, fmt.Sprintf("%s: %s -> %s", n, was, is))
 		}
 	}
 	return out
-}
-
-func compact(v any) string {
-	if v == nil {
-		return "nothing"
-	}
-	if s, ok := v.(string); ok {
-		return s
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
 }
 
 // tally is the last line of a list of changes: "+ 3 create   ~ 1 update".

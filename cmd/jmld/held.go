@@ -118,7 +118,7 @@ func (a *app) printPlan(p model.Plan, changes []model.Change) error {
 		a.printf("approved %s, %s\n", line(p.ApprovedBy), atPtr(p.ApprovedAt))
 	}
 	a.printf("expires  %s\n\n", at(p.ExpiresAt))
-	if err := a.printChanges(changes); err != nil {
+	if err := a.printChanges(byPerson(changes)); err != nil {
 		return err
 	}
 	if p.State == model.PlanHeld {

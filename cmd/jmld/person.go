@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +35,7 @@ type personJSON struct {
 	External     bool             `json:"external"`
 	Attributes   json.RawMessage  `json:"attributes"`
 	Provenance   json.RawMessage  `json:"provenance"`
+	Findings     json.RawMessage  `json:"findings,omitempty"`
 	Keys         []keyJSON        `json:"keys"`
 	Groups       []membershipJSON `json:"groups"`
 	Records      []recordJSON     `json:"records"`
@@ -136,7 +135,7 @@ func personView(p engine.Person, changes []model.Change) personJSON {
 	v := personJSON{
 		Schema: "jmld.person/1", ID: i.ID, UserName: i.UserName, DisplayName: i.DisplayName, Email: i.Email, Lifecycle: i.Lifecycle,
 		Categories: categories(i), Organisation: i.Organisation, External: i.External, Attributes: object(i.Attrs),
-		Provenance: object(i.Provenance), Keys: []keyJSON{}, Groups: []membershipJSON{}, Records: []recordJSON{}, Accounts: []accountJSON{},
+		Provenance: object(i.Provenance), Findings: object(i.Findings), Keys: []keyJSON{}, Groups: []membershipJSON{}, Records: []recordJSON{}, Accounts: []accountJSON{},
 		Changes: changesJSON(changes),
 	}
 	for _, k := range p.Keys {
@@ -212,10 +211,13 @@ func (a *app) printPerson(p engine.Person, changes []model.Change) error {
 	if err := a.printAccounts(p.Accounts); err != nil {
 		return err
 	}
+	if err := a.printFindings(i); err != nil {
+		return err
+	}
 	if len(changes) > 0 {
 		a.printf("\nLast changes, newest first\n")
 	}
-	return a.printChanges(changes)
+	return a.printHistory(changes)
 }
 
 // printAttributes shows who won each attribute, and against whom.
@@ -229,15 +231,43 @@ func (a *app) printAttributes(i *model.Identity) error {
 		return fmt.Errorf("identity %s: provenance: %w", i.ID, err)
 	}
 	a.printf("\nAttributes\n")
+	attrs = flatten(attrs)
 	t := newTable(a.stdout)
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		why := from[name].Winner
-		if len(from[name].Losers) > 0 {
-			why += ", not " + strings.Join(from[name].Losers, ", ") + " (" + from[name].Rule + ")"
-		}
-		t.indented(name, compact(attrs[name]), why)
+	for _, name := range sortedKeys(attrs) {
+		t.indented(name, compact(attrs[name]), origin(from, name))
 	}
 	return t.flush()
+}
+
+// origin says where an attribute comes from: it has a provenance of its own, or that of all.
+func origin(from map[string]model.Provenance, name string) string {
+	for _, key := range []string{name, enterprise + ":" + name, enterprise + "." + name, enterprise, "*"} {
+		p, ok := from[key]
+		if !ok {
+			continue
+		}
+		if len(p.Losers) == 0 {
+			return p.Winner
+		}
+		return p.Winner + ", not " + strings.Join(p.Losers, ", ") + " (" + p.Rule + ")"
+	}
+	return ""
+}
+
+// printFindings lists what could not be decided.
+func (a *app) printFindings(i *model.Identity) error {
+	if i.Findings == "" {
+		return nil
+	}
+	var findings []model.Finding
+	if err := json.Unmarshal([]byte(i.Findings), &findings); err != nil {
+		return fmt.Errorf("identity %s: findings: %w", i.ID, err)
+	}
+	a.printf("\nFindings (what there is was kept)\n")
+	for _, f := range findings {
+		a.printf("  ? %s %s %s: %s\n    %s\n", f.Code, f.Target, f.Rule, line(f.Text), f.Code.Advice())
+	}
+	return nil
 }
 
 func (a *app) printAccounts(accounts []model.Account) error {

@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/mattn/go-isatty"
+
 	"jmld/model"
 )
 
@@ -105,11 +107,7 @@ func (a *app) colour(code, s string) string {
 
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // symbol is the operation, coloured.

@@ -142,7 +142,7 @@ func syncExit(done engine.Synced) int {
 }
 
 func (a *app) printSync(schema string, done engine.Synced, changes []model.Change, settled, failed int) error {
-	doc := syncJSON{Schema: schema, Run: runView(done.Run), Changes: changesJSON(changes), Settled: settled, Failed: failed}
+	doc := syncJSON{Schema: schema, Run: runView(done.Run), Changes: changesJSON(byPerson(changes)), Settled: settled, Failed: failed}
 	if done.Plan != nil {
 		p := planView(*done.Plan)
 		doc.Plan = &p
@@ -152,7 +152,7 @@ func (a *app) printSync(schema string, done engine.Synced, changes []model.Chang
 
 // printSynced lists the changes, what is held and refused, and the counts last.
 func (a *app) printSynced(done engine.Synced, changes []model.Change) error {
-	if err := a.printChanges(changes); err != nil {
+	if err := a.printChanges(byPerson(changes)); err != nil {
 		return err
 	}
 	if len(changes) > 0 {

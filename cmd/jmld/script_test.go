@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts types what an operator types. Beside the usual commands of testscript there are
+//
+//	exits CODE COMMAND…          the command ends with that code
+//	ready                        waits until the daemon at $ADDR is ready
+//	scim STATUS METHOD PATH [FILE]  one request to $SCIM with the token in the file token; the body of the answer is in the file answer
+//	until COMMAND…               repeats the command until it succeeds, for at most 20 seconds
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			addr := freeAddr(t)
+			e.Setenv("ADDR", addr)
+			e.Setenv("SCIM", "http://"+addr+"/scim/entra/v2")
+			e.Setenv("NO_COLOR", "1")
+			return expandFiles(e.WorkDir, addr)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": scriptExits, "ready": scriptReady, "scim": scriptSCIM, "until": scriptUntil,
+		},
+	})
+}
+
+// expandFiles puts the address into the script's configurations.
+func expandFiles(dir, addr string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f, []byte(strings.ReplaceAll(string(text), "$ADDR", addr)), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func scriptReady(ts *testscript.TestScript, _ bool, _ []string) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		res, err := http.Get("http://" + ts.Getenv("ADDR") + "/readyz")
+		if err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the daemon is not ready after 30 s: %v", err)
+		}
+	}
+}
+
+func scriptSCIM(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: scim STATUS METHOD PATH [FILE]")
+	}
+	body := ""
+	if len(args) == 4 {
+		body = ts.ReadFile(args[3])
+	}
+	base := ts.Getenv("SCIM")
+	req, err := http.NewRequest(args[1], base+args[2], strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile("token")))
+	req.Header.Set("Content-Type", "application/scim+json")
+	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), text, 0o600))
+	if got := strconv.Itoa(res.StatusCode); got != args[0] {
+		ts.Fatalf("%s %s: status %s, want %s\n%s", args[1], args[2], got, args[0], text)
+	}
+}
+
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil != neg {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("after 20 s still: %v", err)
+		}
+	}
+}
