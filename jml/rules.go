@@ -31,7 +31,7 @@ type Limits struct {
 	// Ceiling (0…1): above this share always held, whatever Count says, once Floor people are supported.
 	Ceiling float64
 	Floor   int
-	// Window is how far back pushes are counted together; a read is counted by itself.
+	// Window is how far back losses are counted together. A read is counted by itself, and with the window against the ceiling.
 	Window time.Duration
 	// Expiry is how long a held plan can be approved.
 	Expiry time.Duration

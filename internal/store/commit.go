@@ -32,13 +32,13 @@ const (
 	dropKey = "DELETE FROM identity_keys WHERE name = $1 AND value = $2 AND identity_id = $3"
 
 	// A plan is touched by whoever depends on it, so that the others see it; $3 is NULL where only the state matters.
-	touchPlan = "UPDATE plans SET updated_at = $4 WHERE id = $1 AND state = $2 AND ($3 IS NULL OR updated_at = $3)"
+	touchPlan = "UPDATE plans SET updated_at = $4 WHERE id = $1 AND state = $2 AND updated_at = coalesce($3, updated_at)"
 
 	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
 
 	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
-		"UNION SELECT m.source, m.member_id FROM down JOIN members m ON m.source = down.source AND m.group_id = down.id) " +
+		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members ON (m.source = down.source AND m.group_id = down.id)) " +
 		"UPDATE identities SET version = version + 1, " +
 		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
 		"WHERE id IN (SELECT r.identity_id FROM down JOIN records r ON r.source = down.source AND r.id = down.id " +

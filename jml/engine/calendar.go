@@ -10,34 +10,41 @@ import (
 	"jmld/model"
 )
 
+// calendarStep is how long a calendar sleeps at most.
+const calendarStep = 30 * time.Second
+
 // calendar reads a source at its times. The database is the clock; a run is a row that exists once for each time, so of n
-// replicas one reads. A time that passed while nobody ran is caught up once.
+// replicas one reads. A time that passed while nobody ran is caught up once; so is a run that died.
 func (e *Engine) calendar(ctx context.Context, s ReadSource) error {
 	name := s.Source.Name()
 	var next time.Time
 	for ctx.Err() == nil {
 		now, err := e.o.Store.Now(ctx)
-		if err == nil && next.IsZero() {
-			next, err = e.firstTime(ctx, s, now)
+		if err == nil {
+			next, err = e.nextTime(ctx, s, now, next)
 		}
 		if err != nil {
 			e.log.Error("calendar waits for the database", zap.String(model.FieldSource, name), zap.Error(err))
-			_ = sleep(ctx, jitter(5*time.Second)) // ctx is looked at above
+			_ = sleep(ctx, jitter(calendarStep/6)) // ctx is looked at above
 			continue
 		}
-		if wait := next.Sub(now); wait > 0 {
-			_ = sleep(ctx, min(wait, 30*time.Second)) // short steps: clocks jump, machines sleep
+		if wait := next.Sub(now); next.IsZero() || wait > 0 { // zero: the schedule has no next time
+			if next.IsZero() || wait > calendarStep {
+				wait = calendarStep // short steps: clocks jump, machines sleep, replicas die
+			}
+			_ = sleep(ctx, wait)
 			continue
 		}
-		at := next
-		if later := s.Schedule.Next(at); !later.After(now) {
-			at = last(s.Schedule, at, now) // several passed: one run stands for all
+		at := last(s.Schedule, next, now) // of several that passed, one run stands for all
+		_, err = e.Sync(ctx, name, SyncOptions{Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
+		if err != nil && (errors.Is(err, model.ErrUnavailable) || model.CodeOf(err) == model.CodeSourceBusy) && ctx.Err() == nil {
+			e.log.Info("scheduled read waits", zap.String(model.FieldSource, name), zap.Error(err))
+			_ = sleep(ctx, jitter(calendarStep/6))
+			next = at // not started yet, or by another replica: then the row exists
+			continue
 		}
 		next = s.Schedule.Next(at)
-		_, err = e.Sync(ctx, name, SyncOptions{Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
-		switch {
-		case errors.Is(err, model.ErrConflict): // another replica has it
-		case err != nil && ctx.Err() == nil && model.CodeOf(err) != model.CodeSourceBusy:
+		if err != nil && !errors.Is(err, model.ErrConflict) && ctx.Err() == nil { // conflict: another replica has it
 			e.log.Error("scheduled read failed", zap.String(model.FieldSource, name), zap.String(model.FieldCode, string(model.CodeOf(err))),
 				zap.Error(err))
 		}
@@ -45,16 +52,28 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource) error {
 	return ctx.Err()
 }
 
-// firstTime is when the source should be read next, seen from its last scheduled run.
-func (e *Engine) firstTime(ctx context.Context, s ReadSource, now time.Time) (time.Time, error) {
+// nextTime is when the source should be read next, seen from its last scheduled run; next is what was found before, or zero. A
+// scheduled run that died with its replica is taken over at once.
+func (e *Engine) nextTime(ctx context.Context, s ReadSource, now, next time.Time) (time.Time, error) {
 	run, err := e.o.Store.LastScheduled(ctx, "read:"+s.Source.Name())
-	if errors.Is(err, model.ErrNotFound) || err == nil && run.ScheduledAt == nil {
-		return s.Schedule.Next(now), nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, model.ErrNotFound):
+		if next.IsZero() {
+			next = s.Schedule.Next(now)
+		}
+		return next, nil
+	case err != nil:
 		return time.Time{}, err
+	case run.State == model.RunRunning && now.Sub(run.HeartbeatAt) > leaseTTL:
+		_, err := e.Sync(ctx, s.Source.Name(), SyncOptions{Trigger: "start", Actor: "schedule"})
+		if err != nil && model.CodeOf(err) != model.CodeSourceBusy { // busy: it lives
+			e.log.Error("interrupted read not made up for", zap.String(model.FieldSource, s.Source.Name()), zap.Error(err))
+		}
 	}
-	return s.Schedule.Next(*run.ScheduledAt), nil
+	if next.IsZero() && run.ScheduledAt != nil {
+		next = s.Schedule.Next(*run.ScheduledAt)
+	}
+	return next, nil
 }
 
 // last is the latest time of the schedule that is not after now. Schedules step by a minute or more.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -16,6 +17,50 @@ type draft struct {
 	settled  []string // targets whose held change lost its cause
 	findings []model.Change
 	accounts []model.Account // as loaded
+	short    bool            // somebody else has a key that the record has, too
+}
+
+// load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
+func (e *Engine) load(ctx context.Context, subjects []Subject) ([]Person, error) {
+	people, err := e.o.Store.Load(ctx, subjects)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range subjects {
+		for _, k := range s.Keys {
+			if _, ok := people[i].Owners[k]; !ok {
+				people[i].Owners[k] = ""
+			}
+		}
+	}
+	return people, nil
+}
+
+// loadIdentities loads people by identity, in order. Keys of their records that they do not own are asked for: they may be
+// free by now.
+func (e *Engine) loadIdentities(ctx context.Context, ids []string) ([]Person, error) {
+	subjects := make([]Subject, len(ids))
+	for i, id := range ids {
+		subjects[i].Identity = id
+	}
+	people, err := e.load(ctx, subjects)
+	if err != nil {
+		return nil, err
+	}
+	rules, missing := e.rules(), false
+	for i, p := range people {
+		for _, rec := range p.Records {
+			for _, k := range rules.Keys(rec) {
+				if rec.AbsentSince == nil && !slices.Contains(p.Keys, k) {
+					subjects[i].Keys, missing = append(subjects[i].Keys, k), true
+				}
+			}
+		}
+	}
+	if !missing {
+		return people, nil
+	}
+	return e.load(ctx, subjects)
 }
 
 // derive decides about one person. next is the subject's record as it will be, nil when it goes away or when there is none
@@ -56,22 +101,27 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	default:
 		return d // a record that was about nobody goes away
 	}
-	if identity != nil && identity.ID != id {
-		identity = nil
+	if identity == nil || identity.ID != id { // a new person: nothing of anybody else's counts
+		identity, d.accounts = nil, nil
+		p = Person{Owners: p.Owners}
+		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
 		Accounts: p.Accounts, Cause: cause})
 	d.steps, d.settled, d.findings = out.Steps, out.Settled, out.Findings
-	d.identity = &IdentityWrite{New: out.Identity, AddKeys: free(out.AddKeys, p.Owners, id), DropKeys: out.DropKeys}
+	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
+	for _, k := range out.AddKeys {
+		switch owner, asked := p.Owners[k]; {
+		case owner != "" && owner != id:
+			d.short = true // it stays theirs
+		case asked: // of the others we do not know whose they are
+			d.identity.AddKeys = append(d.identity.AddKeys, k)
+		}
+	}
 	if identity != nil {
 		d.identity.Expect = identity.Version
 	}
 	return d
-}
-
-// free leaves out keys that somebody else owns: they stay theirs.
-func free(keys []model.Key, owners map[model.Key]string, id string) []model.Key {
-	return slices.DeleteFunc(keys, func(k model.Key) bool { return owners[k] != "" && owners[k] != id })
 }
 
 func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
@@ -150,9 +200,7 @@ func (e *Engine) write(old, next *model.Record, now time.Time) Write {
 		next.Version, next.CreatedAt, next.UpdatedAt = 1, now, now
 		if old != nil {
 			next.Version, next.CreatedAt = old.Version+1, old.CreatedAt
-			if !now.After(old.UpdatedAt) { // clocks go back; lastModified does not
-				next.UpdatedAt = old.UpdatedAt.Add(time.Microsecond)
-			}
+			next.UpdatedAt = after(now, old.UpdatedAt)
 			if sameContent(old, next) {
 				next.UpdatedAt = old.UpdatedAt
 			}

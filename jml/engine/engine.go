@@ -109,6 +109,7 @@ type Engine struct {
 	current atomic.Pointer[jml.Rules]
 	wake    map[string]chan struct{} // one per target, and "" for reviews
 	cache   supportedCache
+	flight  flight
 }
 
 // New makes an engine; Run starts its work.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,39 +18,78 @@ const (
 	triggerPush = "push"
 )
 
-// commitGuarded stages a draft that came by push or review. What takes something away goes through the guard, which counts over
-// its window; when it says no, those steps wait in the source's held plan, which is returned, and the rest goes on.
-func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, now time.Time) (*model.Plan, error) {
+// commitGuarded commits a draft that came by push or review. What takes something away goes through the guard, which counts over
+// its window; when it says no, those steps wait in the source's held plan, and the rest goes on. lost is how many people of
+// the source are about to lose something, this one included.
+func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, lost int, now time.Time) error {
 	if err := e.withdraw(ctx, c, d, now); err != nil {
-		return nil, err
+		return err
 	}
 	if !d.leaves() {
 		e.stage(c, d, "", now, "", "")
-		return nil, nil
+		return e.commit(ctx, c, nil)
 	}
-	reason, err := e.judge(ctx, source, 1, now)
+	others, landed := e.flight.begin(source)
+	defer landed()
+	toll := jml.Toll{Lost: max(lost, 1), Before: others}
+	reason, err := e.judge(ctx, source, toll, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if reason == "" {
 		e.stage(c, d, "", now, "", "")
-		return nil, nil
+		return e.commit(ctx, c, nil)
 	}
-	plan, err := e.o.Store.OpenPlan(ctx, source, triggerPush)
-	if errors.Is(err, model.ErrNotFound) {
-		plan = model.Plan{ID: model.NewID(now), Source: source, Trigger: triggerPush, State: model.PlanHeld, CreatedAt: now,
-			ExpiresAt: now.Add(e.o.Guard.Expiry)}
-	} else if err != nil {
-		return nil, err
+	plan, err := e.joinPlan(ctx, c, source, triggerPush, reason, now)
+	if err != nil {
+		return err
 	}
-	plan.Reason, plan.UpdatedAt = reason, now
-	c.Plans = append(c.Plans, plan)
 	e.stage(c, d, "", now, plan.ID, model.ChangeHeld)
-	return &plan, nil
+	return e.commit(ctx, c, &plan)
 }
 
-// judge asks the guard about lost people of a source, now.
-func (e *Engine) judge(ctx context.Context, source string, lost int, now time.Time) (string, error) {
+// commit stores c, wakes whoever has work by it, and brings the plans it touched up to date, except those that are counted by
+// the caller.
+func (e *Engine) commit(ctx context.Context, c *Commit, held *model.Plan, counted ...string) error {
+	if err := e.o.Store.Commit(ctx, c); err != nil {
+		return err
+	}
+	e.wakeFor(c)
+	e.recount(ctx, c, held, counted)
+	for _, ch := range c.Changes {
+		e.logChange(ch)
+	}
+	return nil
+}
+
+// recount brings the count and the digest of plans up to date after a commit that touched them. What waits is durable already; a
+// count that could not be renewed is renewed by the next touch, and before every approval.
+func (e *Engine) recount(ctx context.Context, c *Commit, held *model.Plan, counted []string) {
+	ids := map[string]bool{}
+	for _, d := range c.Decided {
+		ids[d.PlanID] = true
+	}
+	for _, ch := range c.Changes {
+		if ch.State == model.ChangeHeld {
+			ids[ch.PlanID] = true
+		}
+	}
+	for _, id := range counted {
+		delete(ids, id)
+	}
+	for id := range ids {
+		if _, err := e.o.Store.SealPlan(ctx, id, ""); err != nil {
+			e.log.Warn("plan not recounted", zap.String(model.FieldPlan, id), zap.Error(err))
+		}
+	}
+	if held != nil {
+		e.log.Warn("held by the guard", zap.String(model.FieldPlan, held.ID), zap.String(model.FieldSource, held.Source),
+			zap.String(model.FieldCode, string(model.CodeGuardHeld)), zap.String("reason", held.Reason))
+	}
+}
+
+// judge asks the guard about people of a source who are about to lose something. What was lost within the window is added.
+func (e *Engine) judge(ctx context.Context, source string, toll jml.Toll, now time.Time) (string, error) {
 	before, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
@@ -60,7 +98,9 @@ func (e *Engine) judge(ctx context.Context, source string, lost int, now time.Ti
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
-	return e.o.Guard.Judge(jml.Toll{Lost: lost, Before: before, Supported: supported + before}), nil
+	toll.Before += before
+	toll.Supported = supported + before
+	return e.o.Guard.Judge(toll), nil
 }
 
 // withdraw marks the waiting changes of targets whose cause went away.
@@ -73,31 +113,31 @@ func (e *Engine) withdraw(ctx context.Context, c *Commit, d draft, now time.Time
 			return err
 		}
 		for _, w := range waiting {
-			w.State, w.DecidedBy, w.DecidedAt = model.ChangeWithdrawn, "cause went away", &now
-			c.Decided = append(c.Decided, w)
+			c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, "cause went away", now))
 		}
 	}
 	return nil
 }
 
-// settlePlans brings the count and the digest of plans up to date after a commit that touched them. The plan itself is
-// durable already; a count that could not be renewed is renewed by the next touch.
-func (e *Engine) settlePlans(ctx context.Context, c *Commit, held *model.Plan) {
-	ids := map[string]bool{}
-	if held != nil {
-		ids[held.ID] = true
+// flight counts, for each source, the leaves that are being committed: requests at once must not each take themselves for
+// the only one. A leave that lands between the two counts is counted twice, which errs on the safe side.
+type flight struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (f *flight) begin(source string) (others int, landed func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil {
+		f.of = map[string]int{}
 	}
-	for _, d := range c.Decided {
-		ids[d.PlanID] = true
-	}
-	for id := range ids {
-		if _, err := e.o.Store.SealPlan(ctx, id, ""); err != nil {
-			e.log.Warn("plan not recounted", zap.String(model.FieldPlan, id), zap.Error(err))
-		}
-	}
-	if held != nil {
-		e.log.Warn("held by the guard", zap.String(model.FieldPlan, held.ID), zap.String(model.FieldSource, held.Source),
-			zap.String(model.FieldCode, string(model.CodeGuardHeld)), zap.String("reason", held.Reason))
+	others = f.of[source]
+	f.of[source]++
+	return others, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.of[source]--
 	}
 }
 
@@ -116,14 +156,17 @@ func (e *Engine) supported(ctx context.Context, source string) (int, error) {
 	const fresh = 10 * time.Second
 	c := &e.cache
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s, ok := c.of[source]; ok && time.Now().Before(s.until) {
+	s, ok := c.of[source]
+	c.mu.Unlock()
+	if ok && time.Now().Before(s.until) {
 		return s.n, nil
 	}
-	n, err := e.o.Store.Supported(ctx, source)
+	n, err := e.o.Store.Supported(ctx, source) // not under the lock: the others would wait for a database that hangs
 	if err != nil {
 		return 0, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.of == nil {
 		c.of = map[string]supportedCount{}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,223 +16,161 @@ import (
 // chunk is how many people are decided in one transaction of a read, a review or a plan.
 const chunk = 200
 
-var waitingStates = []model.ChangeState{model.ChangePending, model.ChangeHeld}
-
-// Approve lets go what waits in the plan, if its digest is still the one the approver saw (ErrStale otherwise). Each item is
-// decided again first; items that would be decided differently now are refused.
-func (e *Engine) Approve(ctx context.Context, id, digest, actor string) (Approval, error) {
-	plan, err := e.o.Store.Plan(ctx, id)
-	if err != nil {
-		return Approval{}, fmt.Errorf("approve plan %s: %w", id, err)
+// joinPlan is the plan in which what the guard stops now waits: the held one of the source, or a new one. The commit fails when
+// the plan ends meanwhile: nothing joins a plan that somebody approved.
+func (e *Engine) joinPlan(ctx context.Context, c *Commit, source, trigger, reason string, now time.Time) (model.Plan, error) {
+	plan, err := e.o.Store.OpenPlan(ctx, source, trigger)
+	switch {
+	case err == nil && now.Before(plan.ExpiresAt):
+		c.PlansWere = append(c.PlansWere, model.Plan{ID: plan.ID, State: model.PlanHeld})
+		return plan, nil
+	case err != nil && !errors.Is(err, model.ErrNotFound):
+		return model.Plan{}, err
 	}
-	if plan.State != model.PlanHeld {
-		return Approval{}, fmt.Errorf("approve plan %s: %w", id, model.Errorf(model.CodePlanStale, "the plan is %s, not held: %w", plan.State, model.ErrStale))
-	}
-	now := e.now()
-	if now.After(plan.ExpiresAt) {
-		return Approval{}, fmt.Errorf("approve plan %s: %w", id, model.Errorf(model.CodePlanStale, "it expired %s: %w",
-			plan.ExpiresAt.Format(time.RFC3339), model.ErrStale))
-	}
-	if digest != plan.Digest {
-		return Approval{}, fmt.Errorf("approve plan %s: %w", id, model.Errorf(model.CodePlanStale,
-			"it has digest %s now, not %s: %w", plan.Digest, digest, model.ErrStale))
-	}
-	plan.State, plan.ApprovedBy, plan.ApprovedAt, plan.UpdatedAt = model.PlanApproved, actor, &now, now
-	err = e.o.Store.Commit(ctx, &Commit{Plans: []model.Plan{plan}, Audit: []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: actor,
-		Action: "plan.approve", Source: plan.Source, Subject: plan.ID, Detail: jml.Canonical(map[string]any{"digest": digest, "items": plan.Items})}}})
-	if err != nil {
-		return Approval{}, fmt.Errorf("approve plan %s: %w", id, err)
-	}
-	out, err := e.letGo(ctx, plan, actor)
-	if err != nil {
-		return out, fmt.Errorf("approve plan %s: %w", id, err)
-	}
-	e.Wake()
-	return out, nil
+	plan = model.Plan{ID: model.NewID(now), Source: source, Trigger: trigger, State: model.PlanHeld, Reason: reason,
+		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(e.o.Guard.Expiry)}
+	c.Plans = append(c.Plans, plan)
+	return plan, nil
 }
 
-// letGo commits what waits in a plan that was released or approved. Run again after a crash it goes on with the rest.
-func (e *Engine) letGo(ctx context.Context, plan model.Plan, by string) (Approval, error) {
-	out := Approval{Plan: plan}
-	for {
-		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: plan.ID, States: waitingStates, Limit: chunk})
-		if err != nil {
-			return out, err
+// end gives the plan a final state, so that nothing joins it any more. Its Items are counted, so that a crash before they are
+// dealt with is seen.
+func (e *Engine) end(ctx context.Context, plan model.Plan, state model.PlanState, untouched bool) error {
+	if plan.State != state {
+		was := model.Plan{ID: plan.ID, State: plan.State}
+		if untouched {
+			was.UpdatedAt = plan.UpdatedAt
 		}
-		if len(waiting) == 0 {
-			break
-		}
-		var committed, refused []model.Change
-		err = e.again(ctx, func() error {
-			var err error
-			committed, refused, err = e.letGoChunk(ctx, plan, waiting, by)
+		plan.State, plan.UpdatedAt = state, e.now()
+		if err := e.o.Store.Commit(ctx, &Commit{PlansWere: []model.Plan{was}, Plans: []model.Plan{plan}}); err != nil {
 			return err
-		})
-		if err != nil {
-			return out, err
 		}
-		out.Committed, out.Refused = append(out.Committed, committed...), append(out.Refused, refused...)
 	}
-	var err error
-	out.Plan, err = e.o.Store.SealPlan(ctx, plan.ID, "")
-	return out, err
+	_, err := e.o.Store.SealPlan(ctx, plan.ID, "")
+	return err
 }
 
-func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, waiting []model.Change, by string) (committed, refused []model.Change, err error) {
-	rules, now := e.rules(), e.now()
-	people, err := e.loadIdentities(ctx, identitiesOf(waiting))
-	if err != nil {
-		return nil, nil, err
-	}
-	c := &Commit{ReviewAt: now}
-	for i, p := range people {
-		var mine []model.Change
-		for _, w := range waiting {
-			if p.Identity != nil && w.IdentityID == p.Identity.ID {
-				mine = append(mine, w)
+// supersede ends the plan of a run that died: what waited is withdrawn and its people are decided anew by the run that is named, or
+// by the review when that one dies, too.
+func (e *Engine) supersede(ctx context.Context, plan model.Plan, run string) error {
+	return e.empty(ctx, plan, model.PlanSuperseded, func(c *Commit, w waiter, now time.Time) error {
+		id, at := *w.Identity, now.Add(reviewLease)
+		id.ReviewAt, id.ReviewRun = &at, run
+		c.Identities = append(c.Identities, IdentityWrite{New: id, Expect: id.Version})
+		return nil
+	})
+}
+
+// expire ends a plan that nobody approved in time. Time does not make its items harmless: what is still true waits on, in another
+// plan.
+func (e *Engine) expire(ctx context.Context, plan model.Plan) error {
+	return e.empty(ctx, plan, model.PlanExpired, func(c *Commit, w waiter, now time.Time) error {
+		d := e.derive(e.rules(), w.Person, nil, jml.Cause{Source: plan.Source, Text: "decided again when its plan expired"}, now)
+		if err := e.withdraw(ctx, c, d, now); err != nil {
+			return err
+		}
+		into := ""
+		if d.leaves() {
+			if i := slices.IndexFunc(c.Plans, func(p model.Plan) bool { return p.State == model.PlanHeld }); i >= 0 {
+				into = c.Plans[i].ID
+			} else if len(c.PlansWere) > 0 {
+				into = c.PlansWere[0].ID
+			} else {
+				next, err := e.joinPlan(ctx, c, plan.Source, plan.Trigger, plan.Reason, now)
+				if err != nil {
+					return err
+				}
+				into = next.ID
 			}
 		}
-		if p.Identity == nil { // cannot happen while identities are never deleted; the change has nobody to go to
-			for _, w := range waiting {
-				if w.IdentityID == identitiesOf(waiting)[i] {
-					refused = append(refused, decided(w, model.ChangeRefused, by, now))
+		for i, s := range d.steps {
+			for _, item := range w.items {
+				if s.Change.Target == item.Target && s.Change.Op == item.Op && s.Change.After == item.After {
+					d.steps[i].Change.Because, d.steps[i].Change.Source = item.Because, item.Source
 				}
 			}
-			continue
 		}
-		for j := range p.Accounts {
-			if p.Accounts[j].HeldPlan == plan.ID {
-				p.Accounts[j].HeldPlan = ""
-			}
-		}
-		cause := jml.Cause{Source: plan.Source, Text: "let go by " + by}
-		d := e.derive(rules, p, nil, cause, now)
-		ok := draft{identity: d.identity, findings: d.findings, accounts: p.Accounts}
-		for _, w := range mine {
-			k := slices.IndexFunc(d.steps, func(s jml.Step) bool { return s.Change.Target == w.Target })
-			if k >= 0 && d.steps[k].Change.Op == w.Op && d.steps[k].Change.After == w.After {
-				s := d.steps[k]
-				s.Account.Because = w.Because // the reason is the one that was held
-				s.Account.Class = e.class(s.Account.Target)
-				c.Accounts = append(c.Accounts, s.Account)
-				committed = append(committed, decided(w, model.ChangeCommitted, by, now))
-				continue
-			}
-			refused = append(refused, decided(w, model.ChangeRefused, by, now))
-			if acct := slices.IndexFunc(p.Accounts, func(a model.Account) bool { return a.Target == w.Target }); acct >= 0 {
-				c.Accounts = append(c.Accounts, p.Accounts[acct])
-			}
-			ok.identity.New.ReviewAt = &now // decided anew, through the guard
-		}
-		if ok.identity.New.ReviewAt == nil && len(d.steps) > len(mine) {
-			ok.identity.New.ReviewAt = &now
-		}
-		e.stage(c, ok, "", now, "", "")
-		for _, rec := range p.Records {
-			if rec.Source == plan.Source && rec.AbsentSince != nil {
-				c.Records = append(c.Records, Write{Old: &rec})
-			}
-		}
-	}
-	c.Decided = slices.Concat(committed, refused)
-	if err := e.o.Store.Commit(ctx, c); err != nil {
-		return nil, nil, err
-	}
-	for _, ch := range c.Decided {
-		e.logChange(ch)
-	}
-	return committed, refused, nil
+		e.stage(c, d, plan.RunID, now, into, model.ChangeHeld)
+		return nil
+	})
 }
 
-func decided(c model.Change, state model.ChangeState, by string, now time.Time) model.Change {
-	c.State, c.DecidedBy, c.DecidedAt = state, by, &now
-	return c
-}
-
-func identitiesOf(changes []model.Change) []string {
-	var ids []string
-	for _, c := range changes {
-		if !slices.Contains(ids, c.IdentityID) {
-			ids = append(ids, c.IdentityID)
-		}
+// empty ends the plan and withdraws what waits in it; each says what becomes of a person.
+func (e *Engine) empty(ctx context.Context, plan model.Plan, state model.PlanState, each func(*Commit, waiter, time.Time) error) error {
+	if err := e.end(ctx, plan, state, false); err != nil {
+		return err
 	}
-	return ids
-}
-
-func (e *Engine) loadIdentities(ctx context.Context, ids []string) ([]Person, error) {
-	subjects := make([]Subject, len(ids))
-	for i, id := range ids {
-		subjects[i].Identity = id
-	}
-	return e.o.Store.Load(ctx, subjects)
-}
-
-// dissolve ends a plan without letting anything go: what waited is withdrawn and its people are reviewed anew, by the run if
-// one is named.
-func (e *Engine) dissolve(ctx context.Context, plan model.Plan, state model.PlanState, run string, reviewAt time.Time) error {
-	for {
-		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: plan.ID, States: waitingStates, Limit: chunk})
-		if err != nil {
-			return err
-		}
-		if len(waiting) == 0 {
-			_, err := e.o.Store.SealPlan(ctx, plan.ID, state)
-			return err
-		}
-		err = e.again(ctx, func() error {
-			now := e.now()
-			people, err := e.loadIdentities(ctx, identitiesOf(waiting))
-			if err != nil {
+	for found := true; found; {
+		err := e.again(ctx, func() error {
+			var people []waiter
+			var err error
+			if people, found, err = e.waiting(ctx, plan.ID); err != nil || len(people) == 0 {
 				return err
 			}
-			c := &Commit{}
-			for _, p := range people {
-				if p.Identity == nil {
+			c, now := &Commit{}, e.now()
+			for _, w := range people {
+				for _, item := range w.items {
+					c.Decided = append(c.Decided, decided(item, model.ChangeWithdrawn, string(state), now))
+					c.Accounts = append(c.Accounts, w.account(item.Target)...)
+				}
+				if w.Identity == nil {
 					continue
 				}
-				id := *p.Identity
-				id.ReviewAt, id.ReviewRun = &reviewAt, run
-				c.Identities = append(c.Identities, IdentityWrite{New: id, Expect: p.Identity.Version})
-				for _, a := range p.Accounts {
-					if a.HeldPlan == plan.ID {
-						a.HeldPlan = ""
-						c.Accounts = append(c.Accounts, a)
-					}
+				if err := each(c, w, now); err != nil {
+					return err
 				}
 			}
-			for _, w := range waiting {
-				c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, string(state), now))
-			}
-			return e.o.Store.Commit(ctx, c)
+			return e.commit(ctx, c, nil, plan.ID)
 		})
 		if err != nil {
 			return err
 		}
 	}
+	_, err := e.o.Store.SealPlan(ctx, plan.ID, "")
+	return err
 }
 
 // tendPlans ends plans nobody approved in time, and finishes what a crash interrupted.
 func (e *Engine) tendPlans(ctx context.Context) error {
-	plans, err := e.o.Store.Plans(ctx, []model.PlanState{model.PlanHeld, model.PlanApproved, model.PlanReleased}, 200)
+	held, err := e.o.Store.Plans(ctx, []model.PlanState{model.PlanHeld}, 1000)
+	if err != nil {
+		return err
+	}
+	ended, err := e.o.Store.Plans(ctx, []model.PlanState{model.PlanApproved, model.PlanReleased, model.PlanExpired, model.PlanSuperseded}, 200)
 	if err != nil {
 		return err
 	}
 	now := e.now()
-	for _, p := range plans {
+	for _, p := range slices.Concat(held, ended) {
 		switch {
 		case p.State == model.PlanHeld && now.After(p.ExpiresAt):
-			e.log.Info("held plan expired", zap.String(model.FieldPlan, p.ID), zap.Int(model.FieldCount, p.Items))
-			err = e.dissolve(ctx, p, model.PlanExpired, "", now)
+			e.log.Warn("held plan expired", zap.String(model.FieldPlan, p.ID), zap.Int(model.FieldCount, p.Items))
+			err = e.expire(ctx, p)
 		case p.State == model.PlanHeld && p.Items == 0 && now.Sub(p.UpdatedAt) > time.Minute:
-			_, err = e.o.Store.SealPlan(ctx, p.ID, model.PlanSuperseded)
-		case p.State != model.PlanHeld && p.Items > 0:
+			err = e.retire(ctx, p.ID)
+		case p.State == model.PlanHeld || p.Items == 0:
+			continue
+		case p.State == model.PlanExpired:
+			err = e.expire(ctx, p)
+		case p.State == model.PlanSuperseded:
+			err = e.supersede(ctx, p, "")
+		default:
 			_, err = e.letGo(ctx, p, cmpOr(p.ApprovedBy, "guard"))
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, model.ErrStale) { // stale: another replica or an operator was faster
 			return fmt.Errorf("plan %s: %w", p.ID, err)
 		}
 	}
 	return nil
+}
+
+// retire ends a held plan in which nothing waits any more.
+func (e *Engine) retire(ctx context.Context, id string) error {
+	plan, err := e.o.Store.SealPlan(ctx, id, "") // the count may be older than the last commit
+	if err != nil || plan.State != model.PlanHeld || plan.Items > 0 {
+		return err
+	}
+	return e.end(ctx, plan, model.PlanSuperseded, true)
 }
 
 func cmpOr(a, b string) string {

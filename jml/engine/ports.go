@@ -70,9 +70,9 @@ type Commit struct {
 	// PlansWere are plans the commit relies on, as they were loaded. ErrStale: one has another State, or was touched since its
 	// UpdatedAt (zero: only the state matters). Each is touched by the commit.
 	PlansWere []model.Plan
-	Changes    []model.Change  // insert
-	Decided    []model.Change  // update State, DecidedBy, DecidedAt by ID
-	Audit      []model.AuditEntry
+	Changes   []model.Change // insert
+	Decided   []model.Change // update State, DecidedBy, DecidedAt by ID
+	Audit     []model.AuditEntry
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
 	// ReviewAt, by the run ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
 	Review    []RecordRef

@@ -38,36 +38,38 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	if next == nil && cur == nil {
 		return Pushed{}, model.ErrNotFound
 	}
-	c := &Commit{ReviewAt: now}
-	var held *model.Plan
+	c := &Commit{ReviewAt: atOnce(), Audit: []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action,
+		Source: p.Source, Subject: p.ID, Detail: jml.Canonical(auditDetail{Kind: p.Kind, Notes: p.Notes})}}}
 	if p.Kind == model.KindGroup {
 		changed, err := e.pushGroup(ctx, c, cur, next, members, p, now)
 		if err != nil || !changed {
 			return Pushed{Record: deref(cur)}, err
 		}
-	} else {
-		if cur != nil && next != nil && sameContent(cur, next) {
-			return Pushed{Record: *cur}, nil
-		}
-		cause := jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}
-		d := e.derive(rules, person, next, cause, now)
-		if next != nil {
-			next = d.record
-		}
-		c.Records = []Write{e.write(cur, next, now)}
-		if held, err = e.commitGuarded(ctx, c, d, p.Source, now); err != nil {
+		if err := e.commit(ctx, c, nil); err != nil {
 			return Pushed{}, err
 		}
-	}
-	c.Audit = []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action, Source: p.Source, Subject: p.ID,
-		Detail: jml.Canonical(auditDetail{Kind: p.Kind, Notes: p.Notes})}}
-	if err := e.o.Store.Commit(ctx, c); err != nil {
-		return Pushed{}, err
-	}
-	e.wakeFor(c)
-	e.settlePlans(ctx, c, held)
-	for _, ch := range c.Changes {
-		e.logChange(ch)
+	} else {
+		if cur != nil && next != nil && sameContent(cur, next) && cur.Link == model.Linked {
+			return Pushed{Record: *cur}, nil
+		}
+		d := e.derive(rules, person, next, jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}, now)
+		if next != nil {
+			next = d.record
+			if cur != nil && cur.Link == next.Link && next.Link != model.Linked && cur.LinkText == next.LinkText && sameContent(cur, next) {
+				return Pushed{Record: *cur}, nil // said again, and still nobody's
+			}
+			if cur != nil && cur.Link != model.Linked && next.Link == model.Linked { // its groups count from now on
+				c.Review = []RecordRef{{p.Source, p.ID}}
+			}
+		}
+		if d.short { // whoever has the key may be about to give it up
+			soon := now.Add(time.Minute)
+			d.identity.New.ReviewAt = &soon
+		}
+		c.Records = []Write{e.write(cur, next, now)}
+		if err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
+			return Pushed{}, err
+		}
 	}
 	stored := deref(cur)
 	if next != nil {
@@ -88,7 +90,7 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 	asked := map[model.Key]bool{}
 	for first := true; ; first = false {
 		if !first || !p.Create {
-			loaded, err := e.o.Store.Load(ctx, []Subject{subject})
+			loaded, err := e.load(ctx, []Subject{subject})
 			if err != nil {
 				return Person{}, nil, MemberChange{}, err
 			}
@@ -131,7 +133,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Reco
 	}
 	w := e.write(cur, next, now)
 	if len(add)+len(drop) > 0 && cur != nil && next.UpdatedAt.Equal(cur.UpdatedAt) { // members are content of a group
-		next.UpdatedAt = later(now, cur.UpdatedAt)
+		next.UpdatedAt = after(now, cur.UpdatedAt)
 	}
 	w.AddMembers, w.DropMembers = add, drop
 	c.Records = []Write{w}
@@ -144,7 +146,8 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Reco
 	return true, nil
 }
 
-func later(now, than time.Time) time.Time {
+// after is now, or just after than: clocks go back, lastModified does not.
+func after(now, than time.Time) time.Time {
 	if now.After(than) {
 		return now
 	}
@@ -219,13 +222,13 @@ func deref(r *model.Record) model.Record {
 
 // again repeats a step that somebody else's write made stale.
 func (e *Engine) again(ctx context.Context, step func() error) error {
-	const tries = 12
+	const tries = 40 // some seconds
 	for n := 1; ; n++ {
 		err := step()
 		if err == nil || !errors.Is(err, model.ErrStale) || n == tries {
 			return err
 		}
-		if err := sleep(ctx, jitter(time.Duration(n)*2*time.Millisecond)); err != nil {
+		if err := sleep(ctx, jitter(min(time.Duration(n)*2*time.Millisecond, 80*time.Millisecond))); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.uber.org/zap"
 
@@ -18,6 +17,7 @@ import (
 //	-> stream: compare id and hash with the snapshot; changed users are decided in chunks at once
 //	-> groups, after the proof: only a complete read may take a member away
 //	-> absent people, only with the proof
+//	-> disputed people once more: somebody may have given up the key, or be absent
 //	-> people whose groups changed
 //	-> the guard judges everything that would be taken away, as a whole; the rest is committed already
 type reading struct {
@@ -27,56 +27,65 @@ type reading struct {
 	rules    *jml.Rules
 	progress func(model.Funnel)
 
-	known   map[string]known // in the store; entries seen are taken out, what remains is absent
-	people  int              // known users at the start
-	batch   []model.Entry    // changed users
-	groups  []model.Entry    // changed groups
-	proof   model.Proof
-	funnel  model.Funnel
-	plan    *model.Plan     // collects what takes something away
-	leaving map[string]bool // identities that would lose something
-	gone    []string        // absent user records
+	known    map[string]*known // in the store, or seen
+	batch    []model.Entry     // changed users
+	groups   []model.Entry     // changed groups
+	disputed []model.Entry     // users whose keys are other people's, so far
+	proof    model.Proof
+	funnel   model.Funnel
+	plan     *model.Plan     // collects what takes something away
+	stored   bool            // the plan is in the store
+	leaving  map[string]bool // identities that would lose something
+	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
+	gone     []string        // absent user records
 }
 
 type known struct {
 	hash [16]byte
 	kind model.Kind
+	seen bool
 }
 
+// mostDisputed bounds the memory of entries that are tried again at the end of the run; the others wait for the next one.
+const mostDisputed = 10_000
+
 func (rd *reading) execute(ctx context.Context, src Source) error {
-	rd.known, rd.leaving = map[string]known{}, map[string]bool{}
+	rd.known, rd.leaving, rd.waiting = map[string]*known{}, map[string]bool{}, map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
 	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id string, kind model.Kind, hash []byte) error {
-		k := known{kind: kind}
+		k := &known{kind: kind}
 		copy(k.hash[:], hash)
 		rd.known[id] = k
-		if kind == model.KindUser {
-			rd.people++
-		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("load the snapshot: %w", err)
 	}
-	proof, err := src.Read(ctx, func(en model.Entry) error { return rd.entry(ctx, en) })
-	rd.proof = proof
+	rd.proof, err = src.Read(ctx, func(en model.Entry) error { return rd.entry(ctx, en) })
+	if err == nil && rd.proof.Complete && (rd.proof.Users == 0 || rd.funnel.Users == 0) {
+		err = model.Errorf(model.CodeSourceEmpty, "the directory answered with nobody")
+	}
 	if err != nil {
 		rd.proof.Complete = false
-		if ctx.Err() == nil { // what was read is true of who was read
-			err = errors.Join(err, rd.flush(ctx))
+		if ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) {
+			return err
 		}
-		return err
+		rd.groups = nil                         // of a group everything is known or nothing
+		return errors.Join(err, rd.decide(ctx)) // what was read is true of who was read
 	}
-	if proof.Complete && proof.Users == 0 {
-		rd.proof.Complete = false
-		return model.Errorf(model.CodeSourceEmpty, "the directory answered with nobody")
+	for _, s := range rd.proof.Skipped { // unusable is not absent
+		if k := rd.known[s.ID]; k != nil {
+			k.seen = true
+		}
 	}
-	for _, s := range proof.Skipped {
-		delete(rd.known, s.ID) // unusable is not absent
-	}
-	rd.funnel.Skipped += len(proof.Skipped)
+	rd.funnel.Skipped += len(rd.proof.Skipped)
+	return rd.decide(ctx)
+}
+
+// decide does what follows the stream.
+func (rd *reading) decide(ctx context.Context) error {
 	if err := rd.flush(ctx); err != nil {
 		return err
 	}
@@ -88,10 +97,16 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 			return err
 		}
 	}
+	if err := rd.retryDisputed(ctx); err != nil {
+		return err
+	}
 	if err := rd.review(ctx); err != nil {
 		return err
 	}
-	return rd.judge(ctx)
+	if err := rd.judge(ctx); err != nil {
+		return err
+	}
+	return rd.dropAbsent(ctx)
 }
 
 // supersede dissolves plans that a run left open when it died; their people are decided again by this run.
@@ -104,13 +119,14 @@ func (rd *reading) supersede(ctx context.Context) error {
 		if p.Source != rd.source {
 			continue
 		}
-		if err := rd.e.dissolve(ctx, p, model.PlanSuperseded, rd.run.ID, rd.e.now().Add(reviewLease)); err != nil {
+		if err := rd.e.supersede(ctx, p, rd.run.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// entry takes one entry of the stream. One that comes twice is looked at once.
 func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	if en.Kind == model.KindUser {
 		rd.funnel.Users++
@@ -120,12 +136,23 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	if rd.progress != nil && (rd.funnel.Users+rd.funnel.Groups)%500 == 0 {
 		rd.progress(rd.funnel)
 	}
-	k, ok := rd.known[en.ID]
-	delete(rd.known, en.ID)
-	if ok && k.hash == [16]byte(en.Hash) {
-		rd.funnel.Unchanged++
+	k := rd.known[en.ID]
+	same := k != nil
+	if k == nil {
+		k = &known{kind: en.Kind}
+		rd.known[en.ID] = k
+	}
+	was := k.hash
+	copy(k.hash[:], en.Hash)
+	same = same && was == k.hash
+	if same {
+		if !k.seen {
+			rd.funnel.Unchanged++
+		}
+		k.seen = true
 		return nil
 	}
+	k.seen = true
 	if en.Kind == model.KindGroup {
 		rd.groups = append(rd.groups, en)
 		return nil
@@ -137,108 +164,100 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	return rd.flush(ctx)
 }
 
-// flush decides and stores the changed users collected so far. Two entries that may be about one person go into different
-// transactions.
-func (rd *reading) flush(ctx context.Context) error {
-	for len(rd.batch) > 0 {
-		var now, later []model.Entry
-		taken := map[model.Key]bool{}
-		for _, en := range rd.batch {
-			keys := rd.rules.Keys(en.Record)
-			if slices.ContainsFunc(keys, func(k model.Key) bool { return taken[k] }) {
-				later = append(later, en)
-				continue
-			}
-			for _, k := range keys {
-				taken[k] = true
-			}
-			now = append(now, en)
+// absent lists the ids of the kind that the store has and the read did not see.
+func (rd *reading) absent(kind model.Kind) []string {
+	var ids []string
+	for id, k := range rd.known {
+		if k.kind == kind && !k.seen {
+			ids = append(ids, id)
 		}
-		rd.batch = later
-		if err := rd.isolate(ctx, now, rd.storeUsers); err != nil {
+	}
+	return sorted(ids)
+}
+
+// retryDisputed looks once more at entries whose keys were other people's when they were read: the order of a directory's
+// entries must not matter, and an entry that was deleted and made again is the same person.
+func (rd *reading) retryDisputed(ctx context.Context) error {
+	if len(rd.disputed) == 0 {
+		return nil
+	}
+	rd.funnel.Disputed -= len(rd.disputed)
+	rd.batch, rd.disputed = rd.disputed, nil
+	return rd.flush(ctx)
+}
+
+// review decides about the people whose groups the run changed.
+func (rd *reading) review(ctx context.Context) error {
+	for {
+		ids, err := rd.e.o.Store.DueReviews(ctx, rd.run.ID, reviewLease, chunk)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, ids) }); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// isolate stores a chunk; when the database refuses its content, one by one, so that a bad entry stops only itself.
-func (rd *reading) isolate(ctx context.Context, entries []model.Entry, store func(context.Context, []model.Entry) error) error {
-	err := rd.e.again(ctx, func() error { return store(ctx, entries) })
-	if err == nil || ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) {
-		return err
-	}
-	if len(entries) > 1 {
-		for _, en := range entries {
-			if err := rd.isolate(ctx, []model.Entry{en}, store); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	rd.e.log.Warn("entry skipped", zap.String(model.FieldSource, rd.source), zap.String(model.FieldRecord, entries[0].ID),
-		zap.String(model.FieldCode, string(model.CodeSourceEntry)), zap.Error(err))
-	rd.funnel.Skipped++
-	if len(rd.proof.Skipped) < 100 {
-		rd.proof.Skipped = append(rd.proof.Skipped, model.Skipped{ID: entries[0].ID, Name: entries[0].DisplayName, Text: err.Error()})
-	}
-	return nil
-}
-
-// storeUsers is one transaction.
-func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error {
+func (rd *reading) reviewChunk(ctx context.Context, ids []string) error {
 	e, now := rd.e, rd.e.now()
-	subjects := make([]Subject, len(entries))
-	for i, en := range entries {
-		subjects[i] = Subject{Source: rd.source, Record: en.ID, Keys: rd.rules.Keys(en.Record)}
-	}
-	people, err := e.o.Store.Load(ctx, subjects)
+	people, err := e.loadIdentities(ctx, ids)
 	if err != nil {
 		return err
 	}
-	t := &tally{}
-	touched := map[string]bool{}
-	c := &Commit{ReviewAt: now}
-	var second []model.Entry
-	for i, p := range people {
-		en := entries[i]
-		next := en.Record
-		next.Source, next.AbsentSince = rd.source, nil
-		cause := jml.Cause{Source: rd.source, Record: en.ID, Text: "changed in " + rd.source}
-		if p.Record == nil {
-			cause.Text = "new in " + rd.source
-		} else if p.Record.AbsentSince != nil {
-			cause.Text = "back in " + rd.source
-		}
-		d := e.derive(rd.rules, p, &next, cause, now)
-		if id := d.record.IdentityID; id != "" && touched[id] {
-			second = append(second, en) // two records of one person: the second sees what the first did
+	c, t := &Commit{}, &tally{}
+	for _, p := range people {
+		if p.Identity == nil {
 			continue
-		} else if id != "" {
-			touched[id] = true
 		}
-		if d.record.Link != model.Linked {
-			d.record.Hash = nil // looked at again by every run, until the keys are mended
-			t.Disputed++
-			if p.Record != nil && p.Record.Link == d.record.Link && p.Record.LinkText == d.record.LinkText && sameContent(p.Record, d.record) {
-				continue
-			}
-		}
-		if err := e.withdraw(ctx, c, d, now); err != nil {
+		t.Reviewed++
+		d := e.derive(rd.rules, p, nil, jml.Cause{Source: rd.source, Text: "groups changed in " + rd.source}, now)
+		if err := rd.stage(ctx, c, d, now, t); err != nil {
 			return err
 		}
-		c.Records = append(c.Records, e.write(p.Record, d.record, now))
-		if p.Record == nil {
-			t.New++
-		} else {
-			t.Changed++
-		}
-		rd.stage(c, d, now, t)
 	}
-	if err := rd.commit(ctx, c); err != nil {
+	return rd.commit(ctx, c, t)
+}
+
+// judge asks the guard about the run as a whole. The plan's count and its end as open are one statement: a crash leaves it open,
+// or complete.
+func (rd *reading) judge(ctx context.Context) error {
+	if rd.plan == nil || !rd.stored {
+		return nil
+	}
+	e, now := rd.e, rd.e.now()
+	lost := len(rd.leaving)
+	for id := range rd.waiting { // nobody let them go yet: they belong to the picture
+		if lost > 0 && !rd.leaving[id] {
+			lost++
+		}
+	}
+	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: true}, now)
+	if err != nil {
 		return err
 	}
-	rd.add(t)
-	rd.batch = append(rd.batch, second...)
+	state := model.PlanReleased
+	if reason != "" {
+		state = model.PlanHeld
+		plan := *rd.plan
+		plan.Reason, plan.UpdatedAt = reason, now
+		if err := e.o.Store.Commit(ctx, &Commit{PlansWere: []model.Plan{{ID: plan.ID, State: model.PlanOpen}}, Plans: []model.Plan{plan}}); err != nil {
+			return err
+		}
+	}
+	plan, err := e.o.Store.SealPlan(ctx, rd.plan.ID, state)
+	if err != nil {
+		return err
+	}
+	rd.plan = &plan
+	if reason == "" {
+		out, err := e.letGo(ctx, plan, "guard")
+		rd.plan = &out.Plan
+		return err
+	}
+	rd.funnel.Held = plan.Items
+	e.log.Warn("held by the guard", zap.String(model.FieldPlan, plan.ID), zap.String(model.FieldSource, rd.source),
+		zap.String(model.FieldRun, rd.run.ID), zap.String(model.FieldCode, string(model.CodeGuardHeld)),
+		zap.Int(model.FieldCount, plan.Items), zap.String("reason", reason))
 	return nil
 }

@@ -114,19 +114,28 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 func (rd *reading) hold(ctx context.Context, lease string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
+	beat := *rd.run
 	go func() {
 		defer close(done)
-		for {
+		for renewed := time.Now(); ; {
 			if err := sleep(ctx, leaseTTL/4); err != nil {
 				return
 			}
-			_, ok, err := rd.e.o.Store.Acquire(ctx, lease, rd.run.ID, leaseTTL)
-			if err == nil && !ok {
+			_, ok, err := rd.e.o.Store.Acquire(ctx, lease, beat.ID, leaseTTL)
+			switch {
+			case err == nil && !ok:
 				cancel(model.Errorf(model.CodeSourceInterrupted, "another replica took over"))
+				return
+			case err == nil:
+				renewed = time.Now()
+				beat.HeartbeatAt = rd.e.now()
+				err = rd.e.o.Store.UpdateRun(ctx, &beat)
+			case time.Since(renewed) > leaseTTL:
+				cancel(model.Errorf(model.CodeStoreUnavailable, "the lease could not be renewed: %w", err))
 				return
 			}
 			if err != nil && ctx.Err() == nil {
-				rd.e.log.Warn("lease not renewed", zap.String(model.FieldSource, rd.source), zap.Error(err))
+				rd.e.log.Warn("lease or heartbeat not renewed", zap.String(model.FieldSource, rd.source), zap.Error(err))
 			}
 		}
 	}()

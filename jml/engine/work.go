@@ -16,12 +16,13 @@ import (
 
 const (
 	poll        = 500 * time.Millisecond // other processes write to the same database without telling us
-	longestWait = 15 * time.Minute       // between two tries of one account
+	longestWait = 15 * time.Minute       // between two tries of one account that the target does not take
 	longestRest = 30 * time.Second       // of a target that does not answer
 	mostTries   = 12                     // of a cause that is not the network's, before the dead letter
 )
 
-// circuit keeps a target that does not answer from being asked for every account: one probe at a time, with growing rests.
+// circuit keeps a target that does not answer, or lets nobody in, from being asked for every account: one probe at a time, with
+// growing rests.
 type circuit struct {
 	failures int
 	until    time.Time
@@ -97,47 +98,53 @@ func (e *Engine) workOnce(ctx context.Context, t TargetSpec, c *circuit) (claime
 		return 0, 0, fmt.Errorf("claim accounts of target %s: %w", name, err)
 	}
 	results := make([]error, len(accounts))
-	g, gctx := errgroup.WithContext(ctx)
+	begun := make([]bool, len(accounts))
+	var g errgroup.Group // without a common context: one that fails must not cut off the others' calls
 	g.SetLimit(limit)
-	deadline := time.Now().Add(timeout + 15*time.Second) // what has not begun by then is left to its lease's end
+	deadline := time.Now().Add(timeout + 15*time.Second) // what has not begun by then is given back
 	for i, a := range accounts {
 		g.Go(func() error {
-			if time.Now().After(deadline) {
-				return nil
+			if time.Now().After(deadline) || ctx.Err() != nil {
+				return e.giveBack(ctx, a)
 			}
 			var err error
-			results[i], err = e.settle(gctx, t.Target, a, timeout)
+			begun[i] = true
+			results[i], err = e.settle(ctx, t.Target, a, timeout)
 			return err
 		})
 	}
 	err = g.Wait()
 	var reached, unreached bool
-	for _, r := range results {
-		if r == nil {
-			reached = true
-			continue
+	for i, r := range results {
+		if r != nil {
+			failed++
 		}
-		failed++
-		if pause, ok := Pause(r); ok {
-			c.failures, c.until = max(c.failures, 1), time.Now().Add(pause)
-			unreached = true
-		} else if model.CodeOf(r) == model.CodeTargetUnreachable {
-			unreached = true
+		pause, asked := Pause(r)
+		if asked {
+			c.failures, c.until = max(c.failures, 1), later(time.Now().Add(pause), c.until)
 		}
+		whole := r != nil && ofTheTarget(model.CodeOf(r))
+		unreached = unreached || asked || whole
+		reached = reached || begun[i] && !asked && !whole // a refusal is an answer, too
 	}
 	switch {
 	case unreached:
 		c.failures++
-		if rest := time.Now().Add(jitter(min(longestRest, time.Second<<min(c.failures, 6)))); rest.After(c.until) {
-			c.until = rest
-		}
-	case reached && len(accounts) > 0:
+		c.until = later(time.Now().Add(jitter(min(longestRest, time.Second<<min(c.failures, 6)))), c.until)
+	case reached:
 		if probing {
 			e.recovered(ctx, name)
 		}
 		*c = circuit{}
 	}
 	return len(accounts), failed, err
+}
+
+// giveBack ends the lease of an account that was claimed and not begun.
+func (e *Engine) giveBack(ctx context.Context, a model.Account) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return ignoreStale(e.o.Store.Fail(ctx, a, 0))
 }
 
 // recovered makes the accounts that waited for the target due at once.
@@ -153,8 +160,8 @@ func (e *Engine) recovered(ctx context.Context, target string) {
 // settle brings one account to its desired state. The first result is the target's error, the second the store's.
 func (e *Engine) settle(ctx context.Context, target Target, a model.Account, timeout time.Duration) (error, error) {
 	tctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	got, err := ensure(tctx, target, a)
-	cancel()
 	fields := []zap.Field{zap.String(model.FieldTarget, a.Target), zap.String(model.FieldIdentity, a.IdentityID),
 		zap.String(model.FieldState, string(a.State)), zap.Int(model.FieldAttempt, a.Attempts+1)}
 	if err == nil {
@@ -165,13 +172,23 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 		e.log.Info("account settled", fields...)
 		return nil, nil
 	}
-	if ctx.Err() != nil { // we stop; the lease ends by itself
+	if ctx.Err() != nil { // we stop; the target may still be busy with it until the lease ends
 		return err, nil
 	}
+	if errors.Is(tctx.Err(), context.DeadlineExceeded) && model.CodeOf(err) == model.CodeInternal {
+		err = model.Errorf(model.CodeTargetUnreachable, "no answer within %s: %w", timeout, err)
+	}
+	code, longest := model.CodeOf(err), longestWait
+	if ofTheTarget(a.ErrorCode) && !ofTheTarget(code) {
+		a.Attempts = 0 // the tries while the target was away are not the account's
+	}
+	if ofTheTarget(code) {
+		longest = longestRest // the circuit spares the target; the account should be there when it answers again
+	}
 	a.Attempts++
-	a.ErrorCode, a.ErrorText = model.CodeOf(err), clip(err.Error())
-	a.Dead = IsPermanent(err) || a.Attempts >= mostTries && !transient(a.ErrorCode)
-	pause := jitter(min(longestWait, time.Second<<min(a.Attempts, 12)))
+	a.ErrorCode, a.ErrorText = code, clip(err.Error())
+	a.Dead = IsPermanent(err) || a.Attempts >= mostTries && !ofTheTarget(code)
+	pause := jitter(min(longest, time.Second<<min(a.Attempts, 12)))
 	if p, ok := Pause(err); ok && p > pause {
 		pause = p
 	}
@@ -194,8 +211,8 @@ func ensure(ctx context.Context, t Target, a model.Account) (got model.Account, 
 	return t.Ensure(ctx, a)
 }
 
-// transient causes are never the account's: they are tried for ever.
-func transient(code model.Code) bool {
+// ofTheTarget are causes that are never the account's: it is tried for ever.
+func ofTheTarget(code model.Code) bool {
 	return code == model.CodeTargetUnreachable || code == model.CodeTargetThrottled || code == model.CodeTargetCredentials ||
 		code == model.CodeStoreUnavailable
 }
@@ -226,4 +243,11 @@ func (e *Engine) Retry(ctx context.Context, q model.AccountQuery, actor string) 
 		Subject: q.IdentityID, Detail: jml.Canonical(map[string]any{"accounts": n, "target": q.Target, "code": q.Code})}}})
 	e.Wake()
 	return n, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

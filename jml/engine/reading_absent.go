@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+// storeAbsent marks the users that a complete read did not list, and decides about them as if they were gone. Their records go
+// when the guard lets their accounts go.
+func (rd *reading) storeAbsent(ctx context.Context) error {
+	rd.gone = rd.absent(model.KindUser)
+	for part := range slices.Chunk(rd.gone, chunk) {
+		if err := rd.e.again(ctx, func() error { return rd.storeAbsentChunk(ctx, part) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) error {
+	e, now := rd.e, rd.e.now()
+	people, err := e.load(ctx, rd.subjects(ids))
+	if err != nil {
+		return err
+	}
+	c, t := &Commit{}, &tally{}
+	touched := map[string]bool{}
+	var second []string
+	for i, p := range people {
+		if p.Record == nil {
+			continue
+		}
+		if p.Record.Link != model.Linked { // nobody's: nothing hangs on it
+			t.Absent++
+			c.Records = append(c.Records, Write{Old: p.Record})
+			continue
+		}
+		if touched[p.Record.IdentityID] {
+			second = append(second, ids[i]) // two records of one person: the second sees what the first did
+			continue
+		}
+		touched[p.Record.IdentityID] = true
+		t.Absent++
+		next := *p.Record
+		if next.AbsentSince == nil {
+			next.AbsentSince = &now
+		}
+		next.Hash = nil // whatever comes back is a change
+		d := e.derive(rd.rules, p, &next, jml.Cause{Source: rd.source, Record: next.ID, Absent: true,
+			Text: "missing in a complete read of " + rd.source}, now)
+		if waits(p) {
+			t.waiting = append(t.waiting, p.Record.IdentityID)
+		}
+		if len(d.steps) == 0 && len(d.settled) == 0 && p.Record.AbsentSince != nil {
+			continue // known, and nothing new follows
+		}
+		c.Records = append(c.Records, e.write(p.Record, d.record, now))
+		if err := rd.stage(ctx, c, d, now, t); err != nil {
+			return err
+		}
+	}
+	if err := rd.commit(ctx, c, t); err != nil {
+		return err
+	}
+	if len(second) > 0 {
+		return rd.storeAbsentChunk(ctx, second) // fewer each time
+	}
+	return nil
+}
+
+func (rd *reading) subjects(ids []string) []Subject {
+	subjects := make([]Subject, len(ids))
+	for i, id := range ids {
+		subjects[i] = Subject{Source: rd.source, Record: id}
+	}
+	return subjects
+}
+
+func waits(p Person) bool {
+	return slices.ContainsFunc(p.Accounts, func(a model.Account) bool { return a.HeldPlan != "" })
+}
+
+// dropAbsent deletes the records of absent people nothing of whom waits any more.
+func (rd *reading) dropAbsent(ctx context.Context) error {
+	for part := range slices.Chunk(rd.gone, chunk) {
+		err := rd.e.again(ctx, func() error {
+			people, err := rd.e.load(ctx, rd.subjects(part))
+			if err != nil {
+				return err
+			}
+			c := &Commit{}
+			for _, p := range people {
+				if p.Record != nil && p.Record.AbsentSince != nil && !waits(p) {
+					c.Records = append(c.Records, Write{Old: p.Record})
+				}
+			}
+			return rd.e.o.Store.Commit(ctx, c)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

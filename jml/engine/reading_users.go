@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+// flush decides and stores the changed users collected so far. Two entries that may be about one person go into different
+// transactions.
+func (rd *reading) flush(ctx context.Context) error {
+	for len(rd.batch) > 0 {
+		var now, later []model.Entry
+		taken := map[model.Key]bool{}
+		for _, en := range rd.batch {
+			keys := rd.rules.Keys(en.Record)
+			if len(now) == chunk || slices.ContainsFunc(keys, func(k model.Key) bool { return taken[k] }) {
+				later = append(later, en)
+				continue
+			}
+			for _, k := range keys {
+				taken[k] = true
+			}
+			now = append(now, en)
+		}
+		rd.batch = later
+		if err := rd.isolate(ctx, now, rd.storeUsers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isolate stores a chunk; when the database refuses its content, one by one, so that a bad entry stops only itself.
+func (rd *reading) isolate(ctx context.Context, entries []model.Entry, store func(context.Context, []model.Entry) error) error {
+	err := rd.e.again(ctx, func() error { return store(ctx, entries) })
+	if err == nil || ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) {
+		return err
+	}
+	if len(entries) > 1 {
+		for _, en := range entries {
+			if err := rd.isolate(ctx, []model.Entry{en}, store); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	rd.e.log.Warn("entry skipped", zap.String(model.FieldSource, rd.source), zap.String(model.FieldRecord, entries[0].ID),
+		zap.String(model.FieldCode, string(model.CodeSourceEntry)), zap.Error(err))
+	rd.funnel.Skipped++
+	if len(rd.proof.Skipped) < 100 {
+		rd.proof.Skipped = append(rd.proof.Skipped, model.Skipped{ID: entries[0].ID, Name: entries[0].DisplayName, Text: err.Error()})
+	}
+	return nil
+}
+
+// storeUsers is one transaction.
+func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error {
+	e, now := rd.e, rd.e.now()
+	subjects := make([]Subject, len(entries))
+	for i, en := range entries {
+		subjects[i] = Subject{Source: rd.source, Record: en.ID, Keys: rd.rules.Keys(en.Record)}
+	}
+	people, err := e.load(ctx, subjects)
+	if err != nil {
+		return err
+	}
+	t := &tally{}
+	touched := map[string]bool{}
+	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.ID}
+	var second, disputed []model.Entry
+	for i, p := range people {
+		en := entries[i]
+		next := en.Record
+		next.Source, next.AbsentSince = rd.source, nil
+		cause := jml.Cause{Source: rd.source, Record: en.ID, Text: "changed in " + rd.source}
+		if p.Record == nil {
+			cause.Text = "new in " + rd.source
+		} else if p.Record.AbsentSince != nil {
+			cause.Text = "back in " + rd.source
+		}
+		d := e.derive(rd.rules, p, &next, cause, now)
+		if id := d.record.IdentityID; id != "" && touched[id] {
+			second = append(second, en) // two records of one person: the second sees what the first did
+			continue
+		} else if id != "" {
+			touched[id] = true
+		}
+		if d.record.Link != model.Linked {
+			d.record.Hash = nil // looked at again by every run, until the keys are mended
+			disputed = append(disputed, en)
+			if p.Record != nil && p.Record.Link == d.record.Link && p.Record.LinkText == d.record.LinkText && sameContent(p.Record, d.record) {
+				continue
+			}
+		} else if p.Record != nil && p.Record.Link != model.Linked { // its groups count from now on
+			c.Review = append(c.Review, RecordRef{rd.source, en.ID})
+		}
+		if d.short { // whoever has the key may be about to give it up
+			at := now.Add(reviewLease)
+			d.identity.New.ReviewAt, d.identity.New.ReviewRun = &at, rd.run.ID
+		}
+		c.Records = append(c.Records, e.write(p.Record, d.record, now))
+		if p.Record == nil {
+			t.New++
+		} else {
+			t.Changed++
+		}
+		if err := rd.stage(ctx, c, d, now, t); err != nil {
+			return err
+		}
+	}
+	t.Disputed = len(disputed)
+	if err := rd.commit(ctx, c, t); err != nil {
+		return err
+	}
+	rd.batch = append(rd.batch, second...)
+	rd.disputed = append(rd.disputed, disputed[:min(len(disputed), max(0, mostDisputed-len(rd.disputed)))]...)
+	return nil
+}
