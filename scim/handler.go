@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -167,7 +168,8 @@ func (q *request) fail(err error) bool {
 	if r.Status == http.StatusInternalServerError {
 		r.Detail = "An internal error; the log has it under " + safeName(q.id) + "."
 	}
-	if r.Status >= http.StatusInternalServerError && r.Status != http.StatusNotImplemented || q.w.status != 0 {
+	left := errors.Is(err, context.Canceled) // the client has gone; nobody needs to look at that
+	if !left && r.Status >= http.StatusInternalServerError && r.Status != http.StatusNotImplemented || q.w.status != 0 {
 		q.h.o.Log.Error("scim request could not be done", zap.String(model.FieldRequest, safeName(q.id)),
 			zap.String(model.FieldRoute, q.route), zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
 	}
@@ -235,7 +237,7 @@ func (q *request) serve() error {
 			base = "https://" + q.r.Host
 		}
 	}
-	q.base = base + "/scim/" + q.source.Name + "/v2"
+	q.base = base + "/scim/" + url.PathEscape(q.source.Name) + "/v2"
 	return q.dispatch(segments[1:])
 }
 
