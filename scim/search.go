@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	elimity "github.com/elimity-com/scim/errors"
-
-	"jmld/model"
 )
 
 // Pages of a list.
@@ -26,6 +24,8 @@ type searchRequest struct {
 	sortBy               string
 	descending           bool
 	start, count         int
+	byCursor             bool // pages by cursor (RFC 9865), not by index
+	cursor               string
 }
 
 // searchRequest reads the query of the request.
@@ -72,8 +72,16 @@ func (q *request) searchRequest() (searchRequest, error) {
 	if s.start, err = integer(values, "startindex", 1, 1, maxStart); err != nil {
 		return s, err
 	}
-	s.count, err = integer(values, "count", defaultCount, 0, maxCount)
-	return s, err
+	if s.count, err = integer(values, "count", defaultCount, 0, maxCount); err != nil {
+		return s, err
+	}
+	if s.byCursor = values.Has("cursor"); s.byCursor {
+		s.cursor = first(values["cursor"])
+		if s.sortBy != "" || s.descending {
+			return s, invalidValue("Pages by cursor come in the order in which the resources were made.")
+		}
+	}
+	return s, nil
 }
 
 // parameters are those of the URL, by name in lower case. A query that is not well-formed is refused: a filter must not
@@ -154,135 +162,4 @@ func (q *request) searchAll() error {
 		return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "A query for all resource types needs a filter.")
 	}
 	return q.list(s, q.h.schemas.user, q.h.schemas.group)
-}
-
-func (q *request) list(s searchRequest, types ...*resourceType) error {
-	var filter *expr
-	var err error
-	if s.filter != "" {
-		if filter, err = parseFilter(s.filter); err != nil {
-			return err
-		}
-	}
-	type part struct {
-		rt      *resourceType
-		p       projection
-		records []model.Record
-		groups  map[string][]model.Membership
-	}
-	var parts []part
-	total, found := 0, 0
-	for _, rt := range types {
-		p, err := project(rt, s.attributes, s.excluded)
-		if err != nil {
-			return err
-		}
-		query := model.Query{
-			Source: q.source.Name, Kind: rt.kind, Descending: s.descending,
-			Offset: max(0, s.start-1-total), Limit: max(0, s.count-found),
-		}
-		other := q.h.schemas.group
-		if rt == other {
-			other = q.h.schemas.user
-		}
-		if len(types) == 1 {
-			other = nil
-		}
-		some, err := q.resolve(&query, rt, other, filter, s.sortBy)
-		if err != nil {
-			return err
-		}
-		if !some {
-			continue
-		}
-		page, err := q.h.o.Resources.Query(q.r.Context(), query)
-		if err != nil {
-			return err
-		}
-		total += page.Total
-		found += len(page.Records)
-		next := part{rt: rt, p: p, records: page.Records}
-		if rt.kind == model.KindUser && len(page.Records) > 0 && p.wants(rt.lookup("groups")) {
-			ids := make([]string, len(page.Records))
-			for i := range page.Records {
-				ids[i] = page.Records[i].ID
-			}
-			if next.groups, err = q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, ids); err != nil {
-				return err
-			}
-		}
-		parts = append(parts, next)
-	}
-	a := q.answer(http.StatusOK)
-	a.buf = append(a.buf, `{"schemas":["`+urnList+`"],"totalResults":`...)
-	a.buf = strconv.AppendInt(a.buf, int64(total), 10)
-	a.buf = strconv.AppendInt(append(a.buf, `,"itemsPerPage":`...), int64(found), 10)
-	a.buf = strconv.AppendInt(append(a.buf, `,"startIndex":`...), int64(s.start), 10)
-	separator := `,"Resources":[`
-	for _, part := range parts {
-		for i := range part.records {
-			rec := &part.records[i]
-			a.buf = append(a.buf, separator...)
-			separator = ","
-			if err := q.write(a, part.rt, rec, part.p, part.groups[rec.ID]); err != nil {
-				return err
-			}
-		}
-	}
-	if found > 0 {
-		a.buf = append(a.buf, ']')
-	}
-	a.buf = append(a.buf, '}')
-	return a.end()
-}
-
-// resolve puts filter and order into the query. some is false when no resource of the type can be in the answer.
-func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *expr, sortBy string) (some bool, err error) {
-	if sortBy != "" {
-		a := rt.lookup(sortBy)
-		switch {
-		case a == nil && other != nil:
-		case a == nil:
-			return false, invalidValue("sortBy names no attribute of %s.", rt.name)
-		case a.returned == never || a.extension || a.top().name == "members" || a.top().name == "groups":
-			return false, invalidValue("%s cannot be sorted by.", a.label())
-		default:
-			if s := a.index["value"]; s != nil {
-				a = s
-			}
-			if a.typ == typeComplex {
-				return false, invalidValue("%s cannot be sorted by.", a.label())
-			}
-			ref := a.ref()
-			query.SortBy = &ref
-		}
-	}
-	if filter == nil {
-		return true, nil
-	}
-	r := resolver{rt: rt, other: other, notes: &q.notes}
-	f, err := r.filter(filter)
-	if err != nil {
-		return false, err
-	}
-	if holds, ok := isConstant(f); ok {
-		return holds, nil
-	}
-	groups := map[string]map[string]bool{}
-	if len(r.members) > 0 {
-		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, r.members)
-		if err != nil {
-			return false, err
-		}
-		for id, list := range of {
-			groups[id] = map[string]bool{}
-			for _, g := range list {
-				if g.Direct {
-					groups[id][g.GroupID] = true
-				}
-			}
-		}
-	}
-	query.Filter, query.Match = f, matcher(f, rt, groups)
-	return true, nil
 }

@@ -1,0 +1,207 @@
+package scim
+
+import (
+	"net/http"
+	"strconv"
+
+	"jmld/model"
+)
+
+// page is the part of an answer that one resource type has.
+type page struct {
+	rt      *resourceType
+	p       projection
+	records []model.Record
+	groups  map[string][]model.Membership
+}
+
+// list answers a query for one or several resource types, one after the other.
+func (q *request) list(s searchRequest, types ...*resourceType) error {
+	var filter *expr
+	var err error
+	if s.filter != "" {
+		if filter, err = parseFilter(s.filter); err != nil {
+			return err
+		}
+	}
+	var at cursor
+	binding := types[0].name + " " + strconv.Itoa(len(types)) + " " + s.filter
+	if s.cursor != "" {
+		if at, err = unseal(s.cursor, q.token.Hash, binding, s.count, q.h.o.Now()); err != nil {
+			return err
+		}
+	}
+	var pages []page
+	total, found, more := 0, 0, false
+	for i, rt := range types {
+		part := page{rt: rt}
+		if part.p, err = project(rt, s.attributes, s.excluded); err != nil {
+			return err
+		}
+		query := model.Query{Source: q.source.Name, Kind: rt.kind, Descending: s.descending, Limit: max(0, s.count-found)}
+		var other *resourceType
+		if len(types) > 1 {
+			other = types[1-i]
+		}
+		some, err := q.resolve(&query, rt, other, filter, s.sortBy)
+		if err != nil {
+			return err
+		}
+		if !some {
+			continue
+		}
+		var all int
+		if s.byCursor {
+			part.records, all, err = q.following(query, at, more || s.count == 0)
+		} else {
+			query.Offset = max(0, s.start-1-total)
+			part.records, all, err = q.query(query)
+		}
+		if err != nil {
+			return err
+		}
+		if n := s.count - found; s.byCursor && len(part.records) > n {
+			part.records, more = part.records[:n], true
+		}
+		total += all
+		found += len(part.records)
+		if rt.kind == model.KindUser && len(part.records) > 0 && part.p.wants(rt.lookup("groups")) {
+			ids := make([]string, len(part.records))
+			for i := range part.records {
+				ids[i] = part.records[i].ID
+			}
+			if part.groups, err = q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, ids); err != nil {
+				return err
+			}
+		}
+		if len(part.records) > 0 {
+			pages = append(pages, part)
+		}
+	}
+	next := ""
+	if more && found > 0 {
+		last := pages[len(pages)-1].records
+		rec := &last[len(last)-1]
+		c := cursor{kind: rec.Kind, created: rec.CreatedAt, id: rec.ID, count: s.count, issued: q.h.o.Now()}
+		next = c.seal(q.token.Hash, binding)
+	}
+	return q.pages(s, pages, total, found, next)
+}
+
+func (q *request) query(query model.Query) ([]model.Record, int, error) {
+	p, err := q.h.o.Resources.Query(q.r.Context(), query)
+	return p.Records, p.Total, err
+}
+
+// following selects what comes after the cursor, one more than there is room for, and counts all. Types before the
+// cursor's, and those after a page that is full, are only counted.
+func (q *request) following(query model.Query, at cursor, full bool) ([]model.Record, int, error) {
+	past := at.kind == model.KindGroup && query.Kind == model.KindUser
+	switch {
+	case past || full:
+		query.Limit = 0
+		return q.query(query)
+	case at.id == "" || at.kind != query.Kind:
+		query.Limit++
+		return q.query(query)
+	}
+	count := query
+	count.Limit = 0
+	_, all, err := q.query(count)
+	if err != nil {
+		return nil, 0, err
+	}
+	match := query.Match
+	after := at.after()
+	later := matcher(after, q.h.schemas.of(query.Kind), nil)
+	if query.Filter == nil {
+		query.Filter, query.Match = after, later
+	} else {
+		query.Filter = model.And{Terms: []model.Filter{query.Filter, after}}
+		query.Match = func(r *model.Record) bool { return match(r) && later(r) }
+	}
+	query.Limit++
+	records, _, err := q.query(query)
+	return records, all, err
+}
+
+// pages writes a ListResponse (RFC 7644 §3.4.2).
+func (q *request) pages(s searchRequest, pages []page, total, found int, next string) error {
+	a := q.answer(http.StatusOK)
+	a.buf = append(a.buf, `{"schemas":["`+urnList+`"],"totalResults":`...)
+	a.buf = strconv.AppendInt(a.buf, int64(total), 10)
+	a.buf = strconv.AppendInt(append(a.buf, `,"itemsPerPage":`...), int64(found), 10)
+	switch {
+	case !s.byCursor:
+		a.buf = strconv.AppendInt(append(a.buf, `,"startIndex":`...), int64(s.start), 10)
+	case next != "":
+		a.buf = append(append(a.buf, `,"nextCursor":`...), canonical(next)...)
+	}
+	separator := `,"Resources":[`
+	for _, part := range pages {
+		for i := range part.records {
+			rec := &part.records[i]
+			a.buf = append(a.buf, separator...)
+			separator = ","
+			if err := q.write(a, part.rt, rec, part.p, part.groups[rec.ID]); err != nil {
+				return err
+			}
+		}
+	}
+	if found > 0 {
+		a.buf = append(a.buf, ']')
+	}
+	a.buf = append(a.buf, '}')
+	return a.end()
+}
+
+// resolve puts filter and order into the query. some is false when no resource of the type can be in the answer.
+func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *expr, sortBy string) (some bool, err error) {
+	if sortBy != "" {
+		a := rt.lookup(sortBy)
+		switch {
+		case a == nil && other != nil:
+		case a == nil:
+			return false, invalidValue("sortBy names no attribute of %s.", rt.name)
+		case a.returned == never || a.extension || a.top().name == "members" || a.top().name == "groups":
+			return false, invalidValue("%s cannot be sorted by.", a.label())
+		default:
+			if s := a.index["value"]; s != nil {
+				a = s
+			}
+			if a.typ == typeComplex {
+				return false, invalidValue("%s cannot be sorted by.", a.label())
+			}
+			ref := a.ref()
+			query.SortBy = &ref
+		}
+	}
+	if filter == nil {
+		return true, nil
+	}
+	r := resolver{rt: rt, other: other, notes: &q.notes}
+	f, err := r.filter(filter)
+	if err != nil {
+		return false, err
+	}
+	if holds, ok := isConstant(f); ok {
+		return holds, nil
+	}
+	groups := map[string]map[string]bool{}
+	if len(r.members) > 0 {
+		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, r.members)
+		if err != nil {
+			return false, err
+		}
+		for id, list := range of {
+			groups[id] = map[string]bool{}
+			for _, g := range list {
+				if g.Direct {
+					groups[id][g.GroupID] = true
+				}
+			}
+		}
+	}
+	query.Filter, query.Match = f, matcher(f, rt, groups)
+	return true, nil
+}
