@@ -17,6 +17,7 @@ const (
 type runsPage struct {
 	Source  string
 	Sources []string
+	Ops     []model.Op
 	Rows    []runRow
 	Pager   pager
 }
@@ -74,7 +75,7 @@ func (c *console) runs(ctx context.Context, r *http.Request) (view, error) {
 		return view{}, err
 	}
 	all, next := more(all, pageRows)
-	p := runsPage{Source: source}
+	p := runsPage{Source: source, Ops: ops()}
 	for _, s := range c.o.Sources {
 		if s.Reads() {
 			p.Sources = append(p.Sources, s.Name)
