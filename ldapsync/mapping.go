@@ -58,6 +58,9 @@ type mapping struct {
 	request []string // attributes to ask for
 	id      int      // slot
 	status  int      // slot of Inactive.Attribute, or -1
+	shape   []node
+
+	userName, displayName field // the zero field when not mapped
 }
 
 func newMapping(o Options) (mapping, error) {
@@ -92,10 +95,17 @@ func newMapping(o Options) (mapping, error) {
 		taken[place] = path
 		f.attr, f.slot = strings.ToLower(attr), m.slot(attr)
 		m.fields = append(m.fields, f)
+		switch path {
+		case "userName":
+			m.userName = f
+		case "displayName":
+			m.displayName = f
+		}
 	}
-	if _, ok := taken["userName\x00"]; !ok {
+	if m.userName.attr == "" {
 		return m, fmt.Errorf("userName needs an LDAP attribute")
 	}
+	m.shape = shapeOf(m.fields)
 	return m, nil
 }
 

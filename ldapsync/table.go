@@ -67,7 +67,7 @@ func (t *table) lost() int {
 }
 
 // resolve returns the id of the entry with the DN.
-func (t *table) resolve(dn string) (string, bool) {
+func (t *table) resolve(dn []byte) (string, bool) {
 	key, err := dnKey(dn)
 	if err != nil {
 		return "", false
@@ -79,10 +79,12 @@ func (t *table) resolve(dn string) (string, bool) {
 // dnKey makes one key of the spellings of a DN (RFC 4514 §2, RFC 4518 §2): attribute types and values without case,
 // insignificant space and escaping aside, the parts of a multi-valued RDN in any order. Values are compared without
 // case whatever their syntax; no directory has two people whose DNs differ in case only.
-func dnKey(dn string) (nameKey, error) {
-	if text, ok := plainDN(dn); ok {
+func dnKey[T string | []byte](name T) (nameKey, error) {
+	var room [256]byte
+	if text, ok := plainDN(room[:0], name); ok {
 		return hashName(text), nil
 	}
+	dn := string(name)
 	if i := strings.LastIndexByte(dn, '#'); i > 0 && strings.HasSuffix(dn, "'B") {
 		dn = dn[:i] // RFC 4517 §3.3.21: name and optional UID, the syntax of uniqueMember
 	}
@@ -114,9 +116,8 @@ func hashName(b []byte) nameKey {
 }
 
 // plainDN normalises a DN without escapes, several values in an RDN, spaces around separators or anything but ASCII:
-// nearly all there are.
-func plainDN(dn string) ([]byte, bool) {
-	b := make([]byte, 0, 128)
+// nearly all there are. It appends to b.
+func plainDN[T string | []byte](b []byte, dn T) ([]byte, bool) {
 	last := byte(',')
 	inValue := false
 	for i := range len(dn) {
