@@ -239,7 +239,9 @@ func (r *run) readGroups(ctx context.Context) error {
 
 // identify returns the id of an entry that was not seen before in this pass.
 func (r *run) identify(e *wire.Entry, m mark) (string, bool) {
-	r.src.o.Log.Debug("entry", zap.String(model.FieldSource, r.src.o.Name), zap.String(fieldDN, e.DN))
+	if log := r.src.o.Log.Check(zap.DebugLevel, "entry"); log != nil {
+		log.Write(zap.String(model.FieldSource, r.src.o.Name), zap.String(fieldDN, e.DN))
+	}
 	id, err := r.src.entryID(e)
 	if err != nil {
 		r.nameless++

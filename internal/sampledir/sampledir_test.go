@@ -438,3 +438,46 @@ func TestStoppingDoesNotWaitForIdleClients(t *testing.T) {
 		t.Errorf("stopping took %s", d)
 	}
 }
+
+// OpenLDAP with the same content and the sample directory give the same records.
+func TestItAnswersLikeOpenLDAP(t *testing.T) {
+	t.Parallel()
+	s := serve(t, filepath.Join(t.TempDir(), "directory.ldif"))
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []string
+	for _, record := range strings.Split(string(text), "\n\n") {
+		// The base and its first level are there already.
+		if strings.HasPrefix(record, "dn: uid=") || strings.HasPrefix(record, "dn: cn=") && strings.Contains(record, sampledir.GroupsBase) {
+			entries = append(entries, record)
+		}
+	}
+	slapd := testserver.Slapd(t, testserver.SlapdOptions{LDIF: strings.Join(entries, "\n\n") + "\n\n"})
+	mine := [2]map[string]model.Entry{}
+	mine[0], mine[1] = s.read(t)
+	o := ldapsync.Options{
+		Name: "sample", URL: slapd.URL, BindDN: testserver.SyncDN, Password: func() (string, error) { return testserver.Password, nil },
+		Base: sampledir.Base, Groups: &ldapsync.Groups{},
+	}
+	src, err := ldapsync.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := [2]map[string]model.Entry{{}, {}}
+	p, err := src.Read(t.Context(), func(e model.Entry) error {
+		if e.Kind == model.KindGroup {
+			theirs[1][e.DisplayName] = e
+		} else {
+			theirs[0][e.UserName] = e
+		}
+		return nil
+	})
+	if err != nil || !p.Complete {
+		t.Fatal(p, err)
+	}
+	if d := cmp.Diff(theirs, mine); d != "" {
+		t.Errorf("(-slapd +sample):\n%s", d)
+	}
+}
