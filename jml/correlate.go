@@ -21,6 +21,7 @@ type Match struct {
 //	no key known                       -> a new person
 //	keys of one person                 -> that person
 //	… who has another record from here -> disputed: one source does not know one person twice
+//	… who has another employee number  -> disputed: a mailbox or a name may be shared, the number is not
 //	keys of several people             -> disputed
 //
 // owners says who has which of the record's keys; siblings are the records of the one owner, if it is one.
@@ -51,5 +52,22 @@ func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.K
 		return Match{Link: model.Disputed, Text: fmt.Sprintf("%s says it is a person whom %s already has as record %s",
 			strings.Join(by, " and "), rec.Source, siblings[other].ID)}
 	}
+	if number := numberOf(keys); number != "" && !slices.Contains(by, KeyEmployeeNumber) {
+		for _, s := range siblings {
+			if other := numberOf(r.Keys(s)); s.IdentityID == owner && s.AbsentSince == nil && other != "" && other != number {
+				return Match{Link: model.Disputed, Text: fmt.Sprintf("%s says it is a person who has another employee number in %s",
+					strings.Join(by, " and "), s.Source)}
+			}
+		}
+	}
 	return Match{Link: model.Linked, Identity: owner, Text: "same " + strings.Join(by, " and ")}
+}
+
+func numberOf(keys []model.Key) string {
+	for _, k := range keys {
+		if k.Name == KeyEmployeeNumber {
+			return k.Value
+		}
+	}
+	return ""
 }

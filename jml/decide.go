@@ -1,11 +1,10 @@
 package jml
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -57,6 +56,7 @@ func (r *Rules) Decide(s Situation) Decision {
 			live = append(live, rec)
 		}
 	}
+	slices.SortFunc(live, func(a, b model.Record) int { return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID)) })
 	fused := r.Fuse(live)
 	person := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live), Groups: groupNames(s.Groups, live)}
 	if s.Identity != nil && len(live) == 0 { // gone everywhere: what was known still names the person
@@ -73,8 +73,10 @@ func (r *Rules) Decide(s Situation) Decision {
 	d.Identity = r.identity(s, live, fused, out)
 	d.AddKeys, d.DropKeys = r.keyChanges(live, s.Keys)
 	w := situation{Situation: s, fused: fused, live: live, person: person, now: d.Identity}
-	for _, target := range r.Targets {
-		r.target(&d, w, target, out)
+	if r.Policy != nil { // without one nothing is known about anybody
+		for _, target := range slices.Sorted(slices.Values(r.Targets)) {
+			r.target(&d, w, target, out)
+		}
 	}
 	d.Findings = newFindings(s, d.Identity)
 	return d
@@ -94,8 +96,9 @@ func (r *Rules) target(d *Decision, w situation, target string, out policy.Outco
 	if i := slices.IndexFunc(w.Accounts, func(a model.Account) bool { return a.Target == target }); i >= 0 {
 		acct = &w.Accounts[i]
 	}
-	if slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" }) {
-		return // unknown is not no: keep what is
+	unknown := slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" })
+	if unknown && w.person.Active { // unknown is not no: keep what is; who is not active has no account whatever the rules say
+		return
 	}
 	var grant *policy.Grant
 	if i := slices.IndexFunc(out.Grants, func(g policy.Grant) bool { return g.Target == target }); i >= 0 {
@@ -103,7 +106,7 @@ func (r *Rules) target(d *Decision, w situation, target string, out policy.Outco
 	}
 	want := w.person.Active && grant != nil
 	if acct != nil && acct.Origin == model.OriginProtected {
-		return
+		return // reported, never touched
 	}
 	var step *Step
 	switch {
@@ -128,13 +131,13 @@ func (r *Rules) target(d *Decision, w situation, target string, out policy.Outco
 }
 
 func (r *Rules) grant(w situation, acct *model.Account, g policy.Grant) *Step {
-	next := model.Account{Target: g.Target, Class: "", Origin: model.OriginOurs, DueAt: nil}
+	next := model.Account{Target: g.Target, Origin: model.OriginOurs}
 	if acct != nil {
 		next = *acct
 	}
 	next.State, next.Desired, next.Priority = model.AccountActive, Canonical(g.Attrs), 1
 	next.UserName, _ = g.Attrs["userName"].(string)
-	op, event, text := OpFor(acct, next)
+	op, event, text := opFor(acct, next)
 	if op == "" {
 		return nil
 	}
@@ -147,8 +150,8 @@ func (r *Rules) grant(w situation, acct *model.Account, g policy.Grant) *Step {
 	return w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: text + "; " + w.Cause.Text})
 }
 
-// OpFor compares an account (nil: none) with what it should be while active.
-func OpFor(acct *model.Account, next model.Account) (model.Op, model.Event, string) {
+// opFor compares an account (nil: none) with what it should be while active.
+func opFor(acct *model.Account, next model.Account) (model.Op, model.Event, string) {
 	switch {
 	case acct == nil:
 		return model.OpCreate, model.EventJoiner, ""
@@ -167,10 +170,7 @@ func (r *Rules) leave(w situation, acct model.Account, grant *policy.Grant) *Ste
 	next.Priority = 0
 	next.State = model.AccountInactive
 	rule := ruleOf(acct)
-	leaver := policy.LeaverDeactivate
-	if r.Policy != nil {
-		leaver = r.Policy.Leaver(acct.Target, rule)
-	}
+	leaver := r.Policy.Leaver(acct.Target, rule)
 	if grant != nil {
 		rule, leaver = grant.Rule, grant.Leaver
 	}
@@ -215,161 +215,4 @@ func ruleOf(a model.Account) string {
 		_ = json.Unmarshal([]byte(a.Because), &why) // ours; an unreadable one names no rule
 	}
 	return why.Rule
-}
-
-func (r *Rules) identity(s Situation, live []model.Record, f Fused, out policy.Outcome) model.Identity {
-	id := model.Identity{ID: s.ID}
-	if s.Identity != nil {
-		id = *s.Identity
-	}
-	id.ReviewAt, id.ReviewRun = nil, ""
-	switch {
-	case len(live) == 0:
-		id.Lifecycle = model.Archived
-	case f.Active:
-		id.Lifecycle = model.Active
-	default:
-		id.Lifecycle = model.Suspended
-	}
-	id.UserName, id.DisplayName, id.Email = text(f.Attrs["userName"]), display(f.Attrs), email(f.Attrs)
-	id.SearchKey = Fold(id.DisplayName) + "\n" + Fold(id.UserName) + "\n" + Fold(id.Email)
-	id.Organisation, id.External, id.Categories = out.Organisation, out.External, strings.Join(out.Categories, ",")
-	id.Attrs, id.Provenance = Canonical(f.Attrs), Canonical(f.Provenance)
-	var findings []model.Finding
-	for _, p := range out.Findings {
-		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
-	}
-	id.Findings = ""
-	if findings != nil {
-		id.Findings = Canonical(findings)
-	}
-	id.UpdatedAt = s.Now
-	if s.Identity == nil {
-		id.CreatedAt = s.Now
-	}
-	return id
-}
-
-// keyChanges compares the keys of the live records with those owned. A key is given up only for another of the same name:
-// somebody who left everywhere is still recognised when they come back.
-func (r *Rules) keyChanges(live []model.Record, owned []model.Key) (add, drop []model.Key) {
-	var want []model.Key
-	names := map[string]bool{}
-	for _, rec := range live {
-		for _, k := range r.Keys(rec) {
-			names[k.Name] = true
-			if !slices.Contains(want, k) {
-				want = append(want, k)
-			}
-		}
-	}
-	for _, k := range want {
-		if !slices.Contains(owned, k) {
-			add = append(add, k)
-		}
-	}
-	for _, k := range owned {
-		if names[k.Name] && !slices.Contains(want, k) {
-			drop = append(drop, k)
-		}
-	}
-	return add, drop
-}
-
-func newFindings(s Situation, now model.Identity) []model.Change {
-	var was, is []model.Finding
-	if s.Identity != nil && s.Identity.Findings != "" {
-		_ = json.Unmarshal([]byte(s.Identity.Findings), &was) // ours
-	}
-	if now.Findings != "" {
-		_ = json.Unmarshal([]byte(now.Findings), &is)
-	}
-	var out []model.Change
-	for _, f := range is {
-		if slices.Contains(was, f) {
-			continue
-		}
-		why := model.Reason{Text: f.Text, Rule: f.Rule, Source: s.Cause.Source, Record: s.Cause.Record, At: s.Now}
-		out = append(out, model.Change{Source: s.Cause.Source, IdentityID: now.ID, Who: name(now), Target: f.Target, Op: model.OpFinding,
-			Because: Canonical(why), Code: f.Code, State: model.ChangeNoted, At: s.Now})
-	}
-	return out
-}
-
-// differing names the attributes in which two desired projections differ, extensions one level down.
-func differing(a, b string) []string {
-	return differ("", Decode(a), Decode(b))
-}
-
-func differ(prefix string, a, b map[string]any) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, m := range []map[string]any{a, b} {
-		for k := range m {
-			if seen[k] {
-				continue
-			}
-			seen[k] = true
-			x, xo := a[k].(map[string]any)
-			y, yo := b[k].(map[string]any)
-			switch {
-			case (xo || yo) && strings.HasPrefix(k, "urn:"):
-				out = append(out, differ("", x, y)...)
-			case !reflect.DeepEqual(a[k], b[k]):
-				out = append(out, prefix+k)
-			}
-		}
-	}
-	sort.Strings(out)
-	return out
-}
-
-func sources(live []model.Record) []string {
-	var out []string
-	for _, rec := range live {
-		if !slices.Contains(out, rec.Source) {
-			out = append(out, rec.Source)
-		}
-	}
-	sort.Strings(out)
-	return out
-}
-
-// groupNames are the names of the groups in sources that have a live record of the person.
-func groupNames(groups []model.Membership, live []model.Record) []string {
-	out := []string{}
-	for _, g := range groups {
-		here := slices.ContainsFunc(live, func(rec model.Record) bool { return rec.Source == g.Source })
-		if here && !slices.Contains(out, g.DisplayName) {
-			out = append(out, g.DisplayName)
-		}
-	}
-	sort.Strings(out)
-	return out
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-func display(attrs map[string]any) string {
-	n, _ := attrs["name"].(map[string]any)
-	full := strings.TrimSpace(text(n["givenName"]) + " " + text(n["familyName"]))
-	for _, s := range []string{text(attrs["displayName"]), text(n["formatted"]), full, text(attrs["userName"])} {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
-}
-
-func name(id model.Identity) string {
-	switch {
-	case id.DisplayName != "":
-		return id.DisplayName
-	case id.UserName != "":
-		return id.UserName
-	}
-	return id.ID
 }

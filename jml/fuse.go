@@ -44,7 +44,12 @@ func (r *Rules) Fuse(records []model.Record) Fused {
 			}
 			say(said, name, rec.Source, v)
 		}
-		say(said, "active", rec.Source, rec.Active)
+		if rec.Active || said["active"][rec.Source] == nil { // of two records in one source, the one that is active counts
+			if said["active"] == nil {
+				said["active"] = map[string]any{}
+			}
+			said["active"][rec.Source] = rec.Active
+		}
 	}
 	for name, by := range said {
 		order, rule := r.order(name)

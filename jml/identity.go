@@ -1,0 +1,140 @@
+package jml
+
+import (
+	"encoding/json"
+	"slices"
+	"sort"
+	"strings"
+
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+func (r *Rules) identity(s Situation, live []model.Record, f Fused, out policy.Outcome) model.Identity {
+	id := model.Identity{ID: s.ID}
+	if s.Identity != nil {
+		id = *s.Identity
+	}
+	id.ReviewAt, id.ReviewRun = nil, ""
+	switch {
+	case len(live) == 0:
+		id.Lifecycle = model.Archived
+	case f.Active:
+		id.Lifecycle = model.Active
+	default:
+		id.Lifecycle = model.Suspended
+	}
+	id.UserName, id.DisplayName, id.Email = text(f.Attrs["userName"]), display(f.Attrs), email(f.Attrs)
+	id.SearchKey = Fold(id.DisplayName) + "\n" + Fold(id.UserName) + "\n" + Fold(id.Email)
+	id.Organisation, id.External, id.Categories = out.Organisation, out.External, strings.Join(out.Categories, ",")
+	id.Attrs, id.Provenance = Canonical(f.Attrs), Canonical(f.Provenance)
+	var findings []model.Finding
+	for _, p := range out.Findings {
+		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
+	}
+	id.Findings = ""
+	if findings != nil {
+		id.Findings = Canonical(findings)
+	}
+	id.UpdatedAt = s.Now
+	if s.Identity == nil {
+		id.CreatedAt = s.Now
+	}
+	return id
+}
+
+// keyChanges compares the keys of the live records with those owned. A key is given up only for another of the same name:
+// somebody who left everywhere is still recognised when they come back.
+func (r *Rules) keyChanges(live []model.Record, owned []model.Key) (add, drop []model.Key) {
+	var want []model.Key
+	names := map[string]bool{}
+	for _, rec := range live {
+		for _, k := range r.Keys(rec) {
+			names[k.Name] = true
+			if !slices.Contains(want, k) {
+				want = append(want, k)
+			}
+		}
+	}
+	for _, k := range want {
+		if !slices.Contains(owned, k) {
+			add = append(add, k)
+		}
+	}
+	for _, k := range owned {
+		if names[k.Name] && !slices.Contains(want, k) {
+			drop = append(drop, k)
+		}
+	}
+	return add, drop
+}
+
+func newFindings(s Situation, now model.Identity) []model.Change {
+	var was, is []model.Finding
+	if s.Identity != nil && s.Identity.Findings != "" {
+		_ = json.Unmarshal([]byte(s.Identity.Findings), &was) // ours
+	}
+	if now.Findings != "" {
+		_ = json.Unmarshal([]byte(now.Findings), &is)
+	}
+	var out []model.Change
+	for _, f := range is {
+		if slices.Contains(was, f) {
+			continue
+		}
+		why := model.Reason{Text: f.Text, Rule: f.Rule, Source: s.Cause.Source, Record: s.Cause.Record, At: s.Now}
+		out = append(out, model.Change{Source: s.Cause.Source, IdentityID: now.ID, Who: name(now), Target: f.Target, Op: model.OpFinding,
+			Because: Canonical(why), Code: f.Code, State: model.ChangeNoted, At: s.Now})
+	}
+	return out
+}
+
+func sources(live []model.Record) []string {
+	var out []string
+	for _, rec := range live {
+		if !slices.Contains(out, rec.Source) {
+			out = append(out, rec.Source)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// groupNames are the names of the groups in sources that have a live record of the person.
+func groupNames(groups []model.Membership, live []model.Record) []string {
+	out := []string{}
+	for _, g := range groups {
+		here := slices.ContainsFunc(live, func(rec model.Record) bool { return rec.Source == g.Source })
+		if here && !slices.Contains(out, g.DisplayName) {
+			out = append(out, g.DisplayName)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func display(attrs map[string]any) string {
+	n, _ := attrs["name"].(map[string]any)
+	full := strings.TrimSpace(text(n["givenName"]) + " " + text(n["familyName"]))
+	for _, s := range []string{text(attrs["displayName"]), text(n["formatted"]), full, text(attrs["userName"])} {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func name(id model.Identity) string {
+	switch {
+	case id.DisplayName != "":
+		return id.DisplayName
+	case id.UserName != "":
+		return id.UserName
+	}
+	return id.ID
+}

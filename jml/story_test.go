@@ -1,0 +1,265 @@
+package jml_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+var update = flag.Bool("update", false, "write what happens into testdata") //nolint:gochecknoglobals // a flag
+
+// story is a file of testdata: one situation, as a governance officer would tell it, and what the core makes of it.
+type story struct {
+	Title  string           `yaml:"title"`
+	About  string           `yaml:"about"`
+	Rows   []string         `yaml:"rows"`
+	Rules  storyRules       `yaml:"rules"`
+	Policy *storyPolicy     `yaml:"policy"`
+	Steps  []map[string]any `yaml:"steps"`
+
+	Happens string `yaml:"happens"`
+}
+
+type storyRules struct {
+	Precedence  []string            `yaml:"precedence"`
+	Authority   map[string][]string `yaml:"authority"`
+	Correlation []string            `yaml:"correlation"`
+}
+
+type storyPolicy struct {
+	Categories yaml.MapSlice `yaml:"categories"`
+	Accounts   []struct {
+		Name, Target, When, Leaver string
+		Attributes                 map[string]string
+	} `yaml:"accounts"`
+}
+
+func TestStories(t *testing.T) { // M-01, M-02, M-24, D-20
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) < 60 {
+		t.Fatalf("%d stories, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s story
+			if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
+				t.Fatal(err)
+			}
+			got := s.play(t)
+			if *update {
+				given, _, _ := strings.Cut(string(text), "\nhappens: |\n")
+				body := "  " + strings.ReplaceAll(strings.TrimSuffix(got, "\n"), "\n", "\n  ")
+				given = strings.TrimRight(given, "\n") + "\nhappens: |\n" + body + "\n"
+				if err := os.WriteFile(file, []byte(given), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if d := cmp.Diff(s.Happens, got); d != "" {
+				t.Errorf("%s (-file +core):\n%s", s.Title, d)
+			}
+		})
+	}
+}
+
+func (s story) play(t *testing.T) string {
+	rules := usualRules(t)
+	if s.Rules.Precedence != nil {
+		rules.Precedence = s.Rules.Precedence
+	}
+	if s.Rules.Correlation != nil {
+		rules.Correlation = s.Rules.Correlation
+	}
+	rules.Authority = s.Rules.Authority
+	if s.Policy != nil {
+		rules.Policy = compile(t, s.Policy.config())
+	}
+	w := newWorld(rules)
+	for i, step := range s.Steps {
+		if len(step) != 1 {
+			t.Fatalf("step %d has %d parts", i+1, len(step))
+		}
+		for what, v := range step {
+			w.now = w.now.AddDate(0, 0, 1)
+			fmt.Fprintf(&w.story, "%d. %s\n", i+1, heading(what, v))
+			w.step(t, what, v)
+		}
+	}
+	return w.story.String() + "in the end\n" + w.people()
+}
+
+func heading(what string, v any) string {
+	switch v := v.(type) {
+	case string:
+		return what + " " + v
+	case []any:
+		if len(v) == 0 {
+			return what + ": none"
+		}
+		return what + ": " + strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]")
+	}
+	return what
+}
+
+// step plays one step:
+//
+//	entra e1: {userName: ada, …}       a source writes a user
+//	entra e1: gone                     a source deletes it
+//	corp 7: missing                    a complete read does not list it
+//	groups of entra e1: [builders]     its groups change
+//	new policy: {…}                    the rules change, everybody is reviewed
+//	new authority: {active: [entra]}
+//	guard: holds | lets go             whether leavers wait from now on
+//	review: everybody
+//	protect: app of Ada Example        somebody protects the account
+//	without target: platform           it is no longer configured
+func (w *world) step(t *testing.T, what string, v any) {
+	switch {
+	case what == "guard":
+		w.holding = v == "holds"
+		return
+	case what == "review":
+		w.everybody("looked at again")
+		return
+	case what == "without target":
+		w.rules.Targets = slices.DeleteFunc(slices.Clone(w.rules.Targets), func(x string) bool { return x == v })
+		w.everybody("target no longer configured")
+		return
+	case what == "new policy":
+		var p storyPolicy
+		text, err := yaml.Marshal(v)
+		if err == nil {
+			err = yaml.Unmarshal(text, &p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.rules.Policy = compile(t, p.config())
+		w.everybody("rules changed")
+		return
+	case what == "new authority":
+		w.rules.Authority = map[string][]string{}
+		for name, order := range v.(map[string]any) {
+			for _, s := range order.([]any) {
+				w.rules.Authority[name] = append(w.rules.Authority[name], s.(string))
+			}
+		}
+		w.everybody("rules changed")
+		return
+	case what == "protect":
+		target, name, _ := strings.Cut(v.(string), " of ")
+		for key, a := range w.accounts {
+			if key[1] == target && w.identities[key[0]].DisplayName == name {
+				a.Origin = model.OriginProtected
+				w.accounts[key] = a
+				return
+			}
+		}
+		t.Fatalf("no account %v", v)
+	}
+	if rec, ok := strings.CutPrefix(what, "groups of "); ok {
+		w.groups[rec] = nil
+		for _, g := range v.([]any) {
+			w.groups[rec] = append(w.groups[rec], g.(string))
+		}
+		source, id, _ := strings.Cut(rec, " ")
+		if owner := w.records[rec].IdentityID; owner != "" {
+			w.decide(owner, jml.Cause{Source: source, Record: id, Text: "groups changed in " + source})
+		}
+		return
+	}
+	source, id, ok := strings.Cut(what, " ")
+	if !ok {
+		t.Fatalf("unknown step %q", what)
+	}
+	cur, had := w.records[what]
+	switch v {
+	case "gone":
+		w.say(source, id, nil, "deleted by "+source)
+	case "missing":
+		if !had {
+			t.Fatalf("nobody is %s", what)
+		}
+		cur.AbsentSince = &w.now
+		w.say(source, id, &cur, "missing in a complete read of "+source)
+	default:
+		rec := record(t, v.(map[string]any))
+		text := "created by " + source
+		switch {
+		case had && cur.AbsentSince != nil:
+			text = "back in " + source
+		case had && cur.Active && !rec.Active:
+			text = "deactivated by " + source
+		case had && !cur.Active && rec.Active:
+			text = "activated by " + source
+		case had:
+			text = "changed by " + source
+		}
+		w.say(source, id, rec, text)
+	}
+}
+
+// record makes a user record of the attributes, with short names for those of the enterprise extension and of e-mail.
+func record(t *testing.T, given map[string]any) *model.Record {
+	rec := model.Record{Active: true}
+	attrs, ext := map[string]any{}, map[string]any{}
+	for name, v := range given {
+		switch name {
+		case "active":
+			rec.Active = v.(bool)
+		case "externalId":
+			rec.ExternalID = v.(string)
+		case "employeeNumber", "department", "costCenter", "division":
+			ext[name] = v
+		case "email":
+			attrs["emails"] = []any{map[string]any{"value": v, "type": "work", "primary": true}}
+		case "emails":
+			var list []any
+			for _, a := range v.([]any) {
+				list = append(list, map[string]any{"value": a})
+			}
+			attrs["emails"] = list
+		default:
+			attrs[name] = v
+		}
+	}
+	if len(ext) > 0 {
+		attrs[jml.EnterpriseUser] = ext
+	}
+	rec.UserName, _ = attrs["userName"].(string)
+	rec.DisplayName, _ = attrs["displayName"].(string)
+	rec.Attrs = jml.Canonical(attrs)
+	return &rec
+}
+
+func (p storyPolicy) config() policy.Config {
+	c := policy.Config{Organisations: usual().Organisations}
+	for _, item := range p.Categories {
+		c.Categories = append(c.Categories, policy.Category{Name: item.Key.(string), When: item.Value.(string)})
+	}
+	for _, a := range p.Accounts {
+		leaver := policy.LeaverDeactivate
+		if a.Leaver == "delete" {
+			leaver = policy.LeaverDelete
+		}
+		c.Accounts = append(c.Accounts, policy.Rule{Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver})
+	}
+	return c
+}

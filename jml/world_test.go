@@ -1,0 +1,239 @@
+package jml_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"jmld/jml"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// world is what the shell around the core keeps, in memory: enough to play a story of records coming and going.
+type world struct {
+	rules      *jml.Rules
+	now        time.Time
+	holding    bool // the guard says no
+	records    map[string]model.Record
+	groups     map[string][]string // record -> names of its groups
+	identities map[string]*model.Identity
+	keys       map[model.Key]string
+	accounts   map[[2]string]model.Account
+	serial     int
+	story      strings.Builder
+}
+
+func newWorld(rules *jml.Rules) *world {
+	return &world{rules: rules, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), records: map[string]model.Record{},
+		groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{},
+		accounts: map[[2]string]model.Account{}}
+}
+
+func at(source, id string) string { return source + " " + id }
+
+// person loads everything about one identity.
+func (w *world) situation(id string, cause jml.Cause) jml.Situation {
+	s := jml.Situation{Now: w.now, ID: id, Identity: w.identities[id], Cause: cause}
+	for _, k := range slices.Sorted(maps.Keys(w.records)) {
+		rec := w.records[k]
+		if rec.IdentityID != id {
+			continue
+		}
+		s.Records = append(s.Records, rec)
+		for _, g := range w.groups[k] {
+			s.Groups = append(s.Groups, model.Membership{Source: rec.Source, GroupID: "id of " + g, DisplayName: g, Direct: true})
+		}
+	}
+	for k, owner := range w.keys {
+		if owner == id {
+			s.Keys = append(s.Keys, k)
+		}
+	}
+	slices.SortFunc(s.Keys, func(a, b model.Key) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
+	for _, target := range []string{"app", "old", "platform"} {
+		if a, ok := w.accounts[[2]string{id, target}]; ok {
+			s.Accounts = append(s.Accounts, a)
+		}
+	}
+	return s
+}
+
+// say takes what a source says about one of its users; nil: the record is gone.
+func (w *world) say(source, id string, rec *model.Record, text string) {
+	cur, had := w.records[at(source, id)]
+	cause := jml.Cause{Source: source, Record: id, Text: text}
+	if rec == nil {
+		delete(w.records, at(source, id))
+		delete(w.groups, at(source, id))
+		if had && cur.IdentityID != "" {
+			w.decide(cur.IdentityID, cause)
+		}
+		return
+	}
+	rec.Source, rec.ID, rec.Kind, rec.IdentityID = source, id, model.KindUser, cur.IdentityID
+	cause.Absent = rec.AbsentSince != nil
+	owners, siblings := map[model.Key]string{}, []model.Record{}
+	keys := w.rules.Keys(*rec)
+	for _, k := range keys {
+		if o := w.keys[k]; o != "" {
+			owners[k] = o
+			siblings = append(siblings, w.situation(o, cause).Records...)
+		}
+	}
+	m := w.rules.Correlate(*rec, keys, owners, siblings)
+	rec.Link, rec.IdentityID = m.Link, m.Identity
+	if m.Link != model.Linked {
+		rec.LinkText = m.Text
+		w.records[at(source, id)] = *rec
+		w.line("? %s: %s: %s", who(rec), model.CodeCorrelationDisputed, m.Text)
+		return
+	}
+	if rec.IdentityID == "" {
+		w.serial++
+		rec.IdentityID = fmt.Sprintf("person-%d", w.serial)
+	} else if cur.IdentityID == "" {
+		w.line("= %s is %s: %s", at(source, id), w.identities[rec.IdentityID].DisplayName, m.Text)
+	}
+	w.records[at(source, id)] = *rec
+	w.decide(rec.IdentityID, cause)
+}
+
+func who(r *model.Record) string { return cmp.Or(r.DisplayName, r.UserName, r.ID) }
+
+// decide lets the core decide about one person and applies what it says.
+func (w *world) decide(id string, cause jml.Cause) jml.Decision {
+	d := w.rules.Decide(w.situation(id, cause))
+	w.apply(d)
+	return d
+}
+
+func (w *world) apply(d jml.Decision) {
+	id := d.Identity
+	for _, k := range d.DropKeys {
+		delete(w.keys, k)
+	}
+	for _, k := range d.AddKeys {
+		if w.keys[k] == "" {
+			w.keys[k] = id.ID
+		}
+	}
+	w.identities[id.ID] = &id
+	for _, f := range d.Findings {
+		w.line("? %s%s: %s: rule %s: %s", f.Who, target(f.Target), f.Code, reason(f.Because).Rule, reason(f.Because).Text)
+	}
+	for _, t := range d.Settled {
+		a := w.accounts[[2]string{id.ID, t}]
+		a.HeldPlan = ""
+		w.accounts[[2]string{id.ID, t}] = a
+		w.line("  %s no longer waits for approval to leave %s", id.DisplayName, t)
+	}
+	for _, s := range d.Steps {
+		c := s.Change
+		key := [2]string{id.ID, c.Target}
+		held := ""
+		if w.holding && c.Op.Leaves() {
+			held = ", held"
+			a := w.accounts[key]
+			a.HeldPlan = "plan"
+			w.accounts[key] = a
+		} else {
+			w.accounts[key] = s.Account
+		}
+		w.line("%s %s %s (%s%s): %s", c.Op, c.Target, c.Who, c.Event, held, reason(c.Because).Text)
+	}
+	if len(d.Steps)+len(d.Findings)+len(d.Settled) == 0 {
+		w.line("  nothing changes")
+	}
+}
+
+func target(t string) string {
+	if t == "" {
+		return ""
+	}
+	return " (" + t + ")"
+}
+
+func reason(because string) (r model.Reason) {
+	if err := json.Unmarshal([]byte(because), &r); err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func (w *world) line(format string, args ...any) {
+	fmt.Fprintf(&w.story, "  "+format+"\n", args...)
+}
+
+// everybody decides about all people, as after a change of the rules.
+func (w *world) everybody(text string) {
+	for _, id := range slices.Sorted(maps.Keys(w.identities)) {
+		w.decide(id, jml.Cause{Text: text})
+	}
+}
+
+// people tells how things stand.
+func (w *world) people() string {
+	var b strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(w.identities)) {
+		p := w.identities[id]
+		place := "internal"
+		if p.External {
+			place = "external"
+		}
+		if p.Organisation != "" {
+			place += " of " + p.Organisation
+		}
+		fmt.Fprintf(&b, "  %s: %s, %s, categories %s;", p.DisplayName, p.Lifecycle, place, cmp.Or(p.Categories, "none"))
+		for _, t := range []string{"app", "old", "platform"} {
+			if a, ok := w.accounts[[2]string{id, t}]; ok {
+				held := ""
+				if a.HeldPlan != "" {
+					held = " (leave held)"
+				}
+				fmt.Fprintf(&b, " %s %s as %s%s", t, a.State, a.UserName, held)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func compile(t testing.TB, c policy.Config) *policy.Policy {
+	t.Helper()
+	p, mistakes := policy.Compile(c, []string{"app", "platform"})
+	if len(mistakes) > 0 {
+		t.Fatalf("%+v", mistakes)
+	}
+	return p
+}
+
+// usual is the policy of a story that does not bring its own.
+func usual() policy.Config {
+	return policy.Config{
+		Organisations: []policy.Organisation{
+			{Name: "Example", Own: true, Domains: []string{"example.org", "example.com"}}, {Name: "Partner", Domains: []string{"partner.example"}},
+		},
+		Categories: []policy.Category{
+			{Name: model.CategoryPlatform, When: `"builders" in person.groups && !person.external`},
+			{Name: model.CategoryExtended, When: `"builders" in person.groups && person.external`},
+			{Name: model.CategoryApp, When: `true`},
+		},
+		Accounts: []policy.Rule{
+			{Name: "builders", Target: "platform", When: `"platform" in person.categories || "extended" in person.categories`},
+			{Name: "everybody", Target: "app", When: `"app" in person.categories`},
+		},
+	}
+}
+
+func usualRules(t testing.TB) *jml.Rules {
+	return &jml.Rules{
+		Precedence: []string{"corp", "entra", "okta"}, Correlation: []string{"employeeNumber", "email", "userName"},
+		OwnDomains: []string{"example.org", "example.com"}, Policy: compile(t, usual()), Targets: []string{"app", "platform"},
+	}
+}
