@@ -38,10 +38,10 @@ const (
 
 	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
-		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members ON (m.source = down.source AND m.group_id = down.id)) " +
+		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members m ON (m.source = down.source AND m.group_id = down.id)) " +
 		"UPDATE identities SET version = version + 1, " +
 		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
-		"WHERE id IN (SELECT r.identity_id FROM down JOIN records r ON r.source = down.source AND r.id = down.id " +
+		"WHERE id IN (SELECT r.identity_id FROM down JOIN EACH records r ON (r.source = down.source AND r.id = down.id) " +
 		"WHERE r.identity_id <> '')"
 
 	// accountChanged: the worker has to look at the row again.

@@ -19,6 +19,7 @@ import (
 //	x IN list($1)     x is one of the texts in a parameter made by dialect.list
 //	items($1)         those texts as table p(a)
 //	pairs($1, $2)     the pairs in two parameters made by dialect.pairs, as table p(a, b)
+//	JOIN EACH t a ON (c)  a join that looks rows up in the index, one by one, whatever the planner guesses
 //	find(x, y)        position of y in x, or 0
 //	greatest(x, y)    the larger value
 //	x::type           the type of a parameter, where PostgreSQL cannot infer it
@@ -46,6 +47,10 @@ func newDialect(lite bool) *dialect {
 		}
 		d.rules = append(d.rules, rule{regexp.MustCompile(pattern), to})
 	}
+	add(regexp.QuoteMeta(loadIDs), strings.ReplaceAll(loadIDs, "$", "$$"), liteIDs)
+	// OFFSET 0 keeps PostgreSQL from making it a hash join with all rows: of a recursion it expects many rows.
+	add(`JOIN EACH (\w+) (\w+) ON \(([^)]*)\)`,
+		`CROSS JOIN LATERAL (SELECT ${2}.* FROM ${1} ${2} WHERE ${3} OFFSET 0) AS ${2}`, `JOIN ${1} ${2} ON ${3}`)
 	add(`IN list\((\$\d+)\)`, `= ANY(${1}::text[])`, `IN (SELECT value FROM json_each(${1}))`)
 	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
 	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,
@@ -184,6 +189,7 @@ func (d *dialect) insert(t insert, size int) string {
 type op struct {
 	text string // as the database wants it
 	args []any
+	late func() []any            // SQLite only: makes args when the statements before are done; nil skips this one
 	must bool                    // ErrStale when no row is affected; text is from dialect.must
 	each func(row scanner) error // called for each row of the answer
 }

@@ -23,6 +23,9 @@ const (
 		"UNION SELECT k.identity_id FROM pairs($3, $4) JOIN identity_keys k ON k.name = p.a AND k.value = p.b " +
 		"UNION SELECT p.a FROM items($5))"
 
+	// On SQLite, where a round trip costs nothing, they are put together here.
+	liteIDs = "ids AS (SELECT p.a AS iid FROM items($$1))"
+
 	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN identities ON id = iid"
 
 	loadLinked = "WITH " + loadIDs + " SELECT " + recordColumns +
@@ -36,11 +39,11 @@ const (
 	loadGroups = "WITH RECURSIVE " + loadIDs + ", up(iid, source, group_id, direct) AS (" +
 		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
 		"JOIN records r ON r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user' " +
-		"JOIN members m ON m.source = r.source AND m.member_id = r.id " +
+		"JOIN EACH members m ON (m.source = r.source AND m.member_id = r.id) " +
 		"UNION SELECT up.iid, m.source, m.group_id, 0 FROM up " +
-		"JOIN members m ON m.source = up.source AND m.member_id = up.group_id) " +
+		"JOIN EACH members m ON (m.source = up.source AND m.member_id = up.group_id)) " +
 		"SELECT up.iid, up.source, up.group_id, g.display_name, max(up.direct) FROM up " +
-		"JOIN records g ON g.source = up.source AND g.id = up.group_id " +
+		"JOIN EACH records g ON (g.source = up.source AND g.id = up.group_id) " +
 		"GROUP BY up.iid, up.source, up.group_id, g.display_name"
 )
 
@@ -93,61 +96,104 @@ func (s *Store) loadOps(got *loaded, records, keys [][2]string, ids []string) []
 	}
 	recordA, recordB := s.pairs(records)
 	keyA, keyB := s.pairs(keys)
-	all := []any{recordA, recordB, keyA, keyB, s.list(ids)}
-	ops := make([]op, 0, 7)
-	// Identities first: see Load.
-	ops = append(ops, op{text: s.sql(loadIdentities), args: all, each: func(row scanner) error {
-		var i model.Identity
-		err := scanIdentity(row, &i)
-		got.identities[i.ID] = &i
-		return err
-	}})
+	var early []op
 	if len(keys) > 0 {
-		ops = append(ops, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: func(row scanner) error {
-			var k model.Key
-			var owner string
-			err := row.Scan(&k.Name, &k.Value, &owner)
-			got.owners[k] = owner
-			return err
-		}})
+		early = append(early, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner})
 	}
 	if len(records) > 0 {
-		ops = append(ops, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: func(row scanner) error {
-			var r model.Record
-			err := scanRecord(row, &r)
-			got.records[engine.RecordRef{Source: r.Source, ID: r.ID}] = &r
-			return err
-		}})
+		early = append(early, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
 	}
-	return append(ops,
-		op{text: s.sql(loadLinked), args: all, each: func(row scanner) error {
-			var r model.Record
-			err := scanRecord(row, &r)
-			got.linked[r.IdentityID] = append(got.linked[r.IdentityID], r)
-			return err
-		}},
-		op{text: s.sql(loadKeys), args: all, each: func(row scanner) error {
-			var k model.Key
-			var owner string
-			err := row.Scan(&k.Name, &k.Value, &owner)
-			got.keys[owner] = append(got.keys[owner], k)
-			return err
-		}},
-		op{text: s.sql(loadAccounts), args: all, each: func(row scanner) error {
-			var a model.Account
-			err := scanAccount(row, &a)
-			got.accounts[a.IdentityID] = append(got.accounts[a.IdentityID], a)
-			return err
-		}},
-		op{text: s.sql(loadGroups), args: all, each: func(row scanner) error {
-			var m model.Membership
-			var owner string
-			var direct int64
-			err := row.Scan(&owner, &m.Source, &m.GroupID, &m.DisplayName, &direct)
-			m.Direct = direct == 1
-			got.groups[owner] = append(got.groups[owner], m)
-			return err
-		}})
+	late := []op{
+		{text: s.sql(loadIdentities), each: got.identity}, {text: s.sql(loadLinked), each: got.link}, {text: s.sql(loadKeys), each: got.key},
+		{text: s.sql(loadAccounts), each: got.account}, {text: s.sql(loadGroups), each: got.group},
+	}
+	if !s.lite {
+		for i := range late {
+			late[i].args = []any{recordA, recordB, keyA, keyB, s.list(ids)}
+		}
+		return append(late, early...) // identities first: see Load
+	}
+	var found []any
+	for i := range late {
+		late[i].late = func() []any {
+			if found == nil {
+				if all := got.ids(ids); len(all) > 0 {
+					found = []any{s.list(all)}
+				}
+			}
+			return found
+		}
+	}
+	return append(early, late...)
+}
+
+// ids are the identities that matter, once the records and the owners are known.
+func (l *loaded) ids(asked []string) []string {
+	all := slices.Clone(asked)
+	for _, r := range l.records {
+		if r.IdentityID != "" {
+			all = append(all, r.IdentityID)
+		}
+	}
+	for _, owner := range l.owners {
+		all = append(all, owner)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (l *loaded) owner(row scanner) error {
+	var k model.Key
+	var owner string
+	err := row.Scan(&k.Name, &k.Value, &owner)
+	l.owners[k] = owner
+	return err
+}
+
+func (l *loaded) record(row scanner) error {
+	var r model.Record
+	err := scanRecord(row, &r)
+	l.records[engine.RecordRef{Source: r.Source, ID: r.ID}] = &r
+	return err
+}
+
+func (l *loaded) identity(row scanner) error {
+	var i model.Identity
+	err := scanIdentity(row, &i)
+	l.identities[i.ID] = &i
+	return err
+}
+
+func (l *loaded) link(row scanner) error {
+	var r model.Record
+	err := scanRecord(row, &r)
+	l.linked[r.IdentityID] = append(l.linked[r.IdentityID], r)
+	return err
+}
+
+func (l *loaded) key(row scanner) error {
+	var k model.Key
+	var owner string
+	err := row.Scan(&k.Name, &k.Value, &owner)
+	l.keys[owner] = append(l.keys[owner], k)
+	return err
+}
+
+func (l *loaded) account(row scanner) error {
+	var a model.Account
+	err := scanAccount(row, &a)
+	l.accounts[a.IdentityID] = append(l.accounts[a.IdentityID], a)
+	return err
+}
+
+func (l *loaded) group(row scanner) error {
+	var m model.Membership
+	var owner string
+	var direct int64
+	err := row.Scan(&owner, &m.Source, &m.GroupID, &m.DisplayName, &direct)
+	m.Direct = direct == 1
+	l.groups[owner] = append(l.groups[owner], m)
+	return err
 }
 
 func (l *loaded) person(sub *engine.Subject) engine.Person {

@@ -46,7 +46,13 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	if set["application_name"] == "" {
 		set["application_name"] = "jmld"
 	}
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		// Compiling a recursive statement takes a second, running it a millisecond. Databases without a compiler may
+		// refuse the setting.
+		var refused *pgconn.PgError
+		if _, err := conn.Exec(ctx, "SET jit = off"); err != nil && !errors.As(err, &refused) {
+			return err
+		}
 		conn.TypeMap().RegisterType(&pgtype.Type{
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})

@@ -37,10 +37,10 @@ func (s *Store) Members(ctx context.Context, source, group string, yield func(id
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
 func (s *Store) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
 	const text = "WITH RECURSIVE up(rid, group_id, direct) AS (" +
-		"SELECT p.a, m.group_id, 1 FROM items($2) JOIN members m ON m.source = $1 AND m.member_id = p.a " +
-		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
+		"SELECT p.a, m.group_id, 1 FROM items($2) JOIN EACH members m ON (m.source = $1 AND m.member_id = p.a) " +
+		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN EACH members m ON (m.source = $1 AND m.member_id = up.group_id)) " +
 		"SELECT up.rid, up.group_id, g.display_name, max(up.direct) FROM up " +
-		"JOIN records g ON g.source = $1 AND g.id = up.group_id GROUP BY up.rid, up.group_id, g.display_name"
+		"JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) GROUP BY up.rid, up.group_id, g.display_name"
 	groups := make(map[string][]model.Membership, len(ids))
 	if len(ids) == 0 {
 		return groups, nil

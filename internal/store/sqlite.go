@@ -130,6 +130,11 @@ func busy(err error) bool {
 // run runs statements one after the other.
 func (c *liteConn) run(ctx context.Context, ops []op) error {
 	for i := range ops {
+		if late := ops[i].late; late != nil {
+			if ops[i].args = late(); ops[i].args == nil {
+				continue
+			}
+		}
 		if err := c.one(ctx, &ops[i]); err != nil {
 			return err
 		}
