@@ -1,0 +1,18 @@
+package scim
+
+import "jmld/model"
+
+// Selection is a filter as the store gets it.
+func Selection(kind model.Kind, text string, groups map[string]map[string]bool) (model.Filter, func(*model.Record) bool, error) {
+	rt := newSchemas().of(kind)
+	e, err := parseFilter(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := resolver{rt: rt, notes: &notes{}}
+	f, err := r.filter(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, matcher(f, rt, groups), nil
+}
