@@ -106,6 +106,9 @@ func (t *Target) choose(w wanted, found []*resource) (*resource, error) {
 		return nil, err
 	}
 	if other := cur.text("externalId"); other != "" && !w.ours(other) {
+		if w.account.State != model.AccountActive {
+			return nil, nil // to take somebody else's away is not wanted
+		}
 		return nil, engine.Permanent(model.Errorf(model.CodeTargetConflict, "%s", t.name(
 			"account %s has this userName and another externalId: it is somebody else's, or another system's", clip(cur.id, 60))))
 	}

@@ -264,6 +264,14 @@ func conflict(t *testing.T, target engine.Target) {
 	}
 	holds(t, target, a)
 
+	for _, state := range []model.AccountState{model.AccountInactive, model.AccountAbsent} { // nor does a leaver take it away
+		other.State = state
+		if got, err := target.Ensure(limited(t), other); err != nil || got.AppliedState != model.AccountAbsent {
+			t.Fatalf("%s of somebody who never had it: %+v, %v; want absent", state, got, err)
+		}
+	}
+	holds(t, target, a)
+
 	b := ensure(t, target, Want(target.Name(), "grace")) // and not by a rename either
 	b.Desired = jml.Canonical(map[string]any{"userName": "Ada@example.org", "externalId": b.IdentityID})
 	if _, err := target.Ensure(limited(t), b); model.CodeOf(err) != model.CodeTargetConflict || !engine.IsPermanent(err) {
