@@ -2,7 +2,7 @@ package console
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
+	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,15 +22,16 @@ const sessionLength = 12 * time.Hour
 type doors struct {
 	token  func() string
 	secure bool
-	key    [32]byte // of session cookies; made at start, so a restart ends every session
 	limit  *limiter
 	now    func() time.Time
+
+	mu  sync.Mutex
+	of  string // the token key was stretched from
+	key []byte
 }
 
 func newDoors(o Options, now func() time.Time) *doors {
-	d := &doors{token: o.Token, secure: o.Secure, limit: newLimiter(now), now: now}
-	rand.Read(d.key[:]) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
-	return d
+	return &doors{token: o.Token, secure: o.Secure, limit: newLimiter(now), now: now}
 }
 
 // open reports whether the console has no token.
@@ -117,8 +119,7 @@ func (d *doors) cookie(r *http.Request, value string, age int) *http.Cookie {
 	}
 }
 
-// session reports whether the request carries a cookie that this process sealed, for the token there is now, and that
-// has not ended.
+// session reports whether the request carries a cookie that was sealed with the token there is now, and that has not ended.
 func (d *doors) session(r *http.Request) bool {
 	k, err := r.Cookie(d.cookieName(r))
 	if err != nil {
@@ -128,22 +129,38 @@ func (d *doors) session(r *http.Request) bool {
 	if err != nil || len(raw) != 8+sha256.Size {
 		return false
 	}
+	token := d.token()
 	end := time.Unix(int64(binary.BigEndian.Uint64(raw)), 0)
-	return d.token() != "" && hmac.Equal(raw[8:], d.mac(raw[:8])) && d.now().Before(end)
+	return token != "" && hmac.Equal(raw[8:], d.mac(token, raw[:8])) && d.now().Before(end)
 }
 
 func (d *doors) seal(end time.Time) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(end.Unix()))
-	return base64.RawURLEncoding.EncodeToString(append(b, d.mac(b)...))
+	return base64.RawURLEncoding.EncodeToString(append(b, d.mac(d.token(), b)...))
 }
 
-// mac binds a session to the token too: a new token ends the sessions of the old one.
-func (d *doors) mac(b []byte) []byte {
-	t := sha256.Sum256([]byte(d.token()))
-	m := hmac.New(sha256.New, d.key[:])
+// stretch makes guessing a token from a stolen cookie expensive, should the token be a word somebody made up.
+const stretch = 100_000
+
+// mac seals with a key that comes from the token alone: a session holds on every replica behind a load balancer and after a
+// restart, and ends when the token is changed.
+func (d *doors) mac(token string, b []byte) []byte {
+	m := hmac.New(sha256.New, d.sealKey(token))
 	m.Write(b)
-	m.Write(t[:])
 	return m.Sum(nil)
+}
+
+func (d *doors) sealKey(token string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.key == nil || d.of != token {
+		key, err := pbkdf2.Key(sha256.New, token, []byte("jmld console session"), stretch, sha256.Size)
+		if err != nil { // only for a key length that SHA-256 cannot fill, or a hash that FIPS mode forbids
+			panic(err)
+		}
+		d.key, d.of = key, token
+	}
+	return d.key
 }
 
 // local returns a path of this console to go to after a form, or fallback: never another host.

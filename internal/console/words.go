@@ -43,6 +43,7 @@ func functions(now func() time.Time) template.FuncMap {
 		"chgstate":  changeMark,
 		"linkstate": linkMark,
 		"dict":      dict,
+		"contains":  strings.Contains,
 		"categories": func(s string) []string {
 			return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
 		},

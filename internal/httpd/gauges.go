@@ -15,11 +15,14 @@ import (
 type Figures interface {
 	Tally(ctx context.Context) (model.Tally, error)
 	Problems(ctx context.Context) ([]model.Problem, error)
+	// RunList returns runs of all sources for source "", newest first.
+	RunList(ctx context.Context, source string, limit int, before string) ([]model.Run, error)
 }
 
 const (
 	figuresTTL     = 10 * time.Second // counting is a query over all accounts: several scrapers share one answer
 	figuresTimeout = 5 * time.Second
+	figuresRuns    = 200 // newest runs among which complete ones are looked for
 )
 
 // gauges reads the figures when somebody scrapes. When the database does not answer, the figures are missing and
@@ -29,12 +32,13 @@ type gauges struct {
 	log     *zap.Logger
 	now     func() time.Time
 
-	identities, accounts, unsettled, disputed, held, problems, oldest, up *prometheus.Desc
+	identities, accounts, unsettled, disputed, held, problems, oldest, complete, up *prometheus.Desc
 
 	mu    sync.Mutex
 	at    time.Time
 	tally model.Tally
 	all   []model.Problem
+	reads map[string]time.Time // the newest complete read of each source; stays when only others ran since
 	err   error
 }
 
@@ -43,7 +47,7 @@ func newGauges(f Figures, log *zap.Logger, now func() time.Time) *gauges {
 		return prometheus.NewDesc(prometheus.BuildFQName(metricsSpace, "", name), help, labels, nil)
 	}
 	return &gauges{
-		figures: f, log: log, now: now,
+		figures: f, log: log, now: now, reads: map[string]time.Time{},
 		identities: desc("identities", "People known, by lifecycle.", "lifecycle"),
 		accounts:   desc("accounts", "Accounts by target and desired state.", model.FieldTarget, "class", model.FieldState),
 		unsettled:  desc("accounts_progress", "Accounts by target and how far they are: settled, due, retrying, dead, held.", model.FieldTarget, "class", "progress"),
@@ -51,13 +55,14 @@ func newGauges(f Figures, log *zap.Logger, now func() time.Time) *gauges {
 		held:       desc("changes_held", "Changes that wait for approval."),
 		problems:   desc("accounts_failing", "Accounts that are kept from being settled, by cause.", model.FieldTarget, model.FieldCode, "dead"),
 		oldest:     desc("accounts_failing_oldest_timestamp_seconds", "Since when the oldest of them fails.", model.FieldTarget, model.FieldCode, "dead"),
+		complete:   desc("source_last_complete_read_timestamp_seconds", "When the newest complete read of the source began.", model.FieldSource),
 		up:         desc("figures_up", "1 if the database answered for the figures above, else 0."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.identities, g.accounts, g.unsettled, g.disputed, g.held, g.problems, g.oldest, g.up} {
+	for _, d := range []*prometheus.Desc{g.identities, g.accounts, g.unsettled, g.disputed, g.held, g.problems, g.oldest, g.complete, g.up} {
 		ch <- d
 	}
 }
@@ -91,9 +96,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	put(g.held, float64(g.tally.Held))
 	for _, p := range merged(g.all) {
 		put(g.problems, float64(p.Count), p.Target, string(p.Code), dead(p))
-		put(g.oldest, float64(p.Oldest.UnixMilli())/1000, p.Target, string(p.Code), dead(p))
+		put(g.oldest, seconds(p.Oldest), p.Target, string(p.Code), dead(p))
+	}
+	for source, at := range g.reads {
+		put(g.complete, seconds(at), source)
 	}
 }
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func dead(p model.Problem) string {
 	if p.Dead {
@@ -138,8 +148,25 @@ func (g *gauges) refresh() {
 	if g.err == nil {
 		g.all, g.err = g.figures.Problems(ctx)
 	}
+	if g.err == nil {
+		g.err = g.lookForReads(ctx)
+	}
 	g.at = now
 	if g.err != nil {
 		g.log.Warn("metrics without figures", zap.String(model.FieldCode, string(model.CodeOf(g.err))), zap.Error(g.err))
 	}
+}
+
+func (g *gauges) lookForReads(ctx context.Context) error {
+	runs, err := g.figures.RunList(ctx, "", figuresRuns, "")
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		ended := r.State == model.RunSucceeded || r.State == model.RunHeld
+		if ended && !r.DryRun && r.Verdict == model.VerdictComplete && r.StartedAt.After(g.reads[r.Source]) {
+			g.reads[r.Source] = r.StartedAt
+		}
+	}
+	return nil
 }

@@ -229,8 +229,13 @@ func TestRequestsAreCountedByRouteNeverByPath(t *testing.T) {
 type figures struct {
 	tally model.Tally
 	all   []model.Problem
+	runs  []model.Run
 	err   error
 	asked atomic.Int32
+}
+
+func (f *figures) RunList(context.Context, string, int, string) ([]model.Run, error) {
+	return f.runs, f.err
 }
 
 func (f *figures) Tally(context.Context) (model.Tally, error) { f.asked.Add(1); return f.tally, f.err }
@@ -248,6 +253,14 @@ func TestGaugesShowTheFiguresAndNeverOldOnes(t *testing.T) {
 			{Target: "app", Code: model.CodeTargetRefused, Text: "b", Dead: true, Count: 1, Oldest: clock.Add(-2 * time.Hour)},
 			{Target: "app", Code: model.CodeTargetUnreachable, Count: 4, Oldest: clock},
 		},
+	}
+	read := func(source string, back time.Duration, s model.RunState, v model.Verdict, dry bool) model.Run {
+		return model.Run{Source: source, State: s, Verdict: v, DryRun: dry, StartedAt: clock.Add(-back)}
+	}
+	f.runs = []model.Run{
+		read("corp", 1*time.Minute, model.RunSucceeded, model.VerdictComplete, true), read("corp", 2*time.Minute, model.RunSucceeded, model.VerdictIncomplete, false),
+		read("lab", 3*time.Minute, model.RunFailed, model.VerdictNone, false), read("corp", 4*time.Minute, model.RunHeld, model.VerdictComplete, false),
+		read("corp", 5*time.Minute, model.RunSucceeded, model.VerdictComplete, false),
 	}
 	s := server(t, httpd.Options{Figures: f, Version: "1.2", Now: func() time.Time { return clock }})
 	ours := func() map[string]string {
@@ -269,6 +282,7 @@ func TestGaugesShowTheFiguresAndNeverOldOnes(t *testing.T) {
 		`jmld_accounts_progress{class="app",progress="retrying",target="app"}`:                      "4",
 		`jmld_accounts_progress{class="app",progress="dead",target="app"}`:                          "4",
 		`jmld_accounts_progress{class="app",progress="held",target="app"}`:                          "2",
+		`jmld_source_last_complete_read_timestamp_seconds{source="corp"}`:                           fmt.Sprint(clock.Add(-4 * time.Minute).Unix()),
 		`jmld_records_disputed`:                                                                     "1",
 		`jmld_changes_held`:                                                                         "8",
 		`jmld_accounts_failing{code="JML-4003",dead="true",target="app"}`:                           "4",
