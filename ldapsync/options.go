@@ -128,10 +128,13 @@ func (o *Options) validate() (endpoint, error) {
 	if o.BindDN == "" || o.Password == nil {
 		return wrong("bind_dn and password are needed: an anonymous read shows only what anybody may see")
 	}
-	dns := map[string]string{"bind_dn": o.BindDN, "base": o.Base, "people.base": o.People.Base}
+	dns := map[string]string{"base": o.Base, "people.base": o.People.Base}
 	filters := map[string]string{"people.filter": o.People.Filter}
 	if o.Groups != nil {
 		dns["groups.base"], filters["groups.filter"] = o.Groups.Base, o.Groups.Filter
+	}
+	if !strings.ContainsRune(o.BindDN, '@') { // Active Directory takes ada@example.org too
+		dns["bind_dn"] = o.BindDN
 	}
 	for key, dn := range dns {
 		if d, err := ldap.ParseDN(dn); err != nil || len(d.RDNs) == 0 {

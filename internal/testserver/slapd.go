@@ -168,6 +168,7 @@ func (s *SlapdServer) start() error {
 	defer s.mu.Unlock()
 	var out bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
+	withParent(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}

@@ -19,6 +19,13 @@ type Search struct {
 	Cookie    []byte
 }
 
+// Bounds of one entry; its message is bounded anyway, but values may be shorter than what is kept to find them.
+const (
+	maxAttrs  = 10_000
+	maxValues = 2_000_000
+	keepVals  = 100_000
+)
+
 // Entry is one entry found. Its values and the slices they stand in are used again for the next one: keep copies.
 type Entry struct {
 	DN    string
@@ -130,6 +137,9 @@ func (c *Conn) entry(m message) error {
 	if len(rest) > 0 {
 		return errMalformed
 	}
+	if cap(c.vals) > keepVals {
+		c.vals = nil
+	}
 	c.e.DN, c.e.Attrs, c.vals = string(dn), c.e.Attrs[:0], c.vals[:0]
 	for len(attrs) > 0 {
 		var attr []byte
@@ -153,7 +163,13 @@ func (c *Conn) entry(m message) error {
 			if v, set, err = expect(set, tagOctets); err != nil {
 				return err
 			}
+			if len(c.vals) == maxValues {
+				return fmt.Errorf("the server sent an entry with more than %d values", maxValues)
+			}
 			c.vals = append(c.vals, v)
+		}
+		if len(c.e.Attrs) == maxAttrs {
+			return fmt.Errorf("the server sent an entry with more than %d attributes", maxAttrs)
 		}
 		c.e.Attrs = append(c.e.Attrs, Attr{c.name(name), c.vals[first:len(c.vals):len(c.vals)]})
 	}

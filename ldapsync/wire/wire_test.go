@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-
-	"bufio"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -150,6 +149,25 @@ func TestMemoryGrowsWithWhatComes(t *testing.T) {
 	got, err := readMessage(iotest.HalfReader(bytes.NewReader(append(msg, "rest"...))), nil, maxMessage)
 	if err != nil || !bytes.Equal(got, big) {
 		t.Errorf("%d bytes, %v; want %d", len(got), err, len(big))
+	}
+}
+
+func TestAnEntryIsBounded(t *testing.T) {
+	t.Parallel()
+	element := func(tag byte, body []byte) []byte {
+		n := len(body)
+		return append([]byte{tag, 0x84, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, body...)
+	}
+	name := element(tagOctets, []byte("a"))
+	for what, attrs := range map[string][]byte{
+		"values":     element(tagSequence, append(name, element(tagSet, bytes.Repeat([]byte{tagOctets, 0}, maxValues+1))...)),
+		"attributes": bytes.Repeat(element(tagSequence, append(name, element(tagSet, nil)...)), maxAttrs+1),
+	} {
+		c := New(nil, nil, 0)
+		err := c.entry(message{op: opSearchEntry, body: append(name, element(tagSequence, attrs)...)})
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("too many %s: %v", what, err)
+		}
 	}
 }
 
