@@ -90,6 +90,17 @@ func TestAReadEqualsTheDirectory(t *testing.T) {
 	if p.Pages != 3+1+3+1 {
 		t.Errorf("%d pages, want 8", p.Pages)
 	}
+	var names []string
+	for _, c := range p.Conditions {
+		names = append(names, c.Name)
+	}
+	if d := cmp.Diff([]string{
+		"connected and bound", "read to the end", "every page answered with success", "paging control on every page", "last cookie empty",
+		"one connection", "no referral", "no unknown message", "base entries unchanged", "identity unchanged", "every entry has an id",
+		"no id twice", "every DN understood", "listed twice alike", "people found", "skipped entries named", "all members listed", "members found",
+	}, names); d != "" {
+		t.Errorf("conditions (-want +got):\n%s", d)
+	}
 	if len(got) != users+groups {
 		t.Fatalf("%d records, want %d", len(got), users+groups)
 	}
