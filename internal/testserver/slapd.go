@@ -100,7 +100,24 @@ func (s *SlapdServer) Kill() { s.end(syscall.SIGKILL) }
 func (s *SlapdServer) Stop() { s.end(syscall.SIGTERM) }
 
 // Pause stops the server from running without closing its connections; Resume lets it go on.
-func (s *SlapdServer) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *SlapdServer) Pause() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	// On a busy machine the process goes on for a while after the signal was sent.
+	stat := fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)
+	for range 500 {
+		text, err := os.ReadFile(stat)
+		if err != nil { // not Linux
+			time.Sleep(200 * time.Millisecond)
+			return
+		}
+		if _, after, _ := strings.Cut(string(text), ") "); strings.HasPrefix(after, "T") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.tb.Fatal("slapd does not stop")
+}
 
 // Resume ends a Pause.
 func (s *SlapdServer) Resume() { s.signal(syscall.SIGCONT) }
