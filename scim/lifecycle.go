@@ -27,23 +27,8 @@ func lifecycleExtension() elimity.Schema {
 			elimity.SimpleCoreAttribute(date("endDate", "When the person leaves. A date or a date and time.")),
 			elimity.SimpleCoreAttribute(text("workerType", "How the person is engaged.",
 				"employee", "contractor", "partner", "customer", "service")),
-			elimity.ComplexCoreAttribute(elimity.ComplexParams{
-				Name:        "sponsor",
-				Description: optional.NewString("Who answers for an external person."),
-				SubAttributes: []elimity.SimpleParams{
-					text("value", "The id of the sponsor's User resource."),
-					elimity.SimpleReferenceParams(elimity.ReferenceParams{
-						Name: "$ref", Description: optional.NewString("The URI of the sponsor's User resource."),
-						ReferenceTypes: []elimity.AttributeReferenceType{"User"},
-					}),
-					elimity.SimpleStringParams(elimity.StringParams{
-						Name: "displayName", Description: optional.NewString("The sponsor's name."),
-						Mutability: elimity.AttributeMutabilityReadOnly(),
-					}),
-				},
-			}),
+			elimity.SimpleCoreAttribute(text("sponsor", "Who answers for an external person: a userName, an e-mail address or an id.")),
 			elimity.SimpleCoreAttribute(text("certification", "The highest level of certification the person holds.")),
-			elimity.SimpleCoreAttribute(date("certifiedUntil", "When the certification ends. A date or a date and time.")),
 		},
 	}
 }
