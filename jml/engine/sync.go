@@ -96,8 +96,9 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress}
 	held, stop := rd.hold(ctx, lease)
 	err := rd.execute(held, s.Source)
+	ended := held.Err() != nil // by the lease, the time limit or the caller; stop ends it, too
 	stop()
-	if err != nil && held.Err() != nil {
+	if err != nil && ended {
 		if cause := context.Cause(held); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
