@@ -63,6 +63,11 @@ func Open(path, token string) (*App, error) {
 	if err := json.Unmarshal(text, &a.users); err != nil {
 		return nil, fmt.Errorf("open sample app: %s: %w", path, err)
 	}
+	for _, u := range a.users {
+		if u == nil || u.ID == "" || u.Attrs == nil {
+			return nil, fmt.Errorf("open sample app: %s: it has a user without id or attributes", path)
+		}
+	}
 	return a, nil
 }
 

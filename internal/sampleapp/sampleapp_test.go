@@ -65,11 +65,13 @@ func TestUsersSurviveARestart(t *testing.T) {
 func TestAFileThatIsNotOursIsAnError(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "app.json")
-	if err := os.WriteFile(path, []byte(`[{"id": 7`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sampleapp.Open(path, "token"); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v, want one that names the file", err)
+	for _, text := range []string{`[{"id": 7`, `{}`, `[null]`, `[{"id":"u-1"}]`, ""} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sampleapp.Open(path, "token"); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: error %v, want one that names the file", text, err)
+		}
 	}
 	if _, err := sampleapp.Open("", ""); err == nil {
 		t.Error("opened without a token")
