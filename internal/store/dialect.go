@@ -136,15 +136,15 @@ type insert struct {
 	tail  string // ON CONFLICT …
 }
 
-// The numbers of rows one INSERT may have: few, so that few statements are prepared.
-var insertSizes = [...]int{50, 10, 5, 3, 2, 1}
+// insertSizes are the numbers of rows one INSERT may have: few, so that few statements are prepared.
+func insertSizes() [6]int { return [...]int{50, 10, 5, 3, 2, 1} }
 
 // rows returns the operations that insert n rows; args appends the parameters of row i.
 func (d *dialect) rows(t insert, n int, args func(i int, to []any) []any) []op {
 	var ops []op
 	for i := 0; i < n; {
 		size := 1
-		for _, s := range insertSizes {
+		for _, s := range insertSizes() {
 			if n-i >= s {
 				size = s
 				break
