@@ -137,6 +137,7 @@ type request struct {
 	route  string
 	record string // as in the URL
 	reason string // of a refusal
+	atMost int    // members in the answer; more are errManyMembers; 0: all
 	notes  notes
 }
 

@@ -273,6 +273,10 @@ func TestLargeGroup(t *testing.T) {
 	if a.at("members") != nil {
 		t.Error("members although excluded")
 	}
+	a = c.must(t, "PATCH", "/Groups/"+id, `{"Operations":[{"op":"replace","path":"displayName","value":"Everybody"}]}`, 204)
+	if tag := c.must(t, "GET", "/Groups/"+id+"?attributes=displayName", "", 200).header.Get("ETag"); a.header.Get("ETag") != tag {
+		t.Errorf("204 with version %s of %s", a.header.Get("ETag"), tag)
+	}
 	list, _ = c.must(t, "GET", "/Groups/"+id+"?attributes=members.value", "", 200).at("members").([]any)
 	if len(list) != 7999 {
 		t.Errorf("%d members", len(list))

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,11 @@ import (
 
 // spill is how much of an answer is held back. Up to that an error can still become a proper answer.
 const spill = 256 << 10
+
+// patchMembers is up to how many members the answer to a PATCH repeats the group. They fit into what is held back.
+const patchMembers = 200
+
+var errManyMembers = errors.New("more members than the answer is to repeat")
 
 // timeFormat has milliseconds, so that two changes in a second look different.
 const timeFormat = "2006-01-02T15:04:05.000Z"
@@ -131,8 +137,11 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
-	first := true
+	n := 0
 	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, func(id string, kind model.Kind, name string) error {
+		if n++; q.atMost > 0 && n > q.atMost {
+			return errManyMembers
+		}
 		m := map[string]any{"value": id}
 		if kind != "" { // else the source has not told us who that is
 			of := q.h.schemas.of(kind)
@@ -144,16 +153,15 @@ func (q *request) members(a *answer, rt *resourceType, group string, p projectio
 		if part {
 			m = p.mask(members.subs, m)
 		}
-		if first {
+		if n == 1 {
 			a.buf = append(a.buf, `,"members":[`...)
 		} else {
 			a.buf = append(a.buf, ',')
 		}
-		first = false
 		a.buf = appendJSON(a.buf, m)
 		return a.flush()
 	})
-	if !first {
+	if n > 0 {
 		a.buf = append(a.buf, ']')
 	}
 	return err

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -84,7 +85,8 @@ func (q *request) replace(rt *resourceType, id string) error {
 	return q.one(rt, &done.Record, p, http.StatusOK, false)
 }
 
-// patch answers a PATCH (RFC 7644 §3.5.2), always with the resource.
+// patch answers a PATCH (RFC 7644 §3.5.2) with the resource; 204 for a group too large to repeat it after each change of a
+// member, unless the client says what of it is wanted.
 func (q *request) patch(rt *resourceType, id string) error {
 	p, err := q.projection(rt)
 	if err != nil {
@@ -115,7 +117,16 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	return q.one(rt, &done.Record, p, http.StatusOK, false)
+	if p.all() {
+		q.atMost = patchMembers
+	}
+	err = q.one(rt, &done.Record, p, http.StatusOK, false)
+	if errors.Is(err, errManyMembers) {
+		q.w.Header().Del("Content-Type")
+		q.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return err
 }
 
 // remove answers a DELETE (RFC 7644 §3.6).
