@@ -29,8 +29,8 @@ type running struct {
 	url string // where it listens, as clients see it
 }
 
-// serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, let workers finish
-// the account in hand, close the database.
+// serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, stop the engine, close
+// the database.
 func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err error) {
 	log, err := logs.New(cfg.Log.Format, cfg.Log.Level, a.stderr)
 	if err != nil {

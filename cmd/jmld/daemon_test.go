@@ -403,8 +403,6 @@ func patchJSON(path string, value any) string {
 	return string(b)
 }
 
-const departmentPath = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
-
 // eventually waits for something that takes as long as it takes, and fails after the limit.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()

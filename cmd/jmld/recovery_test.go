@@ -152,6 +152,14 @@ func killed(t *testing.T, rounds int, database string) {
 	secret := h.token("entra")
 	writers := []*writer{{name: "ada"}, {name: "max"}, {name: "ute"}}
 	for round := range rounds {
+		if round%5 == 4 { // before it listens, too
+			early := h.command(context.Background(), "serve")
+			if err := early.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(rnd.IntN(120)) * time.Millisecond)
+			killOrWait(early)
+		}
 		d := h.serve()
 		for _, w := range writers { // what was touched before the last kill, and a few others
 			c := d.client("entra", secret)
