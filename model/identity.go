@@ -36,7 +36,7 @@ type Identity struct {
 	Findings     string // what could not be decided: JSON array of Finding, "" when none
 	Version      int64  // every decision about the person bumps it: the lock
 	ReviewAt     *time.Time
-	ReviewRun    string // the run that wants to review it itself, before ReviewAt
+	ReviewRun    string // the job whose next run wants to review it itself, before ReviewAt
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }

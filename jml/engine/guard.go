@@ -21,31 +21,31 @@ const (
 // commitGuarded commits a draft that came by push or review. What takes something away goes through the guard, which counts over
 // its window; when it says no, those steps wait in the source's held plan, and the rest goes on. lost is how many people of
 // the source are about to lose something, this one included.
-func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, lost int, now time.Time) error {
+func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, lost int, now time.Time) (held bool, err error) {
 	if err := e.withdraw(ctx, c, d, now); err != nil {
-		return err
+		return false, err
 	}
 	if !d.leaves() {
 		e.stage(c, d, "", now, "", "")
-		return e.commit(ctx, c, nil)
+		return false, e.commit(ctx, c, nil)
 	}
 	others, landed := e.flight.begin(source)
 	defer landed()
 	toll := jml.Toll{Lost: max(lost, 1), Before: others}
 	reason, err := e.judge(ctx, source, toll, now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if reason == "" {
 		e.stage(c, d, "", now, "", "")
-		return e.commit(ctx, c, nil)
+		return false, e.commit(ctx, c, nil)
 	}
 	plan, err := e.joinPlan(ctx, c, source, triggerPush, reason, now)
 	if err != nil {
-		return err
+		return false, err
 	}
 	e.stage(c, d, "", now, plan.ID, model.ChangeHeld)
-	return e.commit(ctx, c, &plan)
+	return true, e.commit(ctx, c, &plan)
 }
 
 // commit stores c, wakes whoever has work by it, and brings the plans it touched up to date, except those that are counted by

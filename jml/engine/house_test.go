@@ -283,3 +283,22 @@ func names(n int) []string {
 }
 
 func join(s []string) string { return strings.Join(s, " ") }
+
+// deletes is a policy that deletes the accounts of leavers.
+func deletes(t testing.TB) *policy.Policy {
+	return compiled(t, policy.Rule{Name: "everybody", Target: "app", When: "true", Leaver: policy.LeaverDelete})
+}
+
+// numbered is a policy that says nothing about people without an employee number.
+func numbered(t testing.TB) *policy.Policy {
+	return compiled(t, policy.Rule{Name: "numbered", Target: "app", When: `person.employeeNumber != ""`})
+}
+
+func compiled(t testing.TB, rules ...policy.Rule) *policy.Policy {
+	t.Helper()
+	p, mistakes := policy.Compile(policy.Config{Accounts: rules}, []string{"platform", "app"})
+	if len(mistakes) > 0 {
+		t.Fatal(mistakes)
+	}
+	return p
+}

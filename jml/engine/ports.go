@@ -74,7 +74,7 @@ type Commit struct {
 	Decided   []model.Change // update State, DecidedBy, DecidedAt by ID
 	Audit     []model.AuditEntry
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
-	// ReviewAt, by the run ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
+	// ReviewAt, by the next run of the job ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
 	Review    []RecordRef
 	ReviewAt  time.Time
 	ReviewRun string
@@ -105,9 +105,9 @@ type Snapshots interface {
 	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
 	// in the same transaction; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)
-	// DueReviews claims up to limit identities due at or before the database's now for review: those of the run when it is
+	// DueReviews claims up to limit identities due at or before the database's now for review: those of the job when it is
 	// named (due or not), else any. It moves their ReviewAt by lease and returns their ids.
-	DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error)
+	DueReviews(ctx context.Context, job string, lease time.Duration, limit int) ([]string, error)
 }
 
 // Plans keeps what waits.

@@ -67,7 +67,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 			d.identity.New.ReviewAt = &soon
 		}
 		c.Records = []Write{e.write(cur, next, now)}
-		if err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
+		if _, err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
 			return Pushed{}, err
 		}
 	}

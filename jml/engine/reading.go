@@ -119,7 +119,7 @@ func (rd *reading) supersede(ctx context.Context) error {
 		if p.Source != rd.source {
 			continue
 		}
-		if err := rd.e.supersede(ctx, p, rd.run.ID); err != nil {
+		if err := rd.e.supersede(ctx, p, rd.run.Job); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func (rd *reading) retryDisputed(ctx context.Context) error {
 // review decides about the people whose groups the run changed.
 func (rd *reading) review(ctx context.Context) error {
 	for {
-		ids, err := rd.e.o.Store.DueReviews(ctx, rd.run.ID, reviewLease, chunk)
+		ids, err := rd.e.o.Store.DueReviews(ctx, rd.run.Job, claimLease, chunk)
 		if err != nil || len(ids) == 0 {
 			return err
 		}

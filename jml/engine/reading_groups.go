@@ -49,7 +49,7 @@ func (rd *reading) storeGroup(ctx context.Context, entries []model.Entry) error 
 	}
 	w := e.write(cur, &next, now)
 	w.AddMembers, w.DropMembers = add, drop
-	c := &Commit{Records: []Write{w}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.ID}
+	c := &Commit{Records: []Write{w}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	for _, id := range slices.Concat(add, drop) {
 		c.Review = append(c.Review, RecordRef{rd.source, id})
 	}
@@ -71,7 +71,7 @@ func (rd *reading) dropGroup(ctx context.Context, id string) error {
 		return err
 	}
 	c := &Commit{Records: []Write{{Old: people[0].Record}}, Review: []RecordRef{{rd.source, id}},
-		ReviewAt: rd.e.now().Add(reviewLease), ReviewRun: rd.run.ID}
+		ReviewAt: rd.e.now().Add(reviewLease), ReviewRun: rd.run.Job}
 	t := &tally{}
 	t.Absent++
 	return rd.commit(ctx, c, t)

@@ -72,7 +72,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	}
 	t := &tally{}
 	touched := map[string]bool{}
-	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.ID}
+	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	var second, disputed []model.Entry
 	for i, p := range people {
 		en := entries[i]
@@ -102,7 +102,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		}
 		if d.short { // whoever has the key may be about to give it up
 			at := now.Add(reviewLease)
-			d.identity.New.ReviewAt, d.identity.New.ReviewRun = &at, rd.run.ID
+			d.identity.New.ReviewAt, d.identity.New.ReviewRun = &at, rd.run.Job
 		}
 		c.Records = append(c.Records, e.write(p.Record, d.record, now))
 		if p.Record == nil {

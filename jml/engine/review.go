@@ -18,7 +18,7 @@ func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 
 // reviewDue decides about people that are due, one transaction each, through the guard. It returns how many there were.
 func (e *Engine) reviewDue(ctx context.Context) (int, error) {
-	ids, err := e.o.Store.DueReviews(ctx, "", time.Minute, chunk)
+	ids, err := e.o.Store.DueReviews(ctx, "", claimLease, chunk)
 	if err != nil {
 		return 0, fmt.Errorf("people due for review: %w", err)
 	}
@@ -70,10 +70,11 @@ func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) 
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
 	d := e.derive(rules, p, nil, jml.Cause{Source: source, Text: "groups or rules changed"}, now)
-	if err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now); err != nil {
+	held, err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now)
+	if err != nil {
 		return err
 	}
-	if d.leaves() {
+	if d.leaves() && !held { // counted as lost from now on
 		leaving[source]--
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 const (
 	leaseTTL    = 60 * time.Second
 	reviewLease = 15 * time.Minute // a run's own marks are left to it that long
+	claimLease  = 10 * time.Second // people claimed for review are due again after it, when nobody decided about them
 )
 
 // Rehearsal is a store that can be rehearsed on: Scratch copies what decisions depend on into a store of its own, to be
