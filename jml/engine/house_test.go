@@ -302,3 +302,13 @@ func compiled(t testing.TB, rules ...policy.Rule) *policy.Policy {
 	}
 	return p
 }
+
+// databases are the URLs of an empty database of each kind, with durable commits.
+func databases(b *testing.B) map[string]func() string {
+	return map[string]func() string{
+		"sqlite": func() string { return "sqlite:" + filepath.Join(b.TempDir(), "jmld.db") },
+		"postgres": func() string {
+			return testserver.StartPostgres(b, testserver.PostgresOptions{Durable: true}).Database(b)
+		},
+	}
+}
