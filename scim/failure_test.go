@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,7 +128,7 @@ func TestHalfAnAnswerIsCut(t *testing.T) {
 		o.Resources = &f
 	})
 	var ids []string
-	for i := range 4000 {
+	for i := range 20000 {
 		ids = append(ids, fmt.Sprintf(`"00000000-0000-4000-8000-%012d-a-value-longer-than-most"`, i))
 	}
 	id := c.create(t, "/Groups", `{"displayName":"G","members":[`+strings.Join(ids, ",")+`]}`)
@@ -133,11 +136,75 @@ func TestHalfAnAnswerIsCut(t *testing.T) {
 	if a := c.must(t, "GET", "/Groups/"+id, "", 503); a.header.Get("ETag") != "" {
 		t.Errorf("an error with an entity tag: %v", a.header)
 	}
-	f.after = 3900
+	f.after = 19900
 	if a, err := c.send("GET", "/Groups/"+id, nil, ""); err == nil {
 		t.Errorf("answered with %d and %d bytes", a.status, len(a.body))
 	}
 }
+
+// A client that takes a large answer slowly does not keep a connection to the database for ever.
+func TestSlowClientIsCut(t *testing.T) {
+	t.Parallel()
+	p := open(t, sqlite())
+	p.token(t, "entra", "laptop", secret, nil)
+	members := make([]string, 25000)
+	for i := range members {
+		members[i] = fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+	}
+	const id = "11111111-1111-4111-8111-111111111111"
+	if _, err := p.Push(t.Context(), engine.Push{Source: "entra", Kind: model.KindGroup, ID: id, Create: true, Action: "scim.create",
+		Change: func(*model.Record) (*model.Record, engine.MemberChange, error) {
+			return &model.Record{DisplayName: "G", DisplayNameKey: "g", Active: true, Attrs: `{"displayName":"G"}`}, engine.MemberChange{Add: members}, nil
+		}}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan scim.Observation, 1)
+	server := &http.Server{Handler: scim.New(scim.Options{
+		Sources: []scim.Source{{Name: "entra"}}, Pusher: p.Engine, Resources: p.Store, Tokens: p.Store,
+		Timeout: 2 * time.Second, Observe: func(o scim.Observation) { done <- o },
+	}), ReadHeaderTimeout: time.Second}
+	client, far := net.Pipe() // holds nothing: what is not read is not written
+	served := make(chan error, 1)
+	l := &oneConn{conn: far, closed: make(chan struct{})}
+	go func() { served <- server.Serve(l) }()
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+		<-served
+	})
+	fmt.Fprintf(client, "GET /scim/entra/v2/Groups/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", id, secret)
+	select {
+	case o := <-done:
+		if o.Took < time.Second || o.Took > 10*time.Second || o.Status != 200 {
+			t.Errorf("%+v", o)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the request goes on for a client that does not read")
+	}
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	conn   net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
 // D-19: nothing is answered before it is durable.
 func TestAnswersWaitForTheCommit(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // spill is how much of an answer is held back. Up to that an error can still become a proper answer.
-const spill = 256 << 10
+const spill = 1 << 20
 
 // patchMembers is up to how many members the answer to a PATCH repeats the group. They fit into what is held back.
 const patchMembers = 200
@@ -39,11 +39,23 @@ func (a *answer) flush() error {
 func (a *answer) send() error {
 	if !a.begun {
 		a.begun = true
+		if len(a.buf) >= spill {
+			a.hurry()
+		}
 		a.q.w.WriteHeader(a.status)
 	}
 	_, err := a.q.w.Write(a.buf)
 	a.buf = a.buf[:0]
 	return err
+}
+
+// hurry gives a client that takes an answer in pieces the time of one request: a database connection waits for it. The
+// deadline stays with the connection, so that ends, too.
+func (a *answer) hurry() {
+	end, ok := a.q.r.Context().Deadline()
+	if ok && http.NewResponseController(a.q.w).SetWriteDeadline(end) == nil {
+		a.q.w.Header().Set("Connection", "close")
+	}
 }
 
 // end sends what is left. An error means the client has gone.
