@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +43,9 @@ const (
 		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members m ON (m.source = down.source AND m.group_id = down.id)) " +
 		"UPDATE identities SET version = version + 1, " +
 		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
-		"WHERE id IN (SELECT r.identity_id FROM down JOIN EACH records r ON (r.source = down.source AND r.id = down.id) " +
-		"WHERE r.identity_id <> '')"
+		"WHERE id IN (SELECT i.id FROM identities i WHERE i.id IN (" +
+		"SELECT r.identity_id FROM down JOIN EACH records r ON (r.source = down.source AND r.id = down.id) " +
+		"WHERE r.identity_id <> '') ORDER BY i.id FOR UPDATE)"
 
 	// accountChanged: the worker has to look at the row again.
 	accountChanged = "(excluded.state <> accounts.state OR excluded.desired <> accounts.desired OR excluded.desired_rev > accounts.desired_rev)"
@@ -122,7 +125,7 @@ func (s *Store) Commit(ctx context.Context, c *engine.Commit) error {
 // commitOps: identities first, which is where two decisions about one person meet. What goes away goes before what
 // comes, so that a key or a name may move from one row to another.
 func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
-	if err := checkKeys(c); err != nil {
+	if err := checkIDs(c); err != nil {
 		return nil, err
 	}
 	ops := s.identityOps(make([]op, 0, 16), c.Identities)
@@ -161,8 +164,9 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 	}
 	var fresh []*engine.IdentityWrite
 	var add []keyOf
-	for i := range writes {
-		w := &writes[i]
+	sorted := slices.SortedFunc(slices.Values(writes), func(a, b engine.IdentityWrite) int { return cmp.Compare(a.New.ID, b.New.ID) })
+	for i := range sorted {
+		w := &sorted[i]
 		if w.Expect == 0 {
 			fresh = append(fresh, w)
 		} else {
@@ -176,9 +180,13 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 			ops = append(ops, op{text: s.sql(dropKey), args: []any{k.Name, k.Value, w.New.ID}})
 		}
 		for _, k := range w.AddKeys {
-			add = append(add, keyOf{k, w.New.ID})
+			if usable(k) {
+				add = append(add, keyOf{k, w.New.ID})
+			}
 		}
 	}
+	// Two commits that want the same keys meet in the same order: one waits, none is a deadlock.
+	slices.SortFunc(add, func(a, b keyOf) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
 	ops = append(ops, s.rows(insertIdentities(), len(fresh), func(i int, to []any) []any {
 		return identityArgs(&fresh[i].New, 1, to)
 	})...)
@@ -216,7 +224,7 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 		}
 		for j := range w.DropValues {
 			v := &w.DropValues[j]
-			ops = append(ops, op{text: s.sql(dropValue), args: []any{w.New.Source, w.New.ID, v.Attr, v.Type, cut(v.Value, maxValue)}})
+			ops = append(ops, op{text: s.sql(dropValue), args: []any{w.New.Source, w.New.ID, v.Attr, cut(v.Type, maxType), cut(v.Value, maxValue)}})
 		}
 		for j := range w.AddValues {
 			values = append(values, valueOf{&w.AddValues[j], w.New.Source, w.New.ID})
@@ -231,7 +239,7 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 	ops = append(ops, s.rows(insertRecords(), len(fresh), func(i int, to []any) []any { return recordArgs(fresh[i], to) })...)
 	return append(ops, s.rows(insertValues(), len(values), func(i int, to []any) []any {
 		v := values[i]
-		return append(to, v.source, v.id, v.Attr, v.Type, cut(v.Value.Value, maxValue))
+		return append(to, v.source, v.id, v.Attr, cut(v.Type, maxType), cut(v.Value.Value, maxValue))
 	})...)
 }
 
@@ -313,27 +321,15 @@ func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string) []op {
 	return append(ops, op{text: s.sql(review), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
 }
 
-// checkKeys refuses what only SQLite could index.
-func checkKeys(c *engine.Commit) error {
+// checkIDs refuses identifiers that only SQLite could index. Other keys are cut (see maxKey).
+func checkIDs(c *engine.Commit) error {
 	for i := range c.Records {
-		r := c.Records[i].New
-		if r == nil {
-			continue
-		}
-		for name, value := range map[string]string{
-			"id": r.ID, "userName": r.UserNameKey, "displayName": r.DisplayNameKey, "externalId": r.ExternalID, "unique key": r.UniqueKey,
-		} {
-			if len(value) > maxKey {
-				return fmt.Errorf("%w: %s is longer than %d bytes", model.ErrInvalid, name, maxKey)
-			}
-		}
-	}
-	for i := range c.Identities {
-		for _, k := range c.Identities[i].AddKeys {
-			if len(k.Value) > maxKey {
-				return fmt.Errorf("%w: key %s is longer than %d bytes", model.ErrInvalid, k.Name, maxKey)
-			}
+		if r := c.Records[i].New; r != nil && len(r.ID) > maxID {
+			return fmt.Errorf("%w: a record id is longer than %d bytes", model.ErrInvalid, maxID)
 		}
 	}
 	return nil
 }
+
+// usable leaves out correlation keys that no index can hold: so long a value identifies nobody.
+func usable(k model.Key) bool { return len(k.Value) <= maxKey }

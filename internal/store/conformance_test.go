@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestCommitIsAllOrNothing(t *testing.T) {
 		"a change that exists":                  {func(f, c *engine.Commit) { c.Changes = append(c.Changes, f.Changes...) }, model.ErrStale},
 		"a decision about a change that is not": {func(_, c *engine.Commit) { c.Decided = []model.Change{{ID: "none"}} }, model.ErrStale},
 		"an audit entry that exists":            {func(f, c *engine.Commit) { c.Audit = append(c.Audit, f.Audit...) }, model.ErrStale},
-		"a userName too long for an index":      {func(_, c *engine.Commit) { c.Records[0].New.UserNameKey = string(make([]byte, 3000)) }, model.ErrInvalid},
+		"an id too long for an index":           {func(_, c *engine.Commit) { c.Records[0].New.ID = strings.Repeat("x", 3000) }, model.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -313,6 +314,44 @@ func TestCommitNeverTouchesWhatWorkersWrite(t *testing.T) {
 		want.HeldPlan, want.Desired, want.DesiredRev, want.Priority = "", same.Desired, 2, 0
 		if diff := cmp.Diff(want, got, times, cmpopts.IgnoreFields(model.Account{}, "DueAt")); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// One strange entry of a directory must not stop the read of the others.
+func TestStrangeValuesAreStored(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := ctxOf(t)
+		long := strings.Repeat("größer ", 1000)
+		c := joined("corp", "1", "nul\x00 and \xff")
+		c.Records[0].New.Attrs = `{"title":"\u0000","userName":"x"}`
+		c.Records[0].AddValues = append(c.Records[0].AddValues, model.Value{Attr: "emails.value", Value: long})
+		must(t, s.Commit(ctx, c))
+		d := joined("corp", "2", long)
+		must(t, s.Commit(ctx, d))
+		got := get[[]engine.Person](t)(s.Load(ctx, []engine.Subject{
+			{Source: "corp", Record: "r-1"}, {Source: "corp", Record: "r-2", Keys: d.Identities[0].AddKeys},
+		}))
+		if got[0].Record.UserName != "nul\ufffd and \ufffd" || got[1].Record.UserName != long || got[1].Identity == nil {
+			t.Errorf("%.100q, %.100q", got[0].Record.UserName, got[1].Record.UserName)
+		}
+		for _, filter := range []model.Filter{
+			compare("userName", model.OpEq, long), compare("userName", model.OpSw, long[:1999]),
+			compare("userName", model.OpSw, long[:3000]), compare("emails.value", model.OpEq, long+"@example.org"),
+			model.Not{Term: compare("userName", model.OpNe, long)},
+		} {
+			title := attr("title")
+			match := func(r *model.Record) bool { return r.ID == "r-2" }
+			page := get[model.Page](t)(s.Query(ctx, model.Query{
+				Source: "corp", Kind: model.KindUser, Filter: filter, Match: match, SortBy: &title, Limit: 5,
+			}))
+			if page.Total != 1 {
+				t.Errorf("%.100v: %d found", filter, page.Total)
+			}
+		}
+		if _, err := s.Record(ctx, "corp", model.KindUser, "r\x00"); !errors.Is(err, model.ErrNotFound) {
+			t.Errorf("got %v", err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"jmld/model"
 )
@@ -97,28 +98,52 @@ func (d *dialect) must(text string) string {
 
 // list is a parameter for IN list and items.
 func (d *dialect) list(texts []string) any {
-	if texts == nil {
-		texts = []string{}
+	clean := make([]string, len(texts))
+	for i, s := range texts {
+		clean[i] = printable(s)
 	}
 	if !d.lite {
-		return texts
+		return clean
 	}
-	return jsonText(texts)
+	return jsonText(clean)
 }
 
 // pairs are two parameters for pairs.
 func (d *dialect) pairs(ps [][2]string) (a, b any) {
-	if d.lite {
-		if ps == nil {
-			ps = [][2]string{}
-		}
-		return jsonText(ps), nil
-	}
 	as, bs := make([]string, len(ps)), make([]string, len(ps))
 	for i, p := range ps {
-		as[i], bs[i] = p[0], p[1]
+		as[i], bs[i] = printable(p[0]), printable(p[1])
 	}
-	return as, bs
+	if !d.lite {
+		return as, bs
+	}
+	both := make([][2]string, len(ps))
+	for i := range ps {
+		both[i] = [2]string{as[i], bs[i]}
+	}
+	return jsonText(both), nil
+}
+
+// printable replaces what PostgreSQL cannot store in a text: NUL, and bytes that are no UTF-8. One directory entry with
+// such a value must not stop the read of all others.
+func printable(s string) string {
+	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+// printableArgs does so with the parameters of statements.
+func printableArgs(ops []op) {
+	for _, o := range ops {
+		for i, arg := range o.args {
+			if s, ok := arg.(string); ok {
+				if p := printable(s); len(p) != len(s) || p != s {
+					o.args[i] = p
+				}
+			}
+		}
+	}
 }
 
 func jsonText(v any) string {

@@ -116,6 +116,9 @@ func (b *query) text(column string, raw bool, c model.Compare) condition {
 			return anything()
 		}
 	}
+	if len(value) > maxKey-utf8.UTFMax { // what is longer was cut
+		return anything()
+	}
 	switch c.Op {
 	case model.OpLt, model.OpLe:
 		sql, _ := b.operator(column, c.Op, value)
@@ -190,19 +193,13 @@ func (b *query) valueTerm(c model.Compare) (sql string, exact, ok bool) {
 		return "", false, false
 	}
 	const most = maxValue - utf8.UTFMax // at least so much is kept of every value
-	long := len(value) > most
-	switch c.Op {
-	case model.OpEq, model.OpSw:
-		op := c.Op
-		if long {
-			op, value = model.OpSw, cut(value, most)
-		}
-		sql, ok = b.operator("v.value", op, value)
-		return sql, !long && !c.Attr.CaseExact, ok
-	case model.OpCo, model.OpEw:
+	switch long := len(value) > most; {
+	case long && (c.Op == model.OpEq || c.Op == model.OpSw):
+		sql, ok = b.operator("v.value", model.OpSw, cut(value, most))
+		return sql, false, ok
+	case !long && (c.Op == model.OpEq || c.Op == model.OpSw || c.Op == model.OpCo || c.Op == model.OpEw):
 		sql, ok = b.operator("v.value", c.Op, value)
-		// length counts characters: a value that may have been cut has at least so many
-		return "(" + sql + " OR length(v.value) > " + b.arg(most/utf8.UTFMax) + ")", false, ok
+		return sql, !c.Attr.CaseExact, ok
 	}
 	return "", false, false
 }

@@ -74,6 +74,9 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 			ids = append(ids, subjects[i].Identity)
 		}
 		for _, k := range subjects[i].Keys {
+			if !usable(k) {
+				continue
+			}
 			keys = append(keys, [2]string{k.Name, k.Value})
 		}
 	}

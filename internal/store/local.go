@@ -59,9 +59,29 @@ func (s *Store) GetLocal(ctx context.Context, class model.Class, target, id stri
 	return first(found, err)
 }
 
-// EachLocal streams the rows of a target, ordered by id.
+// EachLocal yields the rows of a target, ordered by id. It reads them in pages, so that yield may take its time.
 func (s *Store) EachLocal(ctx context.Context, class model.Class, target string, yield func(model.PlatformUser) error) error {
-	return s.locals(ctx, class, " ORDER BY id", []any{target}, yield)
+	const size = 1000
+	after := ""
+	for {
+		page := make([]model.PlatformUser, 0, size)
+		err := s.locals(ctx, class, " AND id > $2 ORDER BY id LIMIT $3", []any{target, after, size}, func(row model.PlatformUser) error {
+			page = append(page, row)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range page {
+			if err := yield(row); err != nil {
+				return err
+			}
+		}
+		if len(page) < size {
+			return nil
+		}
+		after = page[size-1].ID
+	}
 }
 
 // DeleteLocal removes a row; one that is not there is no error.
@@ -79,7 +99,7 @@ func (s *Store) locals(ctx context.Context, class model.Class, rest string, args
 		return err
 	}
 	text := "SELECT " + localColumns + " FROM " + table + " WHERE target = $1" + rest
-	return s.stream(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
+	return s.read(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
 		var u model.PlatformUser
 		created, updated := s.textTime(&u.CreatedAt), s.textTime(&u.UpdatedAt)
 		if err := row.Scan(&u.Target, &u.ID, &u.UserName, &u.Email, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Active,

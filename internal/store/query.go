@@ -163,8 +163,10 @@ func (b *query) attribute(ref model.AttrRef) string {
 		one = "json_extract(r.attrs, " + b.arg("$"+strings.Join(quoted, "")) + ")"
 		many = "json_extract(r.attrs, " + b.arg("$"+quoted[0]+"[0]"+strings.Join(quoted[1:], "")) + ")"
 	} else {
-		one = "(r.attrs::jsonb #>> " + b.arg(path) + "::text[])"
-		many = "(r.attrs::jsonb #>> " + b.arg(append([]string{path[0], "0"}, path[1:]...)) + "::text[])"
+		// jsonb has no NUL: a record with one has no place in the order, instead of failing everybody's query.
+		const attrs = `(CASE WHEN strpos(r.attrs, '\u0000') = 0 THEN r.attrs::jsonb END #>> `
+		one = attrs + b.arg(path) + "::text[])"
+		many = attrs + b.arg(append([]string{path[0], "0"}, path[1:]...)) + "::text[])"
 	}
 	both := "coalesce(" + one + ", " + many + ")"
 	if !ref.CaseExact {

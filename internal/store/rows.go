@@ -34,8 +34,8 @@ func recordArgs(r *model.Record, to []any) []any {
 	if hash == nil {
 		hash = []byte{}
 	}
-	return append(to, r.Source, r.ID, string(r.Kind), r.UserName, r.UserNameKey, r.DisplayName, r.DisplayNameKey,
-		r.ExternalID, r.Active, r.UniqueKey, r.IdentityID, string(r.Link), r.LinkText, r.Attrs, hash, r.Version,
+	return append(to, r.Source, r.ID, string(r.Kind), r.UserName, cut(r.UserNameKey, maxKey), r.DisplayName,
+		cut(r.DisplayNameKey, maxKey), cut(r.ExternalID, maxKey), r.Active, cut(r.UniqueKey, maxKey), r.IdentityID, string(r.Link), r.LinkText, r.Attrs, hash, r.Version,
 		timeArg(r.AbsentSince), stamp(r.CreatedAt), stamp(r.UpdatedAt))
 }
 
@@ -79,11 +79,14 @@ func timeArg(t *time.Time) any {
 	return stamp(*t)
 }
 
-// maxKey is how many bytes of a key an index can hold on both databases, with the other columns of the index.
-const maxKey = 2000
-
-// maxValue is how many bytes of a searchable value are kept; a search for a longer one finds its beginning first.
-const maxValue = 500
+// How many bytes an index can hold on both databases, with the other columns of the index. Longer keys and values are
+// cut: eq and sw still find them, by their beginning and then by Match; co and ew do not look behind it.
+const (
+	maxKey   = 2000 // names and correlation keys
+	maxID    = 400
+	maxValue = 1500 // searchable values
+	maxType  = 100
+)
 
 // cut shortens s to n bytes without splitting a character.
 func cut(s string, n int) string {

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// URL is sqlite:PATH, postgres://…, or a libpq connection string ("host=… dbname=…").
 	URL string
-	// Password for PostgreSQL, when the URL has none.
+	// Password for PostgreSQL; it goes before one in the URL.
 	Password string
 	Log      *zap.Logger   // nil: silent
 	Timeout  time.Duration // of one operation; 0: 30 s
@@ -87,17 +87,20 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) read(ctx context.Context, ops ...op) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	printableArgs(ops)
 	return classify(ctx, s.db.read(limited, ops))
 }
 
 // stream is read without a limit of time, for answers as long as the database.
 func (s *Store) stream(ctx context.Context, ops ...op) error {
+	printableArgs(ops)
 	return classify(ctx, s.db.read(ctx, ops))
 }
 
 func (s *Store) write(ctx context.Context, ops ...op) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	printableArgs(ops)
 	return classify(ctx, s.db.write(limited, ops))
 }
 

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -45,8 +47,8 @@ func (s *Store) TouchTokens(ctx context.Context, used map[string]time.Time) erro
 		return nil
 	}
 	ops := make([]op, 0, len(used))
-	for id, at := range used {
-		ops = append(ops, op{text: s.sql(text), args: []any{id, stamp(at)}})
+	for _, id := range slices.Sorted(maps.Keys(used)) { // in order: two processes that do the same wait for each other
+		ops = append(ops, op{text: s.sql(text), args: []any{id, stamp(used[id])}})
 	}
 	return s.write(ctx, ops...)
 }
