@@ -11,4 +11,15 @@
 // Nothing is locked between Load and Commit. Every decision about a person bumps the identity's version, so two
 // decisions about one person cannot both commit; two first requests for one person meet at the unique correlation key.
 // Workers claim due account rows, call Target.Ensure outside any transaction, and finish the row under its epoch.
+//
+// What takes something away waits in a plan:
+//
+//	a read:           open -> released -> let go
+//	                       -> held     -> approved -> let go
+//	                                   -> expired: what is still true is held in another plan
+//	a push, a review:         held, as above; or let go at once
+//	a run that died:  open -> superseded: its people are decided anew by the source's next run
+//
+// Only an open or held plan is joined; a plan leaves these states in the statement that counts its items, so that a crash at
+// any point leaves something that tendPlans or the next run finishes. An item is let go when deciding anew says the same.
 package engine

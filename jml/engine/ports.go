@@ -132,8 +132,6 @@ type Queue interface {
 	Fail(ctx context.Context, a model.Account, pause time.Duration) error
 	// Retry makes accounts due now and takes them out of the dead letter; it returns how many.
 	Retry(ctx context.Context, q model.AccountQuery) (int, error)
-	// NextDue is how long until the target's next account is due; ok is false when none is.
-	NextDue(ctx context.Context, target string) (wait time.Duration, ok bool, err error)
 }
 
 // Runs is the calendar and the log of reads.
