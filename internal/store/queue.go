@@ -88,26 +88,5 @@ func (s *Store) Retry(ctx context.Context, q model.AccountQuery) (int, error) {
 	return int(n), err
 }
 
-// NextDue is how long until the target's next account is due; ok is false when none is. A leased account counts with
-// the end of its lease.
-func (s *Store) NextDue(ctx context.Context, target string) (wait time.Duration, ok bool, err error) {
-	const pg = "SELECT (extract(epoch FROM least(" +
-		"(SELECT min(due_at) FROM accounts WHERE target = $1 AND priority = 0 AND due_at IS NOT NULL), " +
-		"(SELECT min(due_at) FROM accounts WHERE target = $1 AND priority = 1 AND due_at IS NOT NULL)) - now()) * 1000000)::bigint"
-	const lite = "SELECT min(due) - now() FROM (" +
-		"SELECT min(due_at) AS due FROM accounts WHERE target = $1 AND priority = 0 AND due_at IS NOT NULL UNION ALL " +
-		"SELECT min(due_at) FROM accounts WHERE target = $1 AND priority = 1 AND due_at IS NOT NULL)"
-	text := pg
-	if s.lite {
-		text = lite
-	}
-	var micros *int64
-	err = s.read(ctx, op{text: s.sql(text), args: []any{target}, each: func(row scanner) error { return row.Scan(&micros) }})
-	if err != nil || micros == nil {
-		return 0, false, err
-	}
-	return max(time.Duration(*micros)*time.Microsecond, 0), true, nil
-}
-
 // now is the clock in SQL that GORM sends.
 func (s *Store) now() string { return s.sql("now()") }

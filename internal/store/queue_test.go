@@ -101,8 +101,8 @@ func TestAnEndedLeaseIsTakenOverAndItsFirstOwnerFenced(t *testing.T) {
 			t.Errorf("fail by the first owner: %v", err)
 		}
 		must(t, s.Settle(ctx, second))
-		if _, due, err := s.NextDue(ctx, "platform"); due || err != nil {
-			t.Errorf("due: %t, %v", due, err)
+		if due, err := s.Claim(ctx, "platform", "anybody", time.Minute, 1); len(due) > 0 || err != nil {
+			t.Errorf("due: %+v, %v", due, err)
 		}
 	})
 }
@@ -148,14 +148,9 @@ func TestFailureWaitsAndRetryHurriesIt(t *testing.T) {
 			must(t, s.Fail(ctx, a, time.Hour))
 		}
 		fail(model.CodeTargetUnreachable, false)
-		wait, due, err := s.NextDue(ctx, "platform")
-		if err != nil || !due || wait != 0 {
-			t.Errorf("bob is due now, not in %v (%t, %v)", wait, due, err)
-		}
 		fail(model.CodeTargetRefused, true)
-		wait, due, err = s.NextDue(ctx, "platform")
-		if err != nil || !due || wait < 59*time.Minute || wait > time.Hour {
-			t.Errorf("next due in %v (%t, %v)", wait, due, err)
+		if due, err := s.Claim(ctx, "platform", "anybody", time.Minute, 2); len(due) > 0 || err != nil {
+			t.Errorf("due within the hour: %+v, %v", due, err)
 		}
 		want := []model.Problem{
 			{Target: "platform", Code: model.CodeTargetUnreachable, Text: "no", Count: 1},
@@ -224,8 +219,8 @@ func TestAnAccountThatIsOnlyHeldIsNotDue(t *testing.T) {
 		ctx := ctxOf(t)
 		held := model.Account{IdentityID: "i", Target: "platform", HeldPlan: "p"}
 		must(t, s.Commit(ctx, &engine.Commit{Accounts: []model.Account{held}}))
-		if _, due, err := s.NextDue(ctx, "platform"); due || err != nil {
-			t.Errorf("due: %t, %v", due, err)
+		if due, err := s.Claim(ctx, "platform", "anybody", time.Minute, 1); len(due) > 0 || err != nil {
+			t.Errorf("due: %+v, %v", due, err)
 		}
 	})
 }
