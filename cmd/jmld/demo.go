@@ -98,6 +98,14 @@ func (d *demo) takeAddresses(listen string) (err error) {
 	if err != nil {
 		return usage(fmt.Errorf("--listen %s: HOST:PORT is expected", listen))
 	}
+	// Before anything is written: another demo in the same directory relies on it.
+	probe, err := net.Listen("tcp", listen)
+	if err != nil {
+		return model.Errorf(model.CodeConfig, "%w; if the demo runs already, --listen and --data start another one", err)
+	}
+	if err := probe.Close(); err != nil {
+		return err
+	}
 	if d.people, err = listenAgain(keptAddress(d.config, directory)); err != nil {
 		return err
 	}

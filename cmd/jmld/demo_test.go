@@ -126,6 +126,13 @@ func TestDemo(t *testing.T) {
 	d := startDemo(t, h, data, "--listen", "127.0.0.1:0")
 	config := filepath.Join(data, "config.yaml")
 
+	// A second one in the same directory leaves the first alone.
+	before := h.file("demo data/config.yaml")
+	if code, _, stderr := h.jmld("serve", "--demo", "--data", data, "--listen", strings.TrimPrefix(d.env("JMLD_URL"), "http://")); code != exitError ||
+		!strings.Contains(stderr, "--listen") || h.file("demo data/config.yaml") != before {
+		t.Errorf("a second demo on the same address: exit %d\n%s", code, stderr)
+	}
+
 	d.paste(0)
 	if diff := cmp.Diff(map[string]model.AccountState{"app": model.AccountActive}, d.states("lena.berg")); diff != "" {
 		t.Errorf("Lena joined (-want +got):\n%s", diff)
@@ -154,7 +161,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("others can read %s: %s", secret, st.Mode())
 		}
 	}
-	before := people(t, h, config)
+	known := people(t, h, config)
 	token := d.env("JMLD_SCIM_TOKEN")
 	d.stop()
 
@@ -165,7 +172,7 @@ func TestDemo(t *testing.T) {
 	if !strings.Contains(h.file("demo data/config.yaml"), "15 4 * * *") {
 		t.Error("the second start wrote over a line that is not its own")
 	}
-	if diff := cmp.Diff(before, people(t, h, config)); diff != "" {
+	if diff := cmp.Diff(known, people(t, h, config)); diff != "" {
 		t.Errorf("after the second start (-before +after):\n%s", diff)
 	}
 	if d.env("JMLD_SCIM_TOKEN") != token {
