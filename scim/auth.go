@@ -9,56 +9,107 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	elimity "github.com/elimity-com/scim/errors"
-	"go.uber.org/zap"
 
 	"jmld/model"
 )
 
-// How old what is known about tokens may be.
+// How a client may show who it is. Part of the audit's actor.
 const (
-	tokensFresh  = 250 * time.Millisecond // a revocation takes effect within this
-	tokensMiss   = 20 * time.Millisecond  // an unknown token is looked up again, but not more often
-	tokensUsable = 10 * time.Second       // while the store does not answer; then nobody is let in
-	tokensQuery  = 2 * time.Second
-	touchEvery   = time.Minute
-	warnBefore   = 14 * 24 * time.Hour
-	warnEvery    = 24 * time.Hour
+	viaToken       = "token"
+	viaBasic       = "user"
+	viaOAuth       = "oauth client"
+	viaJWT         = "identity provider's client"
+	viaCertificate = "certificate"
 )
 
-// admit lets a client in that shows a valid token of the source. Somebody without one learns nothing: not even which
-// sources there are.
-func (q *request) admit(name string) error {
-	secret, ok := bearer(q.r.Header.Get("Authorization"))
-	if !ok {
-		return unauthorised("", "A bearer token is needed.")
+// client is who was let in. A stored token stands for itself; the others have one made for the request, whose hash seals
+// cursors like that of a stored one.
+type client struct {
+	via   string
+	token model.Token
+}
+
+// newClient is a client that has no stored token.
+func newClient(source, via, name string, key []byte) client {
+	id := via + ":" + name
+	if key == nil {
+		sum := sha256.Sum256([]byte("jmld client\x00" + source + "\x00" + id))
+		key = sum[:]
 	}
-	hash := sha256.Sum256([]byte(secret))
+	return client{via: via, token: model.Token{ID: id, Source: source, Name: name, Hash: key}}
+}
+
+// admit lets a client in that shows valid credentials of the source. Somebody without any learns nothing: not even which
+// sources there are, as far as these take bearer tokens only.
+func (q *request) admit(name string) error {
 	src := q.h.sources[name]
 	if src == nil {
-		for _, other := range q.h.sources {
-			if _, err := other.tokens.find(q.r.Context(), hash[:]); err == nil {
-				return notFound("There is no such source.")
-			}
-		}
-		return unauthorised("invalid_token", "The token is not valid.")
+		return q.admitNowhere()
 	}
-	t, err := src.tokens.find(q.r.Context(), hash[:])
+	c, err := src.authenticate(q.r)
 	if err != nil {
-		return err
+		return src.challenged(err)
 	}
-	q.source, q.token = src, t
+	q.source, q.token, q.via = src, c.token, c.via
 	return nil
 }
 
-// bearer reads the credentials of RFC 6750 §2.1.
-func bearer(header string) (secret string, ok bool) {
-	scheme, secret, _ := strings.Cut(header, " ")
-	secret = strings.TrimSpace(secret)
-	return secret, strings.EqualFold(scheme, "Bearer") && secret != ""
+// admitNowhere answers for a source that does not exist: whoever is let in elsewhere may know that it does not.
+func (q *request) admitNowhere() error {
+	scheme, secret := authorization(q.r.Header)
+	if scheme != "bearer" {
+		return unauthorised("", "Credentials are needed.")
+	}
+	for _, other := range q.h.sources {
+		if _, err := other.ours(q.r.Context(), secret); err == nil {
+			return notFound("There is no such source.")
+		}
+	}
+	return unauthorised("invalid_token", "The token is not valid.")
+}
+
+// authenticate finds out who the client is, or refuses. The Authorization header decides where there is one; a client
+// certificate counts without it.
+func (s *source) authenticate(r *http.Request) (client, error) {
+	scheme, credentials := authorization(r.Header)
+	switch {
+	case scheme == "bearer" && s.JWT != nil && s.JWT.Bearer && strings.Count(credentials, ".") == 2:
+		return s.issued(r.Context(), credentials)
+	case scheme == "bearer":
+		return s.ours(r.Context(), credentials)
+	case scheme == "basic" && s.Basic != nil:
+		return s.user(credentials)
+	case scheme == "" && s.MTLS != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0:
+		return s.certificate(r.TLS)
+	}
+	return client{}, unauthorised("", "Credentials are needed.")
+}
+
+// ours checks a bearer token that we made: an access token, or a stored one.
+func (s *source) ours(ctx context.Context, secret string) (client, error) {
+	if strings.HasPrefix(secret, accessPrefix) {
+		return s.access(secret)
+	}
+	hash := sha256.Sum256([]byte(secret))
+	t, err := s.tokens.find(ctx, hash[:])
+	return client{via: viaToken, token: t}, err
+}
+
+// authorization reads the header (RFC 9110 §11.6.2): the scheme in small letters, and what comes after it. Both are empty
+// when there is no header; a scheme without credentials is no scheme.
+func authorization(h http.Header) (scheme, credentials string) {
+	header := h.Get("Authorization")
+	if header == "" {
+		return "", ""
+	}
+	scheme, credentials, _ = strings.Cut(header, " ")
+	if credentials = strings.TrimSpace(credentials); credentials == "" {
+		return "none", ""
+	}
+	return strings.ToLower(scheme), credentials
 }
 
 // unauthorised is RFC 6750 §3: no error code when there were no credentials.
@@ -73,137 +124,67 @@ func unauthorised(code, detail string) error {
 	}
 }
 
-// tokenTable holds the tokens of one source for a moment, so that a request costs no query for them.
-type tokenTable struct {
-	source string
-	store  Tokens
-	now    func() time.Time
-	log    *zap.Logger
+// basicChallenge is RFC 7617 §2 with §2.1.
+const basicChallenge = `Basic realm="scim", charset="UTF-8"`
 
-	current atomic.Pointer[tokenList]
-
-	refreshing sync.Mutex
-	failedAt   time.Time            // by refreshing
-	warned     map[string]time.Time // by refreshing
-
-	touching sync.Mutex
-	touched  map[string]time.Time // by touching
+// challenged adds the schemes that the source has beside bearer tokens.
+func (s *source) challenged(err error) error {
+	var r refusal
+	if errors.As(err, &r) && r.Status == http.StatusUnauthorized && s.Basic != nil {
+		r.also = basicChallenge
+		return r
+	}
+	return err
 }
 
-type tokenList struct {
-	tokens []model.Token
+// same compares without telling by the time it takes where the difference is, or how long the right text is.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// anyOf is same with each of the list.
+func anyOf(list []string, text string) bool {
+	found := false
+	for _, one := range list {
+		if same(one, text) {
+			found = true
+		}
+	}
+	return found
+}
+
+// secretsFresh is how old secrets may be: a replaced one stops working within this time.
+const secretsFresh = time.Second
+
+// secretCache spares reading a file for each request.
+type secretCache struct {
+	read   Secrets
+	now    func() time.Time
+	mu     sync.Mutex
+	values []string
 	at     time.Time
 }
 
-// find returns the valid token with the hash, or a refusal.
-func (t *tokenTable) find(ctx context.Context, hash []byte) (model.Token, error) {
-	list, err := t.list(ctx, tokensFresh)
-	if err != nil {
-		return model.Token{}, err
+// get returns the secrets. While they cannot be read, the last ones serve for tokensUsable, as stored tokens do.
+func (c *secretCache) get() ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	age := now.Sub(c.at)
+	if c.values != nil && age <= secretsFresh {
+		return c.values, nil
 	}
-	token, ok := list.find(hash)
-	if !ok { // it may have been made a moment ago
-		if list, err = t.list(ctx, tokensMiss); err != nil {
-			return model.Token{}, err
-		}
-		token, ok = list.find(hash)
+	values, err := c.read()
+	if err == nil && len(values) == 0 {
+		err = errors.New("there is none")
 	}
-	switch now := t.now(); {
-	case !ok:
-		return model.Token{}, unauthorised("invalid_token", "The token is not valid.")
-	case token.RevokedAt != nil:
-		return model.Token{}, unauthorised("invalid_token", "The token was revoked.")
-	case token.ExpiresAt != nil && !now.Before(*token.ExpiresAt):
-		return model.Token{}, unauthorised("invalid_token", "The token has expired.")
+	if err == nil {
+		c.values, c.at = values, now
+		return values, nil
 	}
-	return token, nil
-}
-
-// find compares with every token, so that the time it takes does not tell which one is nearly right.
-func (l *tokenList) find(hash []byte) (model.Token, bool) {
-	found := -1
-	for i := range l.tokens {
-		if subtle.ConstantTimeCompare(l.tokens[i].Hash, hash) == 1 {
-			found = i
-		}
+	if c.values != nil && age <= tokensUsable {
+		return c.values, nil
 	}
-	if found < 0 {
-		return model.Token{}, false
-	}
-	return l.tokens[found], true
-}
-
-// list returns the tokens as they were at most age ago. While the store does not answer, an older list serves for
-// tokensUsable; after that the answer is 503, because a revocation could not be seen.
-func (t *tokenTable) list(ctx context.Context, age time.Duration) (*tokenList, error) {
-	list := t.current.Load()
-	if list != nil && t.now().Sub(list.at) <= age {
-		return list, nil
-	}
-	if list == nil || age < tokensFresh || t.now().Sub(list.at) > tokensUsable {
-		t.refreshing.Lock()
-	} else if !t.refreshing.TryLock() {
-		return list, nil // somebody is at it
-	}
-	defer t.refreshing.Unlock()
-	now := t.now()
-	if list = t.current.Load(); list != nil && now.Sub(list.at) <= age {
-		return list, nil
-	}
-	err := errors.New("it failed a moment ago")
-	if t.failedAt.IsZero() || now.Sub(t.failedAt) > tokensFresh {
-		var tokens []model.Token
-		// The refresh serves other requests, too: this client's leaving must not end it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokensQuery)
-		defer cancel()
-		if tokens, err = t.store.Tokens(ctx, t.source); err == nil {
-			t.failedAt = time.Time{}
-			fresh := &tokenList{tokens: tokens, at: now}
-			t.current.Store(fresh)
-			t.warn(fresh)
-			return fresh, nil
-		}
-		t.failedAt = t.now()
-		t.log.Warn("scim tokens cannot be read", zap.String(model.FieldSource, t.source), zap.Error(err))
-	}
-	if list != nil && age >= tokensFresh && t.now().Sub(list.at) <= tokensUsable {
-		return list, nil
-	}
-	return nil, fmt.Errorf("read tokens of source %s: %w: %w", t.source, model.ErrUnavailable, err)
-}
-
-// warn says when a token will stop working: a client that is locked out is often noticed weeks later.
-func (t *tokenTable) warn(list *tokenList) {
-	for i := range list.tokens {
-		token := &list.tokens[i]
-		if token.ExpiresAt == nil || token.RevokedAt != nil {
-			continue
-		}
-		left := token.ExpiresAt.Sub(list.at)
-		if left <= 0 || left > warnBefore || list.at.Sub(t.warned[token.ID]) < warnEvery {
-			continue
-		}
-		t.warned[token.ID] = list.at
-		t.log.Warn("scim token expires soon", zap.String(model.FieldSource, t.source), zap.String(model.FieldToken, token.Name),
-			zap.Time("expires", *token.ExpiresAt))
-	}
-}
-
-// touch records that the token was used, at most once a minute. It is for people to see; that it fails is only logged.
-func (t *tokenTable) touch(ctx context.Context, token model.Token) {
-	now := t.now()
-	t.touching.Lock()
-	due := now.Sub(t.touched[token.ID]) >= touchEvery && (token.LastUsed == nil || now.Sub(*token.LastUsed) >= touchEvery)
-	if due {
-		t.touched[token.ID] = now
-	}
-	t.touching.Unlock()
-	if !due {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if err := t.store.TouchTokens(ctx, map[string]time.Time{token.ID: now.UTC()}); err != nil {
-		t.log.Warn("scim token's last use cannot be stored", zap.String(model.FieldSource, t.source), zap.Error(err))
-	}
+	return nil, fmt.Errorf("read a source's secret: %w: %w", model.ErrUnavailable, err)
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -232,19 +234,28 @@ func TestLastUseIsWrittenOnceAMinute(t *testing.T) {
 	}
 }
 
+// D-24: a token's end is announced 30, 7 and 1 days before, once each.
 func TestExpiryIsAnnouncedInTheLog(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.WarnLevel)
 	c, _, k := watchedClient(t, zap.New(core))
-	soon, later := k.now().Add(13*24*time.Hour), k.now().Add(30*24*time.Hour)
-	c.token(t, "entra", "soon", "s1", &soon)
-	c.token(t, "entra", "later", "s2", &later)
-	for range 26 {
-		c.as(t, "Bearer "+secret, c.base+"/ServiceProviderConfig", 200)
-		k.advance(time.Hour)
+	start, ends := k.now(), k.now().Add(32*24*time.Hour)
+	never := c.token(t, "entra", "revoked", "s2", &ends)
+	if err := c.RevokeToken(t.Context(), "entra", never.ID); err != nil {
+		t.Fatal(err)
 	}
-	warned := logs.FilterMessage("scim token expires soon").All()
-	if len(warned) != 2 || warned[0].ContextMap()["token"] != "soon" {
-		t.Errorf("%d warnings: %v", len(warned), warned)
+	c.token(t, "entra", "soon", "s1", &ends)
+	var said []string
+	for range 33 * 4 {
+		c.as(t, "Bearer "+secret, c.base+"/ServiceProviderConfig", 200)
+		for _, e := range logs.TakeAll() {
+			said = append(said, fmt.Sprintf("day %d: %s: %v", k.now().Sub(start)/(24*time.Hour), e.Message, e.ContextMap()["token"]))
+		}
+		k.advance(6 * time.Hour)
+	}
+	if diff := cmp.Diff([]string{
+		"day 2: scim token expires soon: soon", "day 25: scim token expires soon: soon", "day 31: scim token expires soon: soon",
+	}, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

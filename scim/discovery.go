@@ -9,7 +9,6 @@ import (
 
 // discovery is the documents of RFC 7644 §4, made once. The place of the base URL in them is kept open.
 type discovery struct {
-	provider [][]byte
 	types    [][]byte
 	typeOf   map[string][][]byte
 	schemas  [][]byte
@@ -44,7 +43,6 @@ func newDiscovery(s *schemas) *discovery {
 			}
 		}
 	}
-	d.provider = open(providerDocument())
 	d.types = open(listDocument(types))
 	d.schemas = open(listDocument(schemas))
 	return d
@@ -140,7 +138,7 @@ func (q *request) discoveryRoute(head, id string) error {
 	var doc [][]byte
 	switch head {
 	case "serviceproviderconfig":
-		route, doc = "/ServiceProviderConfig", d.provider
+		route, doc = "/ServiceProviderConfig", q.source.config
 		if id != "" {
 			doc = nil
 		}

@@ -20,6 +20,7 @@ type refusal struct {
 	allow      string        // 405: Allow
 	retryAfter time.Duration // 429, 503
 	challenge  string        // 401: WWW-Authenticate
+	also       string        // a second one
 }
 
 func refuse(status int, kind elimity.ScimType, format string, args ...any) error {
@@ -99,6 +100,9 @@ func writeRefusal(w http.ResponseWriter, r refusal) {
 	}
 	if r.challenge != "" {
 		h.Set("WWW-Authenticate", r.challenge)
+	}
+	if r.also != "" {
+		h.Add("WWW-Authenticate", r.also)
 	}
 	h.Del("ETag")
 	h.Del("Location")

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +58,7 @@ type Tokens interface {
 type Source struct {
 	Name    string
 	MaxBody int64 // bytes; 0: 4 MiB
+	Access
 }
 
 // Options make a Handler.
@@ -65,10 +68,14 @@ type Options struct {
 	Pusher    Pusher
 	Resources Resources
 	Tokens    Tokens
-	Log       *zap.Logger         // nil: nothing is logged
-	Now       func() time.Time    // nil: time.Now
-	Timeout   time.Duration       // of one request; 0: 30 s
-	Observe   func(o Observation) // called once for each request, for metrics; may be nil
+	Log       *zap.Logger      // nil: nothing is logged
+	Now       func() time.Time // nil: time.Now
+	Timeout   time.Duration    // of one request; 0: 30 s
+	// BodyTimeout is for the body of one request to arrive; 0: 20 s
+	BodyTimeout time.Duration
+	// TrustedProxies may say in X-Forwarded-For where a request came from.
+	TrustedProxies []netip.Prefix
+	Observe        func(o Observation) // called once for each request, for metrics; may be nil
 }
 
 // Observation is what became of one request.
@@ -91,7 +98,12 @@ type Handler struct {
 
 type source struct {
 	Source
-	tokens tokenTable
+	tokens        tokenTable
+	passwords     secretCache // of Basic
+	clientSecrets secretCache // of OAuth
+	keys          *keySet     // of JWT
+	limits        *limiter
+	config        [][]byte // ServiceProviderConfig
 }
 
 // New makes a handler. It starts nothing; tokens are read when requests need them.
@@ -105,6 +117,9 @@ func New(o Options) *Handler {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.BodyTimeout <= 0 {
+		o.BodyTimeout = defaultBodyTimeout
+	}
 	o.URL = strings.TrimRight(o.URL, "/")
 	h := &Handler{o: o, schemas: newSchemas(), sources: map[string]*source{}}
 	h.discovery = newDiscovery(h.schemas)
@@ -112,9 +127,7 @@ func New(o Options) *Handler {
 		if s.MaxBody <= 0 {
 			s.MaxBody = defaultMaxBody
 		}
-		h.sources[s.Name] = &source{Source: s, tokens: tokenTable{
-			source: s.Name, store: o.Tokens, now: o.Now, log: o.Log, warned: map[string]time.Time{}, touched: map[string]time.Time{},
-		}}
+		h.sources[s.Name] = h.newSource(s)
 	}
 	return h
 }
@@ -127,18 +140,20 @@ func Owns(path string) bool {
 
 // request is one request on its way through the chain.
 type request struct {
-	h      *Handler
-	w      *statusWriter
-	r      *http.Request
-	source *source
-	token  model.Token
-	base   string // "https://jmld.example.org/scim/entra/v2"
-	id     string // in the log
-	route  string
-	record string // as in the URL
-	reason string // of a refusal
-	atMost int    // members in the answer; more are errManyMembers; 0: all
-	notes  notes
+	h       *Handler
+	w       *statusWriter
+	r       *http.Request
+	source  *source
+	token   model.Token
+	via     string   // how the client showed who it is
+	leaving []func() // gives back what limits count
+	base    string   // "https://jmld.example.org/scim/entra/v2"
+	id      string   // in the log
+	route   string
+	record  string // as in the URL
+	reason  string // of a refusal
+	atMost  int    // members in the answer; more are errManyMembers; 0: all
+	notes   notes
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -207,7 +222,7 @@ func (q *request) finish(start time.Time) {
 	if q.h.o.Observe != nil {
 		q.h.o.Observe(o)
 	}
-	if q.source != nil && q.token.ID != "" {
+	if q.source != nil && isID(q.token.ID) { // the others are not stored
 		q.source.tokens.touch(q.r.Context(), q.token)
 	}
 }
@@ -217,7 +232,9 @@ func isID(s string) bool {
 	return len(s) == 36 && strings.Trim(s, "0123456789abcdef-") == ""
 }
 
-func (q *request) actor() string { return "source " + q.source.Name + ", token " + q.token.Name }
+func (q *request) actor() string {
+	return "source " + q.source.Name + ", " + q.via + " " + q.token.Name
+}
 
 // serve is the chain up to the route's own handler.
 func (q *request) serve() error {
@@ -228,9 +245,21 @@ func (q *request) serve() error {
 	if err != nil {
 		return err
 	}
+	if err := q.reachable(segments[0]); err != nil {
+		return err
+	}
+	if src := q.h.sources[segments[0]]; src != nil && src.OAuth != nil && slices.Equal(segments[1:], []string{"oauth", "token"}) {
+		return q.grant(src)
+	}
 	if err := q.admit(segments[0]); err != nil {
 		return err
 	}
+	leave, err := q.source.limits.enter(q.token.ID)
+	if err != nil {
+		return err
+	}
+	q.leaving = append(q.leaving, leave)
+	defer q.leave()
 	base := q.h.o.URL
 	if base == "" {
 		base = "http://" + q.r.Host

@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
 	"jmld/jml/engine"
@@ -177,16 +176,9 @@ func (q *request) body() (object, error) {
 	if err := q.mediaType(); err != nil {
 		return nil, err
 	}
-	limit := q.source.MaxBody
-	if q.r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, limit))
+	text, err := q.readBody(q.source.MaxBody)
 	if err != nil {
-		if _, ok := err.(*http.MaxBytesError); ok { //nolint:errorlint // it comes unwrapped
-			return nil, err
-		}
-		return nil, invalidSyntax("The body ended early.") // nothing of a request that was cut is done
+		return nil, err
 	}
 	return decodeObject(text)
 }
