@@ -2,12 +2,15 @@ package testserver
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	mrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +49,7 @@ type SlapdServer struct {
 
 	tb   testing.TB
 	dir  string
+	mark string // in the base entry: by it we know our own server
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -62,14 +66,14 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
-	s := &SlapdServer{tb: tb, dir: dir, CAFile: filepath.Join(dir, "ca.pem")}
+	s := &SlapdServer{tb: tb, dir: dir, mark: rand.Text(), CAFile: filepath.Join(dir, "ca.pem")}
 	if err := writeCertificates(dir); err != nil {
 		tb.Fatal(err)
 	}
 	conf := filepath.Join(dir, "slapd.conf")
 	writeFile(tb, conf, slapdConf(dir, schema, o.Database))
 	ldif := filepath.Join(dir, "content.ldif")
-	writeFile(tb, ldif, skeleton()+o.LDIF)
+	writeFile(tb, ldif, skeleton(s.mark)+o.LDIF)
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		tb.Fatal(err)
 	}
@@ -125,12 +129,17 @@ func (s *SlapdServer) Resume() { s.signal(syscall.SIGCONT) }
 // Start starts the server again after Kill or Stop, on the same ports and data.
 func (s *SlapdServer) Start() {
 	s.tb.Helper()
-	s.mu.Lock()
-	s.cmd = exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
-	s.mu.Unlock()
-	if err := s.start(); err != nil {
-		s.tb.Fatalf("start slapd again: %v", err)
+	var err error
+	for range 5 { // somebody may have had the port for a moment
+		s.mu.Lock()
+		s.cmd = exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+		s.mu.Unlock()
+		if err = s.start(); err == nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
+	s.tb.Fatalf("start slapd again: %v", err)
 }
 
 // Add adds one entry as the administrator.
@@ -198,14 +207,28 @@ func (s *SlapdServer) start() error {
 			return fmt.Errorf("slapd ended: %s", out.String())
 		case <-time.After(20 * time.Millisecond):
 		}
-		if c, err := net.DialTimeout("tcp", s.Addr, time.Second); err == nil {
-			c.Close()
+		if s.ours() {
 			return nil
 		}
 	}
 	cmd.Process.Kill()
 	<-done
 	return errors.New("slapd did not listen within ten seconds")
+}
+
+// ours says whether the server that answers is this one: the port may have gone to another test's.
+func (s *SlapdServer) ours() bool {
+	c, err := ldap.DialURL(s.URL, ldap.DialWithDialer(&net.Dialer{Timeout: time.Second}))
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	c.SetTimeout(10 * time.Second)
+	if c.Bind(AdminDN, Password) != nil {
+		return false
+	}
+	r, err := c.Search(ldap.NewSearchRequest(Base, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"description"}, nil))
+	return err == nil && len(r.Entries) == 1 && r.Entries[0].GetAttributeValue("description") == s.mark
 }
 
 func (s *SlapdServer) end(sig syscall.Signal) {
@@ -254,18 +277,20 @@ func findSlapd(tb testing.TB) (slapd, slapadd, schema string) {
 	return slapd, slapadd, schema
 }
 
+// freePort looks below the ports that systems give to outgoing connections: one of those could take the server's
+// between Kill and Start.
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(10_000 + mrand.IntN(20_000))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return port
+	tb.Fatal("no free port between 10000 and 30000")
+	return ""
 }
 
 func writeFile(tb testing.TB, name, text string) {
@@ -309,9 +334,9 @@ access to * by users read by anonymous auth
 	return b.String() + database + "\n"
 }
 
-func skeleton() string {
+func skeleton(mark string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "dn: %s\nobjectClass: organization\nobjectClass: dcObject\no: Example\ndc: example\n\n", Base)
+	fmt.Fprintf(&b, "dn: %s\nobjectClass: organization\nobjectClass: dcObject\no: Example\ndc: example\ndescription: %s\n\n", Base, mark)
 	for _, ou := range []string{"people", "groups", "services", "hidden"} {
 		fmt.Fprintf(&b, "dn: ou=%[1]s,%[2]s\nobjectClass: organizationalUnit\nou: %[1]s\n\n", ou, Base)
 	}
