@@ -151,25 +151,28 @@ func startPostgres(o PostgresOptions) (*PostgresServer, error) {
 	if len(found) == 0 {
 		return nil, errNoPostgres
 	}
-	port, err := loopbackPort()
-	if err != nil {
-		return nil, err
-	}
 	// Not tb.TempDir: the path of the socket is limited to 107 bytes, and user nobody must get there.
 	dir, err := os.MkdirTemp("/tmp", "pg")
 	if err != nil {
 		return nil, err
 	}
-	s := &PostgresServer{bin: filepath.Dir(found[len(found)-1]), dir: dir, port: port, durable: o.Durable, done: make(chan struct{})}
+	s := &PostgresServer{bin: filepath.Dir(found[len(found)-1]), dir: dir, durable: o.Durable, done: make(chan struct{})}
 	if err := s.init(); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	if err := s.start(); err != nil {
-		s.close()
-		return nil, err
+	for try := 1; ; try++ { // somebody else may take the port that was free a moment ago
+		if s.port, err = loopbackPort(); err == nil {
+			err = s.start()
+		}
+		if err == nil {
+			return s, nil
+		}
+		if try == 5 {
+			s.close()
+			return nil, err
+		}
 	}
-	return s, nil
 }
 
 func (s *PostgresServer) init() error {
