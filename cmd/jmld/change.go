@@ -152,5 +152,8 @@ func tally(f model.Funnel, symbol func(model.Op) string) string {
 	if len(parts) == 0 {
 		return "nothing to do"
 	}
+	if f.Held > 0 {
+		parts = append(parts, fmt.Sprintf("(%d of them held)", f.Held))
+	}
 	return strings.Join(parts, "   ")
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ type writer struct {
 	errs   []string
 }
 
-func (w *writer) write(c *client, stop <-chan struct{}, rnd *rand.Rand) {
+func (w *writer) write(c *client, stop <-chan struct{}, rnd *rand.Rand, acked *atomic.Int64) {
 	for {
 		select {
 		case <-stop:
@@ -76,6 +77,7 @@ func (w *writer) write(c *client, stop <-chan struct{}, rnd *rand.Rand) {
 			if !w.create(c, p) {
 				return
 			}
+			acked.Add(1)
 			continue
 		}
 		p := w.people[rnd.IntN(len(w.people))]
@@ -92,6 +94,7 @@ func (w *writer) write(c *client, stop <-chan struct{}, rnd *rand.Rand) {
 			return
 		case a.status == 200 || a.status == 204:
 			p.acked = p.sent
+			acked.Add(1)
 		case a.status != 503:
 			w.errs = append(w.errs, fmt.Sprintf("PATCH %s: %d %v", p.userName, a.status, a.body))
 		}
@@ -172,13 +175,18 @@ func killed(t *testing.T, rounds int, database string) {
 			t.Fatal(err)
 		}
 		stop := make(chan struct{})
+		var acked atomic.Int64
 		var wg sync.WaitGroup
 		for i, w := range writers {
 			c := d.client("entra", secret)
 			own := rand.New(rand.NewPCG(seed, uint64(round*10+i)))
-			wg.Go(func() { w.write(c, stop, own) })
+			wg.Go(func() { w.write(c, stop, own, &acked) })
 		}
-		time.Sleep(time.Duration(rnd.IntN(350)) * time.Millisecond)
+		// A random number of acknowledged writes, so that the test shows as much on a slow machine, and a random moment.
+		for acks, end := int64(rnd.IntN(20)), time.Now().Add(3*time.Second); acked.Load() < acks && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rnd.IntN(15)) * time.Millisecond)
 		d.kill()
 		killOrWait(reader)
 		close(stop)
