@@ -43,9 +43,10 @@ const (
 		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members m ON (m.source = down.source AND m.group_id = down.id)) " +
 		"UPDATE identities SET version = version + 1, " +
 		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
-		"WHERE id IN (SELECT i.id FROM identities i WHERE i.id IN (" +
-		"SELECT r.identity_id FROM down JOIN EACH records r ON (r.source = down.source AND r.id = down.id) " +
-		"WHERE r.identity_id <> '') ORDER BY i.id FOR UPDATE)"
+		// in the order of their ids: two commits that mark the same people wait for each other, none is a deadlock
+		"WHERE id IN (SELECT i.id FROM (SELECT DISTINCT r.identity_id AS iid FROM down " +
+		"JOIN EACH records r ON (r.source = down.source AND r.id = down.id) WHERE r.identity_id <> '') AS x " +
+		"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
 
 	// accountChanged: the worker has to look at the row again.
 	accountChanged = "(excluded.state <> accounts.state OR excluded.desired <> accounts.desired OR excluded.desired_rev > accounts.desired_rev)"

@@ -400,6 +400,39 @@ func TestReviewMarksEverybodyBelowAGroup(t *testing.T) {
 	})
 }
 
+func TestReviewsOfTheSamePeopleAtOnceAllSucceed(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := ctxOf(t)
+		c := &engine.Commit{}
+		var ids []string
+		for i := range 40 {
+			one := joined("entra", fmt.Sprint(i), fmt.Sprint("u", i))
+			c.Records, c.Identities = append(c.Records, one.Records...), append(c.Identities, one.Identities...)
+			ids = append(ids, one.Records[0].New.ID)
+		}
+		for i := range 8 {
+			g := group("entra", fmt.Sprint("g", i), fmt.Sprint("Group", i))
+			c.Records = append(c.Records, engine.Write{New: &g, AddMembers: ids[i : i+30]})
+		}
+		must(t, s.Commit(ctx, c))
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for range 10 {
+					if err := s.Commit(ctx, &engine.Commit{Review: []engine.RecordRef{{Source: "entra", ID: fmt.Sprint("g", i)}}, ReviewAt: at(1)}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if got := get[model.Identity](t)(s.Identity(ctx, "i-20")); got.Version != 81 {
+			t.Errorf("version %d: a review was lost", got.Version)
+		}
+	})
+}
+
 func TestDueReviewsAreClaimedOnce(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *store.Store) {

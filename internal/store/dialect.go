@@ -49,9 +49,10 @@ func newDialect(lite bool) *dialect {
 		d.rules = append(d.rules, rule{regexp.MustCompile(pattern), to})
 	}
 	add(regexp.QuoteMeta(loadIDs), strings.ReplaceAll(loadIDs, "$", "$$"), liteIDs)
-	// OFFSET 0 keeps PostgreSQL from making it a hash join with all rows: of a recursion it expects many rows.
+	// OFFSET 0 keeps PostgreSQL from making it a hash join with all rows: of a recursion it expects many rows. CROSS JOIN
+	// keeps SQLite from turning it around.
 	add(`JOIN EACH (\w+) (\w+) ON \(([^)]*)\)`,
-		`CROSS JOIN LATERAL (SELECT ${2}.* FROM ${1} ${2} WHERE ${3} OFFSET 0) AS ${2}`, `JOIN ${1} ${2} ON ${3}`)
+		`CROSS JOIN LATERAL (SELECT ${2}.* FROM ${1} ${2} WHERE ${3} OFFSET 0) AS ${2}`, `CROSS JOIN ${1} ${2} ON ${3}`)
 	add(`IN list\((\$\d+)\)`, `= ANY(${1}::text[])`, `IN (SELECT value FROM json_each(${1}))`)
 	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
 	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,
@@ -61,7 +62,7 @@ func newDialect(lite bool) *dialect {
 		add(`now\(\)`, ``, liteNow)
 		add(`find\(`, ``, `instr(`)
 		add(`greatest\(`, ``, `max(`)
-		add(` FOR UPDATE( SKIP LOCKED)?`, ``, ``)
+		add(` FOR UPDATE( SKIP LOCKED| OF \w+)?`, ``, ``)
 		add(`::[a-z]+(\[\])?`, ``, ``)
 		add(`\$(\d+)`, ``, `?${1}`)
 	} else {

@@ -119,19 +119,19 @@ func (b *query) text(column string, raw bool, c model.Compare) condition {
 	if len(value) > maxKey-utf8.UTFMax { // what is longer was cut
 		return anything()
 	}
-	switch c.Op {
-	case model.OpLt, model.OpLe:
-		sql, _ := b.operator(column, c.Op, value)
-		return condition{"(" + sql + " AND " + column + " <> '')", raw == c.Attr.CaseExact}.orAnything()
-	case model.OpNe, model.OpGt, model.OpGe:
-		sql, _ := b.operator(column, c.Op, value)
-		return condition{sql, raw == c.Attr.CaseExact}.orAnything()
-	}
 	sql, ok := b.operator(column, c.Op, value)
 	if !ok {
 		return anything()
 	}
-	return condition{sql, raw == c.Attr.CaseExact}
+	if c.Op != model.OpNe { // said aloud, because the indexes leave out records without the attribute
+		sql = "(" + sql + " AND " + column + " <> '')"
+	}
+	found := condition{sql, raw == c.Attr.CaseExact}
+	switch c.Op {
+	case model.OpNe, model.OpLt, model.OpLe, model.OpGt, model.OpGe:
+		return found.orAnything()
+	}
+	return found
 }
 
 // orAnything gives up a condition that folding makes wrong, not only too wide: an order, a difference.

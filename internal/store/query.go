@@ -43,21 +43,42 @@ func (q *query) op(text string, each func(scanner) error) op {
 // by record; when that means too many records, the error is model.ErrTooMany.
 func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	b := &query{Store: s}
-	where := "r.source = " + b.arg(q.Source) + " AND r.kind = " + b.arg(string(q.Kind))
-	exact := true
-	if q.Filter != nil {
-		var c condition
-		var err error
-		if c, err = b.filter(q.Filter); err != nil {
-			return model.Page{}, err
-		}
-		exact = c.exact
-		where += " AND " + c.sql
+	where, exact, err := b.where(q)
+	if err != nil {
+		return model.Page{}, err
 	}
 	if !exact {
 		return s.scan(ctx, b, where, q)
 	}
 	return s.exact(ctx, b, where, q)
+}
+
+// where is the whole condition. The plus keeps SQLite, which knows nothing about the values, from walking all records of
+// the kind in their order instead of looking one up.
+func (q *query) where(m model.Query) (sql string, exact bool, err error) {
+	source, kind := q.arg(m.Source), q.arg(string(m.Kind))
+	sql = "r.source = " + source + " AND r.kind = " + kind
+	if m.Filter == nil {
+		return sql, true, nil
+	}
+	c, err := q.filter(m.Filter)
+	if err != nil || c.sql == anything().sql {
+		return sql, false, err
+	}
+	if q.lite {
+		sql = "r.source = " + source + " AND +r.kind = " + kind
+	}
+	return sql + " AND " + c.sql, c.exact, nil
+}
+
+// rows selects a page, or its beginning, in order.
+func (q *query) rows(where, order string, limit, offset int) string {
+	where += " ORDER BY " + order + " LIMIT " + q.arg(limit)
+	if offset > 0 {
+		// The identifiers come from an index; only the rows of the page are fetched.
+		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + " OFFSET " + q.arg(offset) + ") ORDER BY " + order
+	}
+	return "SELECT " + recordColumns + " FROM records r WHERE " + where
 }
 
 // exact answers a query whose filter is all SQL. The first page needs no count when it is the last.
@@ -68,13 +89,7 @@ func (s *Store) exact(ctx context.Context, b *query, where string, q model.Query
 		err := s.read(ctx, count)
 		return page, err
 	}
-	order := b.order(q)
-	rest := where + " ORDER BY " + order + " LIMIT " + b.arg(q.Limit+1)
-	if q.Offset > 0 {
-		// The identifiers come from an index; only the rows of the page are fetched.
-		rest = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + rest + " OFFSET " + b.arg(q.Offset) + ") ORDER BY " + order
-	}
-	rows := b.op("SELECT "+recordColumns+" FROM records r WHERE "+rest, func(row scanner) error {
+	rows := b.op(b.rows(where, b.order(q), q.Limit+1, q.Offset), func(row scanner) error {
 		var r model.Record
 		err := scanRecord(row, &r)
 		page.Records = append(page.Records, r)
@@ -99,8 +114,7 @@ func (s *Store) exact(ctx context.Context, b *query, where string, q model.Query
 // scan answers a query whose filter is partly left to Match.
 func (s *Store) scan(ctx context.Context, b *query, where string, q model.Query) (model.Page, error) {
 	page, seen := model.Page{}, 0
-	text := "SELECT " + recordColumns + " FROM records r WHERE " + where + " ORDER BY " + b.order(q) + " LIMIT " + b.arg(maxScan+1)
-	err := s.read(ctx, b.op(text, func(row scanner) error {
+	err := s.read(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0), func(row scanner) error {
 		if seen++; seen > maxScan {
 			return fmt.Errorf("more than %d records to look at: %w", maxScan, model.ErrTooMany)
 		}

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"jmld/internal/testserver"
+	"jmld/model"
+)
+
+// hot are the statements whose cost must not grow with the database.
+func hot(s *Store) map[string]op {
+	one := s.list([]string{"i77"})
+	a, b := s.pairs([][2]string{{"entra", "r77"}})
+	c, d := s.pairs([][2]string{{"userName", "u77"}})
+	group, id := s.pairs([][2]string{{"entra", "g7"}})
+	all := []any{a, b, c, d, one}
+	if s.lite {
+		all = []any{one}
+	}
+	ops := map[string]op{
+		"owners": {text: s.sql(loadOwners), args: []any{c, d}}, "records": {text: s.sql(loadRecords), args: []any{a, b}},
+		"identities": {text: s.sql(loadIdentities), args: all}, "linked": {text: s.sql(loadLinked), args: all},
+		"keys": {text: s.sql(loadKeys), args: all}, "accounts": {text: s.sql(loadAccounts), args: all},
+		"groups": {text: s.sql(loadGroups), args: all},
+		"claim":  {text: s.sql(claim), args: []any{"app", "w", 1, 10}},
+		"settle": {text: s.must(settle), args: []any{"i77", "app", 1, 1, "n", "active", "{}", "ours"}},
+		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), ""}},
+	}
+	attr := func(name string, exact bool) model.AttrRef {
+		return model.AttrRef{Path: strings.Split(name, "."), CaseExact: exact}
+	}
+	value := model.Compare{Attr: attr("value", false), Op: model.OpEq, Value: "u77@example.org"}
+	for name, q := range map[string]model.Query{
+		"id eq":          {Kind: model.KindUser, Filter: model.Compare{Attr: attr("id", true), Op: model.OpEq, Value: "r77"}},
+		"userName eq":    {Kind: model.KindUser, Filter: model.Compare{Attr: attr("userName", false), Op: model.OpEq, Value: "u77"}},
+		"userName sw":    {Kind: model.KindUser, Filter: model.Compare{Attr: attr("userName", false), Op: model.OpSw, Value: "u77"}},
+		"externalId eq":  {Kind: model.KindUser, Filter: model.Compare{Attr: attr("externalId", true), Op: model.OpEq, Value: "x77"}},
+		"displayName eq": {Kind: model.KindGroup, Filter: model.Compare{Attr: attr("displayName", false), Op: model.OpEq, Value: "d77"}},
+		"emails.value":   {Kind: model.KindUser, Filter: model.Compare{Attr: attr("emails.value", false), Op: model.OpEq, Value: "u77@example.org"}},
+		"emails[]":       {Kind: model.KindUser, Filter: model.ValuePath{Attr: attr("emails", false), Term: value}},
+		"userName and title": {Kind: model.KindUser, Filter: model.And{Terms: []model.Filter{
+			model.Compare{Attr: attr("userName", false), Op: model.OpEq, Value: "u77"},
+			model.Compare{Attr: attr("title", false), Op: model.OpEq, Value: "x"},
+		}}},
+		"first page": {Kind: model.KindUser},
+	} {
+		b := &query{Store: s}
+		q.Source = "entra"
+		where, _, err := b.where(q)
+		if err != nil {
+			panic(err)
+		}
+		ops[name] = b.op(b.rows(where, b.order(q), 101, 0), nil)
+	}
+	return ops
+}
+
+func TestHotStatementsOfSQLiteUseIndexes(t *testing.T) {
+	t.Parallel()
+	s := openHere(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"))
+	// A scan is of a parameter or of what was found before, never of a table; an index is used by more than the source.
+	allowed := regexp.MustCompile(`^SCAN (json_each|up|down|x|ids|a|b|ids\.\w+)\b`)
+	for name, o := range hot(s) {
+		o.text = "EXPLAIN QUERY PLAN " + o.text
+		o.each = func(row scanner) error {
+			var id, parent, unused int
+			var line string
+			if err := row.Scan(&id, &parent, &unused, &line); err != nil {
+				return err
+			}
+			wholeSource := strings.HasPrefix(line, "SEARCH r ") && regexp.MustCompile(`\(source=\?( AND kind=\?)?\)`).MatchString(line)
+			if strings.HasPrefix(line, "SCAN") && !allowed.MatchString(line) || wholeSource && name != "first page" ||
+				strings.Contains(line, "AUTOMATIC") || name == "first page" && strings.Contains(line, "TEMP B-TREE") {
+				t.Errorf("%s: %s", name, line)
+			}
+			return nil
+		}
+		if err := s.read(context.Background(), o); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
+
+// The plans of prepared statements, which do not know their parameters, with some thousand rows: enough that reading all
+// of them hurts, few enough that the planner is tempted.
+func TestHotStatementsOfPostgresUseIndexes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := openHere(t, testserver.Postgres(t))
+	conn, err := s.db.(*pgDB).pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, text := range []string{
+		"INSERT INTO identities SELECT 'i' || g, 'active', 'u' || g, 'd' || g, '', 's' || g, '', false, '', repeat('x', 500), '', '', 1, null, '', now(), now() FROM generate_series(1, 5000) g",
+		"INSERT INTO identity_keys SELECT k, 'u' || g, 'i' || g FROM generate_series(1, 5000) g, (VALUES ('userName'), ('email')) v(k)",
+		"INSERT INTO records SELECT 'entra', 'r' || g, 'user', 'u' || g, 'u' || g, 'd' || g, 'd' || g, 'x' || g, true, 'u' || g, 'i' || g, 'linked', '', repeat('x', 500), '', 1, null, now(), now() FROM generate_series(1, 5000) g",
+		"INSERT INTO records SELECT 'entra', 'g' || g, 'group', '', '', 'd' || g, 'd' || g, '', true, '', '', '', '', '{}', '', 1, null, now(), now() FROM generate_series(1, 500) g",
+		"INSERT INTO members SELECT 'entra', 'g' || (1 + g % 500), 'r' || g FROM generate_series(1, 5000) g",
+		"INSERT INTO accounts SELECT 'i' || g, t, 'app', 'ours', 'active', 'u' || g, '{}', 1, '', '', 'active', '{}', 1, now(), '', CASE WHEN g % 10 = 0 THEN now() END, 1, '', 1, 0, '', '', false, now(), now() FROM generate_series(1, 5000) g, (VALUES ('app'), ('platform')) v(t)",
+		"INSERT INTO record_values SELECT 'entra', 'r' || g, 'emails.value', 'work', 'u' || g || '@example.org' FROM generate_series(1, 5000) g",
+		"ANALYZE", "SET plan_cache_mode = force_generic_plan",
+	} {
+		if _, err := conn.Exec(ctx, text); err != nil {
+			t.Fatal(text, err)
+		}
+	}
+	n := 0
+	for name, o := range hot(s) {
+		n++
+		statement := fmt.Sprint("hot", n)
+		if _, err := conn.Conn().Prepare(ctx, statement, o.text); err != nil {
+			t.Fatal(name, err)
+		}
+		nulls := strings.TrimSuffix(strings.Repeat("NULL, ", len(o.args)), ", ")
+		rows, err := conn.Query(ctx, "EXPLAIN EXECUTE "+statement+" ("+nulls+")", pgx.QueryExecModeSimpleProtocol)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for _, line := range plan {
+			if strings.Contains(line, "Seq Scan") || name != "first page" && strings.Contains(line, "records_created") {
+				t.Errorf("%s:\n%s", name, strings.Join(plan, "\n"))
+				break
+			}
+		}
+	}
+}
+
+func testTime() time.Time { return time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC) }
