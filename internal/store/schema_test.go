@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -137,6 +139,28 @@ func TestPostgresSchemaIsPortable(t *testing.T) {
 			t.Errorf("%s: %s", what, name)
 			return err
 		})
+	}
+}
+
+// docs/local-tables.md is for those who read the tables: it has every column.
+func TestLocalTablesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/local-tables.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		got = append(got, row[1])
+	}
+	var want []string
+	for name := range wanted(t)["platform_users"] {
+		want = append(want, name)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
