@@ -12,6 +12,13 @@ import (
 // maxDepth bounds the nesting of JSON that is accepted, and so the recursion here. SCIM needs five levels.
 const maxDepth = 40
 
+// Bodies that are nearly nothing but brackets and commas take many times their size in memory. What clients send has 20 bytes
+// and more for each value; so much is not asked of small bodies.
+const (
+	minValues     = 10_000
+	bytesPerValue = 12
+)
+
 // object is a JSON object with its members in the order of the text: operations hidden in the keys of a pathless PATCH
 // apply in that order.
 type object []member
@@ -78,6 +85,7 @@ func document(text string) (map[string]any, error) {
 type decoder struct {
 	text   []byte
 	pos    int
+	values int
 	stored bool // our own text: objects become maps, keys are unique
 }
 
@@ -107,6 +115,9 @@ func (d *decoder) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, invalidSyntax("JSON is nested deeper than %d levels.", maxDepth)
 	}
+	if d.values++; !d.stored && d.values > minValues && d.values > len(d.text)/bytesPerValue {
+		return nil, invalidSyntax("JSON has too many values for its size.")
+	}
 	switch c := d.peek(); {
 	case c == '{':
 		return d.object(depth)
@@ -133,13 +144,13 @@ func (d *decoder) object(depth int) (any, error) {
 	if d.stored {
 		return d.mapping(depth)
 	}
-	o := make(object, 0, 8)
+	var o object // empty ones take no memory: a body may have a million of them
 	seen := map[string]bool(nil) // only for large objects
 	for d.pos++; ; d.pos++ {
 		d.space()
 		if len(o) == 0 && d.peek() == '}' {
 			d.pos++
-			return o, nil
+			return object{}, nil
 		}
 		if d.peek() != '"' {
 			return nil, d.fail("a key")
@@ -147,6 +158,9 @@ func (d *decoder) object(depth int) (any, error) {
 		key, err := d.string()
 		if err != nil {
 			return nil, err
+		}
+		if o == nil {
+			o = make(object, 0, 4+4*max(0, 1-depth))
 		}
 		if seen == nil && len(o) >= 16 {
 			seen = make(map[string]bool, 2*len(o))

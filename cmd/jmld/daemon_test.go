@@ -60,7 +60,7 @@ sources:
       timeouts: {connect: 3s, idle: 3s, run: 1m}
 {{- end}}
 {{- range .Sources}}
-  - {name: {{.}}, scim: {}}
+  - {name: {{.}}, scim: {limits: {requests: 0, concurrent: 0}}} # tests push as fast as they can
 {{- end}}
 correlation: [employeeNumber, email, userName]
 organisations: [{name: Example, own: true, domains: [example.org]}]

@@ -14,25 +14,38 @@ import (
 
 // newFront makes everything that answers HTTP on l.
 func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, error) {
+	provider, err := a.scimOptions(d)
+	if err != nil {
+		return nil, err
+	}
 	o := httpd.Options{
 		Listener: l, Insecure: d.cfg.Listen.Insecure,
-		SCIM: scim.New(a.scimOptions(d)), Console: console.New(a.consoleOptions(d)),
+		SCIM: scim.New(provider), Console: console.New(a.consoleOptions(d)),
 		Ready: d.store.Ping, Figures: d.store, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
 	if c := d.cfg.Listen.TLS; c != nil {
-		o.TLS = &httpd.TLS{Certificate: string(c.Certificate), Key: string(c.Key)}
+		o.TLS = &httpd.TLS{Certificate: string(c.Certificate), Key: string(c.Key), ClientCA: string(c.ClientCA)}
 	}
 	return httpd.New(o)
 }
 
-func (a *app) scimOptions(d *running) scim.Options {
-	o := scim.Options{URL: d.url, Pusher: d.engine, Resources: d.store, Tokens: d.store, Log: d.log, Now: a.now}
-	for _, s := range d.cfg.Sources {
-		if s.SCIM != nil {
-			o.Sources = append(o.Sources, scim.Source{Name: s.Name, MaxBody: int64(s.SCIM.MaxBody)})
-		}
+func (a *app) scimOptions(d *running) (scim.Options, error) {
+	o := scim.Options{
+		URL: d.url, Pusher: d.engine, Resources: d.store, Tokens: d.store, Log: d.log, Now: a.now,
+		TrustedProxies: prefixes(d.cfg.Listen.TrustedProxies),
 	}
-	return o
+	for i := range d.cfg.Sources {
+		s := &d.cfg.Sources[i]
+		if s.SCIM == nil {
+			continue
+		}
+		access, err := scimAccess(s.SCIM)
+		if err != nil {
+			return o, model.Errorf(model.CodeConfig, "source %s: %w", s.Name, err)
+		}
+		o.Sources = append(o.Sources, scim.Source{Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Access: access})
+	}
+	return o, nil
 }
 
 // consoleOptions: without a configured token the console is open to this machine alone.

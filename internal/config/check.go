@@ -67,6 +67,9 @@ func (d *decoder) checkListen(c *Config) {
 			d.absent(at.with("tls", "certificate"), "%s; expected a certificate and its key, PEM files", err)
 		}
 	}
+	if l.TLS != nil {
+		d.checkCA(l.TLS.ClientCA, at.with("tls", "client_ca_file"))
+	}
 	d.checkPublicURL(l, host)
 }
 
@@ -150,6 +153,9 @@ func (d *decoder) checkSources(c *Config) []string {
 		d.checkOne(at, "ldap", "scim")
 		if s.LDAP != nil {
 			d.checkLDAP(s.LDAP, at.with("ldap"))
+		}
+		if s.SCIM != nil {
+			d.checkSCIMSource(c, s.SCIM, at.with("scim"))
 		}
 	}
 	return names

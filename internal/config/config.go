@@ -34,16 +34,19 @@ type Config struct {
 
 // Listen says where the daemon answers.
 type Listen struct {
-	Address  string `yaml:"address" default:"127.0.0.1:8484"`
-	URL      string `yaml:"url"` // as clients see it; default from Address
-	TLS      *TLS   `yaml:"tls"`
-	Insecure bool   `yaml:"insecure"` // plain http on an address that is not loopback
+	Address string `yaml:"address" default:"127.0.0.1:8484"`
+	URL     string `yaml:"url"` // as clients see it; default from Address
+	// TrustedProxies may say in X-Forwarded-For where a request came from.
+	TrustedProxies []Network `yaml:"trusted_proxies"`
+	TLS            *TLS      `yaml:"tls"`
+	Insecure       bool      `yaml:"insecure"` // plain http on an address that is not loopback
 }
 
 // TLS is a certificate chain and its key, PEM files.
 type TLS struct {
 	Certificate Path `yaml:"certificate,required"`
 	Key         Path `yaml:"key,required"`
+	ClientCA    Path `yaml:"client_ca_file"` // who may have signed the certificates of clients
 }
 
 // Console is what operators see.
@@ -66,7 +69,13 @@ type Source struct {
 
 // SCIMSource is an identity provider that pushes to /scim/NAME/v2.
 type SCIMSource struct {
-	MaxBody Size `yaml:"max_body" default:"4MiB"`
+	MaxBody  Size       `yaml:"max_body" default:"4MiB"`
+	Networks []Network  `yaml:"networks"` // where clients may be; none: anywhere
+	Basic    *SCIMBasic `yaml:"basic"`
+	OAuth    *SCIMOAuth `yaml:"oauth"`
+	JWT      *SCIMJWT   `yaml:"jwt"`
+	MTLS     *SCIMMTLS  `yaml:"mtls"`
+	Limits   SCIMLimits `yaml:"limits"`
 }
 
 // LDAP is a directory that is read.

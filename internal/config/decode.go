@@ -221,7 +221,7 @@ func expected(v reflect.Value) string {
 	if _, ok := v.Addr().Interface().(scalar); ok {
 		return map[string]string{
 			"Duration": "a duration such as 30s", "Size": "a size such as 4MiB", "Percent": "a percentage such as 1%",
-			"Database": "text",
+			"Database": "text", "Rate": "a rate such as 50/s", "Network": "a network such as 10.0.0.0/8",
 		}[v.Type().Name()]
 	}
 	switch v.Kind() {
@@ -319,7 +319,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, at route) {
 
 // unknown reports a key that nobody knows. What stands there might be a secret under a misspelt key.
 func (d *decoder) unknown(e *ast.MappingValueNode, key string, keys []string) {
-	if policy.Nearest(key, []string{"password", "database_password", "bind_password", "token", "secret", "credentials"}) != "" {
+	if policy.Nearest(key, []string{"password", "database_password", "bind_password", "token", "secret", "client_secret", "credentials"}) != "" {
 		d.conceal(e.Value)
 	}
 	if len(keys) == 0 {

@@ -59,6 +59,8 @@ func TestExampleLoadsWithItsSecrets(t *testing.T) {
 	cert, key := selfSigned(t)
 	for path, content := range map[string]string{
 		"/run/secrets/jmld-db": "a", "/run/secrets/ldap-reader": "b", "/run/secrets/app-token": "c",
+		"/run/secrets/entra-client": "a secret of the client", "/run/secrets/entra-password": "the password of the client",
+		"/etc/jmld/client-ca.pem": cert, "/etc/jmld/issuer-ca.pem": cert,
 		"/etc/jmld/tls.crt": cert, "/etc/jmld/tls.key": key, "/etc/jmld/ldap-ca.pem": cert, "/etc/jmld/app-ca.pem": cert,
 	} {
 		name := filepath.Base(path)
@@ -83,6 +85,9 @@ func TestExampleLoadsWithItsSecrets(t *testing.T) {
 	}
 	if got := string(c.Sources[0].LDAP.CAFile); got != filepath.Join(dir, "ldap-ca.pem") {
 		t.Errorf("a relative file is not beside the configuration: %s", got)
+	}
+	if got := c.Sources[1].SCIM.MTLS.Fingerprints[0]; len(got) != 64 || strings.Contains(got, ":") {
+		t.Errorf("a fingerprint is not in its plain form: %s", got)
 	}
 	if v, err := c.Sources[0].LDAP.Password.Value(); err != nil || v != "b" {
 		t.Errorf("password: %q, %v", v, err)

@@ -66,6 +66,31 @@ func (s Secret) Value() (string, error) {
 	return v, nil
 }
 
+// What clients show us: with fewer characters it could be guessed, and more than a few at once are no rotation.
+const (
+	minCredential  = 16
+	maxCredentials = 4
+)
+
+// Credentials reads a secret that clients show us. While one is being replaced it has two lines, the new one first, and both
+// are valid.
+func (s Secret) Credentials() ([]string, error) {
+	v, err := s.Value()
+	if err != nil {
+		return nil, err
+	}
+	list := strings.Split(strings.ReplaceAll(v, "\r\n", "\n"), "\n")
+	if len(list) > maxCredentials {
+		return nil, fmt.Errorf("secret: %s has more than %d lines", s.Where(), maxCredentials)
+	}
+	for _, one := range list {
+		if len(one) < minCredential {
+			return nil, fmt.Errorf("secret: %s has a line of less than %d characters", s.Where(), minCredential)
+		}
+	}
+	return list, nil
+}
+
 // readSome reads a file of at most limit bytes.
 func readSome(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -99,6 +100,47 @@ func (p *Percent) parse(text string) error {
 // String is the percentage as it would be written.
 func (p Percent) String() string {
 	return strconv.FormatFloat(math.Round(float64(p)*1e8)/1e6, 'f', -1, 64) + "%"
+}
+
+// Rate is how often something may happen in a second, written as 50/s, 100/m or 0 for any.
+type Rate float64
+
+func (r *Rate) parse(text string) error {
+	if text == "0" {
+		*r = 0
+		return nil
+	}
+	digits, unit, _ := strings.Cut(text, "/")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	seconds := map[string]float64{"s": 1, "m": 60}[unit]
+	if err != nil || seconds == 0 {
+		return fmt.Errorf("%q is not a rate; expected such as 50/s or 100/m, or 0 for any", text)
+	}
+	if n <= 0 || n > 1_000_000 {
+		return fmt.Errorf("the rate %s is out of range; expected 1 to 1000000, or 0 for any", text)
+	}
+	*r = Rate(float64(n) / seconds)
+	return nil
+}
+
+// Network is a range of addresses, written as 10.0.0.0/8, 2001:db8::/32, or one address.
+type Network struct{ netip.Prefix }
+
+func (n *Network) parse(text string) error {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		n.Prefix = netip.PrefixFrom(a, a.BitLen())
+		return nil
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || p.Addr().Is4In6():
+		return fmt.Errorf("%q is not a network; expected such as 10.0.0.0/8 or 203.0.113.7", text)
+	case p.Masked() != p:
+		return fmt.Errorf("the network %s has more bits than its length says; expected %s", text, p.Masked())
+	}
+	n.Prefix = p
+	return nil
 }
 
 // Path is a file. After loading it is absolute, or as written when the configuration did not come from a file.

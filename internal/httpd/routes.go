@@ -107,6 +107,9 @@ func route(r *http.Request) string {
 func scimRoute(path string) string {
 	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' }) // scim, source, v2, Users, id
 	const base = "/scim/{source}/v2"
+	if len(parts) == 4 && parts[2] == "oauth" && parts[3] == "token" {
+		return "/scim/{source}/oauth/token"
+	}
 	if len(parts) < 4 || parts[2] != "v2" {
 		return scimPattern
 	}

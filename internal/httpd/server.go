@@ -79,7 +79,7 @@ func New(o Options) (*Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}
+		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: c.get, NextProtos: []string{"h2", "http/1.1"}}
 	}
 	m, err := newMetrics(o)
 	if err != nil {

@@ -1,0 +1,44 @@
+package config
+
+// SCIMBasic is a client with a user name and a password.
+type SCIMBasic struct {
+	User     string `yaml:"user,required"`
+	Password Secret `yaml:"password,required"`
+}
+
+// SCIMOAuth is a client that gets access tokens at /scim/NAME/oauth/token.
+type SCIMOAuth struct {
+	ClientID string   `yaml:"client_id,required"`
+	Secret   Secret   `yaml:"client_secret,required"`
+	Lifetime Duration `yaml:"lifetime" default:"1h"`
+}
+
+// SCIMJWT is a client with tokens that its identity provider signs.
+type SCIMJWT struct {
+	Issuer   string `yaml:"issuer,required"`
+	Audience string `yaml:"audience,required"`
+	Subject  string `yaml:"subject,required"`
+	JWKS     JWKS   `yaml:"jwks,required"`
+	Bearer   bool   `yaml:"bearer"` // they are taken in place of tokens of ours
+}
+
+// JWKS is where an issuer's keys are: exactly one of URL and File.
+type JWKS struct {
+	URL    string `yaml:"url"`
+	CAFile Path   `yaml:"ca_file"`
+	File   Path   `yaml:"file"`
+}
+
+// SCIMMTLS is a client with a certificate. What is set has to be equal.
+type SCIMMTLS struct {
+	Subject      string   `yaml:"subject"`
+	SAN          string   `yaml:"san"`
+	Fingerprints []string `yaml:"fingerprints"`
+}
+
+// SCIMLimits are of one client of the source in one daemon.
+type SCIMLimits struct {
+	Requests   Rate `yaml:"requests" default:"500/s"`
+	Burst      int  `yaml:"burst" default:"1000" range:"1 1000000"`
+	Concurrent int  `yaml:"concurrent" default:"64" range:"0 100000"`
+}
