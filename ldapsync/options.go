@@ -3,7 +3,6 @@ package ldapsync
 import (
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -190,5 +189,3 @@ func loopbackName(host string) bool {
 	}
 	return strings.EqualFold(host, "localhost")
 }
-
-func (e endpoint) address() string { return net.JoinHostPort(e.host, e.port) }

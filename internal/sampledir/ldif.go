@@ -109,7 +109,7 @@ func parseRecord(b block) (*entry, error) {
 			}
 			e = &entry{dn: value, key: key}
 		case e == nil:
-			return nil, fmt.Errorf("line %d: a record begins with dn:, not %s:", at, name)
+			return nil, fmt.Errorf("line %d: a record begins with dn, not %s", at, name)
 		case strings.EqualFold(name, "changetype"):
 			return nil, fmt.Errorf("line %d: this file holds entries, not changes: leave changetype out and edit the entry", at)
 		default:

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -281,8 +280,6 @@ func names(n int) []string {
 	}
 	return out
 }
-
-func join(s []string) string { return strings.Join(s, " ") }
 
 // deletes is a policy that deletes the accounts of leavers.
 func deletes(t testing.TB) *policy.Policy {

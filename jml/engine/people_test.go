@@ -53,8 +53,10 @@ func TestADisputeIsSettledBySayingItAgain(t *testing.T) { // D-20
 		if _, err := h.scim("entra", "old", "old", true, number("1")); err != nil {
 			t.Fatal(err)
 		}
-		if say() != model.Disputed || say() != model.Disputed {
-			t.Error("not disputed")
+		for range 2 { // saying it again changes nothing
+			if say() != model.Disputed {
+				t.Error("not disputed")
+			}
 		}
 		h.members("builders", engine.MemberChange{Add: []string{"new"}})
 		if err := h.gone("entra", "old"); err != nil {
