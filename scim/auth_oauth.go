@@ -49,8 +49,9 @@ func (s *source) issue(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	head := binary.BigEndian.AppendUint64([]byte{accessVersion}, uint64(now.Add(s.OAuth.Lifetime).Unix())) //nolint:gosec // after 1970
-	head = head[:accessHead]
+	head := make([]byte, accessHead)
+	head[0] = accessVersion
+	binary.BigEndian.PutUint64(head[1:9], uint64(now.Add(s.OAuth.Lifetime).Unix())) //nolint:gosec // after 1970
 	if _, err := rand.Read(head[9:]); err != nil {
 		return "", err
 	}
