@@ -25,11 +25,11 @@ const (
 )
 
 const exitCodes = `  0   done, or nothing to do
-  1   error
+  1   error; a must of the RFCs does not hold (scim test)
   2   there are changes (plan)
   3   held by the guard: something waits for approval (plan, sync)
   4   there is no such person, run, plan, source or token
-  5   the source could not be read completely (plan, sync)
+  5   the source could not be read completely (plan, sync); the endpoint could not be tested to the end (scim test)
   64  the command line is wrong
   130 ended by a signal
 `

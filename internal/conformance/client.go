@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"jmld/model"
 )
 
 const (
@@ -164,9 +162,9 @@ func (p *probe) reach(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("test %s: %w", p.base, context.Cause(ctx))
 	case err != nil:
-		return model.Errorf(model.CodeTargetUnreachable, "test %s: %s", p.base, p.scrub(err.Error()))
+		return fmt.Errorf("%s cannot be reached: %s", p.base, p.scrub(err.Error()))
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		return model.Errorf(model.CodeTargetCredentials, "test %s: %s", p.base, p.scrub(a.brief()))
+		return fmt.Errorf("%s does not let us in: %s", p.base, p.scrub(a.brief()))
 	}
 	return nil
 }

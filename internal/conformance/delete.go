@@ -55,11 +55,7 @@ func deleteChecks() []check {
 				if err != nil {
 					return err
 				}
-				list, err := a.list()
-				if err != nil {
-					return err
-				}
-				for _, doc := range list {
+				for _, doc := range elements(a.doc, "Resources") {
 					if doc["id"] == u.id {
 						return wrong("a list without it", "it is there")
 					}

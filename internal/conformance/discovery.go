@@ -32,7 +32,10 @@ func discoveryChecks() []check {
 				if err != nil {
 					return err
 				}
-				return a.found()
+				if a.status == http.StatusNotAcceptable || a.doc == nil {
+					return wrong("a JSON object", "%s", a.brief())
+				}
+				return nil
 			}),
 		must("types-present", "7644 §4, RFC 7643 §6", "R141 R145", nothing, "GET /ResourceTypes lists what there is: name, endpoint and schema of each",
 			func(_ context.Context, p *probe) error {
@@ -332,10 +335,11 @@ func truthfulPatch(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	if p.server.patch {
-		return a.is(200, 204)
+	if !p.server.patch {
+		return mild(a.is(501, 405))
 	}
-	return mild(a.is(501, 405))
+	p.believe(patch, "PATCH", a)
+	return a.is(200, 204)
 }
 
 func truthfulBulk(ctx context.Context, p *probe) error {
@@ -349,10 +353,21 @@ func truthfulBulk(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	if p.server.bulk {
-		return a.is(200)
+	if !p.server.bulk {
+		return mild(a.is(http.StatusNotImplemented))
 	}
-	return mild(a.is(http.StatusNotImplemented))
+	p.believe(bulk, "bulk requests", a)
+	return a.is(200)
+}
+
+// believe notes that a feature is announced and not there: all that needs it would fail for that one reason.
+func (p *probe) believe(feature need, name string, a *answer) {
+	if a.status == 404 || a.status == 405 || a.status == 501 {
+		if p.server.lies == nil {
+			p.server.lies = map[need]string{}
+		}
+		p.server.lies[feature] = fmt.Sprintf("the server announces %s and answers %d", name, a.status)
+	}
 }
 
 func truthfulFilter(ctx context.Context, p *probe) error {
@@ -360,8 +375,11 @@ func truthfulFilter(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	if p.server.filter {
+	if !p.server.filter {
+		return a.refused("invalidFilter", 403, 501)
+	}
+	if a.status == 400 || a.status == 403 || a.status >= 500 {
 		return a.is(200)
 	}
-	return a.refused("invalidFilter", 403, 501)
+	return nil
 }

@@ -21,7 +21,8 @@ func (p *probe) people(ctx context.Context) ([]*resource, error) {
 	if p.set != nil || p.noSet != nil {
 		return p.set, p.noSet
 	}
-	for _, who := range []string{"ada", "bob", "eve"} {
+	var set []*resource
+	for _, who := range []string{"eve", "ada", "bob"} { // in an order that no other is like
 		u, err := p.newUser(ctx, func(d map[string]any) {
 			name := p.inSet(who)
 			d["userName"], d["externalId"], d["displayName"] = name, "Ext-"+name, strings.ToUpper(who[:1])+who[1:]
@@ -47,8 +48,9 @@ func (p *probe) people(ctx context.Context) ([]*resource, error) {
 			p.noSet = err
 			return nil, err
 		}
-		p.set = append(p.set, u)
+		set = append(set, u)
 	}
+	p.set = append(set[1:], set[0])
 	return p.set, nil
 }
 
@@ -70,6 +72,18 @@ func filterChecks() []check {
 	within := func(f, want string) func(context.Context, *probe) error {
 		return one(func(p *probe) string { return p.within(strings.ReplaceAll(f, "RUN", p.run)) }, want)
 	}
+	inactive := func(f string) func(context.Context, *probe) error {
+		return func(ctx context.Context, p *probe) error {
+			set, err := p.people(ctx)
+			if err != nil {
+				return err
+			}
+			if set[1].answer.doc["active"] == true {
+				return skip("the server made somebody active who is not")
+			}
+			return p.finds(ctx, p.within(f), "bob")
+		}
+	}
 	need := write | filter
 	return []check{
 		must("filter-none", "7644 §3.4.2", "R64", filter, "a filter that finds nobody is answered with an empty list, not with 404", filterNone),
@@ -90,7 +104,7 @@ func filterChecks() []check {
 		must("filter-external-id-case", "7643 §3.1, §7", "R26 R41", need, "externalId is compared with case", text(`externalId eq "ext-RUN-set-ada@example.org"`, "")),
 		must("filter-co", "7644 §3.4.2.2", "R71", need, "co finds what contains the text", text(`userName co "RUN-set-b"`, "bob")),
 		must("filter-sw", "7644 §3.4.2.2", "R71", need, "sw finds what starts with the text", text(`userName sw "RUN-set-"`, "ada bob eve")),
-		must("filter-ew", "7644 §3.4.2.2", "R71", need, "ew finds what ends with the text", text(`externalId ew "RUN-set-eve@example.org"`, "eve")),
+		must("filter-ew", "7644 §3.4.2.2", "R71", need, "ew finds what ends with the text", one(func(p *probe) string { return "userName ew " + quoted(p.inSet("eve")[4:]) }, "eve")),
 		must("filter-ne", "7644 §3.4.2.2", "R71", need, "ne finds what has another value", within(`userName ne "RUN-set-ada@example.org"`, "bob eve")),
 		must("filter-pr", "7644 §3.4.2.2", "R71 R76", need, "pr finds what has a value", within(`title pr`, "ada bob")),
 		must("filter-gt", "7644 §3.4.2.2", "R71", need, "gt finds what is greater", within(`userName gt "RUN-set-bob@example.org"`, "eve")),
@@ -105,7 +119,7 @@ func filterChecks() []check {
 			text(`userName eq "RUN-set-ada@example.org" or userName eq "RUN-set-bob@example.org" and displayName eq "Nobody"`, "ada")),
 		must("filter-group", "7644 §3.4.2.2", "R73", need, "parentheses group",
 			text(`(userName eq "RUN-set-ada@example.org" or userName eq "RUN-set-bob@example.org") and displayName eq "Bob"`, "bob")),
-		must("filter-boolean", "7644 §3.4.2.2", "R75", need, "active eq false finds who is not active", within(`active eq false`, "bob")),
+		must("filter-boolean", "7644 §3.4.2.2", "R75", need, "active eq false finds who is not active", inactive(`active eq false`)),
 		must("filter-sub", "7644 §3.4.2.2", "R79", need, `emails.value eq "…" finds who has the address among others`, text(`emails.value eq "home.RUN-set-ada@example.org"`, "ada")),
 		must("filter-value-path", "7644 §3.4.2.2", "R74", need, "emails[…] looks at one value at a time", valuePath),
 		must("filter-time", "7644 §3.4.2.2", "R76", need, "meta.created is compared as a time, in any zone",
@@ -121,7 +135,7 @@ func filterChecks() []check {
 		interop("filter-emails-work", "7644 §3.4.2.2", "R74", need, `emails[type eq "work"].value eq "…" finds the one (Entra)`,
 			text(`emails[type eq "work"].value eq "work.RUN-set-ada@example.org"`, "ada")),
 		interop("filter-emails", "7644 §3.4.2.2", "R78", need, `emails eq "…" means the value (Ping)`, text(`emails eq "work.RUN-set-ada@example.org"`, "ada")),
-		interop("filter-string-boolean", "7644 §3.4.2.2", "R75", need, `active eq "False" is read as a boolean (Entra)`, within(`active eq "False"`, "bob")),
+		interop("filter-string-boolean", "7644 §3.4.2.2", "R75", need, `active eq "False" is read as a boolean (Entra)`, inactive(`active eq "False"`)),
 	}
 }
 
@@ -137,7 +151,7 @@ func filterNone(ctx context.Context, p *probe) error {
 	if len(list) > 0 {
 		return wrong("no resources", "%d of them: the filter was ignored", len(list))
 	}
-	return firstOf(lists(a, urnList), same("totalResults", a.doc["totalResults"], any(0.0)))
+	return firstOf(lists(a, urnList), same("totalResults", amount(a, "totalResults"), 0))
 }
 
 func valuePath(ctx context.Context, p *probe) error {
@@ -157,6 +171,9 @@ func (p *probe) finds(ctx context.Context, f, want string) error {
 	a, err := p.get(ctx, query("/Users", "filter", f, "count", "20"))
 	if err != nil {
 		return err
+	}
+	if a.status == http.StatusNotFound && want == "" {
+		return nil // filter-none says so
 	}
 	if a.status == http.StatusBadRequest || a.status == http.StatusNotImplemented {
 		return mild(a.is(200))

@@ -222,6 +222,9 @@ func (p *probe) findsGroup(ctx context.Context, g *resource, f string) error {
 	if err != nil {
 		return err
 	}
+	if g == nil && a.status == http.StatusNotFound {
+		return nil
+	}
 	list, err := a.list()
 	if err != nil {
 		return err

@@ -229,16 +229,26 @@ func patchActive(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	for _, active := range []bool{false, true} {
-		doc, err := p.patched(ctx, u, op("replace", "active", active))
-		if err != nil {
-			return err
-		}
-		if err := same("active", doc["active"], active); err != nil {
-			return err
-		}
+	if err := p.deactivate(ctx, u, op("replace", "active", false)); err != nil {
+		return err
 	}
-	return nil
+	doc, err := p.patched(ctx, u, op("replace", "active", true))
+	if err != nil {
+		return err
+	}
+	return same("active", doc["active"], true)
+}
+
+// deactivate sends a PATCH that has to deactivate.
+func (p *probe) deactivate(ctx context.Context, u *resource, ops ...map[string]any) error {
+	a, err := p.patch(ctx, u, ops...)
+	if err != nil {
+		return err
+	}
+	if err := a.is(200, 204); err != nil {
+		return err
+	}
+	return p.off(ctx, u)
 }
 
 func patchRemoveChecks() []check {

@@ -244,7 +244,11 @@ func (p *probe) needed(ctx context.Context, endpoint string, doc map[string]any)
 // person is a user that no check changes.
 func (p *probe) person(ctx context.Context) (*resource, error) {
 	if p.one == nil {
-		u, err := p.newUser(ctx)
+		u, err := p.newUser(ctx, func(d map[string]any) {
+			if p.server.enterprise {
+				d["schemas"], d[urnEnterprise] = []any{urnUser, urnEnterprise}, map[string]any{"department": "Optics"}
+			}
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ type server struct {
 	patch, filter            bool
 	sort, etag, bulk, cursor bool
 	groups, enterprise       bool
+	lies                     map[need]string // what is announced and not there
 	maxOperations            int
 	schemas                  map[string]map[string]any // by URN
 }

@@ -21,7 +21,7 @@ import (
 const secret = "test-token-of-the-client"
 
 // ours is our own service provider over a real store and engine.
-func ours(t *testing.T) (http.Handler, *store.Store) {
+func ours(t *testing.T, sources ...string) (http.Handler, *store.Store) {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "jmld.db")})
 	if err != nil {
@@ -36,14 +36,18 @@ func ours(t *testing.T) (http.Handler, *store.Store) {
 	if len(mistakes) > 0 {
 		t.Fatal(mistakes)
 	}
-	rules := &jml.Rules{Precedence: []string{"entra"}, Correlation: []string{"userName"}, OwnDomains: []string{"example.org"}, Policy: p}
+	rules := &jml.Rules{Precedence: sources, Correlation: []string{"userName"}, OwnDomains: []string{"example.org"}, Policy: p}
 	e := engine.New(engine.Options{Store: s, Rules: rules, Replica: "test"})
 	now := time.Now().UTC()
 	hash := sha256.Sum256([]byte(secret))
-	if err := s.AddToken(t.Context(), model.Token{ID: model.NewID(now), Source: "entra", Name: "test", Hash: hash[:], CreatedAt: now}); err != nil {
-		t.Fatal(err)
+	var all []scim.Source
+	for _, name := range sources {
+		all = append(all, scim.Source{Name: name})
+		if err := s.AddToken(t.Context(), model.Token{ID: model.NewID(now), Source: name, Name: "test", Hash: hash[:], CreatedAt: now}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return scim.New(scim.Options{Sources: []scim.Source{{Name: "entra"}}, Pusher: e, Resources: s, Tokens: s}), s
+	return scim.New(scim.Options{Sources: all, Pusher: e, Resources: s, Tokens: s}), s
 }
 
 // people counts the resources that are in the store.
@@ -85,7 +89,7 @@ func failures(r conformance.Report) string {
 // D-17: our own endpoint holds everything, and nothing of the test stays behind.
 func TestOurOwnServerHoldsEverything(t *testing.T) {
 	t.Parallel()
-	h, s := ours(t)
+	h, s := ours(t, "entra")
 	report, err := conformance.Run(t.Context(), options(listen(t, h)+"/scim/entra/v2"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,17 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// newSCIM is what is about the protocol and not about people.
+func newSCIM(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "scim",
+		Short: "Look at SCIM endpoints: this daemon's and those of targets",
+		Example: `  jmld scim test https://app.example.org/scim/v2 --token-file app.token
+  jmld scim test --list                     every check with its section of the RFC`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSCIMTest(a))
+	return cmd
+}
