@@ -35,7 +35,7 @@ func (s *source) provider() [][]byte {
 	if m, ok := doc.(map[string]any); ok {
 		m["authenticationSchemes"] = s.schemes()
 		if bulk, ok := m["bulk"].(map[string]any); ok {
-			bulk["maxPayloadSize"] = int(s.MaxBody)
+			bulk["maxPayloadSize"], bulk["maxOperations"] = int(s.MaxBody), s.operations()
 		}
 	}
 	return bytes.Split(appendJSON(nil, doc), []byte(`\u0000`))

@@ -60,8 +60,8 @@ func providerDocument() any {
 	return map[string]any{
 		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},
 		"patch":   yes,
-		// The figures are required. authentik uses maxOperations as a chunk size whatever supported says, so not 0.
-		"bulk":           map[string]any{"supported": false, "maxOperations": 1000, "maxPayloadSize": defaultMaxBody},
+		// Each source puts its own figures here.
+		"bulk":           map[string]any{"supported": true, "maxOperations": maxBulkOperations, "maxPayloadSize": defaultMaxBody},
 		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
 		"changePassword": no,
 		"sort":           yes,

@@ -58,6 +58,8 @@ type Tokens interface {
 type Source struct {
 	Name    string
 	MaxBody int64 // bytes; 0: 4 MiB
+	// MaxOperations is how many operations a bulk request may have; 0: 1000
+	MaxOperations int
 	Access
 }
 
@@ -153,6 +155,7 @@ type request struct {
 	record  string // as in the URL
 	reason  string // of a refusal
 	atMost  int    // members in the answer; more are errManyMembers; 0: all
+	part    *part  // of a bulk request; nil: a request of its own
 	notes   notes
 }
 

@@ -57,7 +57,7 @@ func TestWrongRequestsAreRefusedAsTheProtocolSays(t *testing.T) {
 		{name: "PUT to discovery", method: "PUT", target: "/Schemas", status: 405, allow: "GET"},
 		{name: "GET of a search", method: "GET", target: "/Users/.search", status: 405, allow: "POST"},
 		{name: "a method nobody has", method: "BREW", target: "/Users", status: 405, allow: "GET, POST"},
-		{name: "bulk", method: "POST", target: "/Bulk", body: `{}`, status: 501},
+		{name: "GET of bulk", method: "GET", target: "/Bulk", status: 405, allow: "POST"},
 		{name: "me", method: "GET", target: "/Me", status: 501},
 		{name: "XML", method: "POST", target: "/Users", body: "<x/>", header: http.Header{"Content-Type": {"application/xml"}}, status: 415},
 		{name: "compressed", method: "POST", target: "/Users", body: `{}`, header: http.Header{"Content-Encoding": {"gzip"}}, status: 415},
@@ -324,7 +324,7 @@ func TestDiscoveryFitsItself(t *testing.T) {
 	}
 	config := c.must(t, "GET", "/ServiceProviderConfig", "", 200)
 	for path, want := range map[string]any{
-		"patch.supported": true, "bulk.supported": false, "filter.supported": true, "filter.maxResults": 1000.0, "sort.supported": true,
+		"patch.supported": true, "bulk.supported": true, "bulk.maxOperations": 1000.0, "bulk.maxPayloadSize": float64(4 << 20), "filter.supported": true, "filter.maxResults": 1000.0, "sort.supported": true,
 		"etag.supported": true, "changePassword.supported": false, "authenticationSchemes[0].type": "oauthbearertoken",
 		"meta.location": base + "/ServiceProviderConfig",
 	} {

@@ -85,6 +85,10 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 	if status == http.StatusCreated {
 		h.Set("Location", q.location(rt, rec.ID))
 	}
+	if q.part != nil { // a bulk answer has no more of what went well (RFC 7644 §3.7)
+		q.w.WriteHeader(status)
+		return nil
+	}
 	var groups []model.Membership
 	if rt.kind == model.KindUser && !fresh && p.wants(rt.lookup("groups")) {
 		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, []string{rec.ID})

@@ -60,7 +60,7 @@ func (q *request) dispatch(seg []string) error {
 		case ".search":
 			return q.method("/.search", map[string]serve{"POST": q.searchAll})
 		case "bulk":
-			return q.unsupported("/Bulk", "Bulk is not supported.")
+			return q.method("/Bulk", map[string]serve{"POST": q.bulk})
 		case "me":
 			return q.unsupported("/Me", "A provisioning client has no resource of its own.") // RFC 7644 §3.11
 		}

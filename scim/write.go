@@ -36,11 +36,11 @@ func (q *request) read(rt *resourceType, id string) error {
 
 // create answers a POST (RFC 7644 §3.3). When it answers 201, the resource and all that follows from it are durable.
 func (q *request) create(rt *resourceType) error {
-	c, p, err := q.resource(rt, "")
+	id := q.newID()
+	c, p, err := q.resource(rt, id)
 	if err != nil {
 		return err
 	}
-	id := model.NewID(q.h.o.Now())
 	q.record = id
 	change := collapse(c.members)
 	change.Replace = false // there is nothing to replace
@@ -140,6 +140,14 @@ func (q *request) remove(rt *resourceType, id string) error {
 	return nil
 }
 
+// newID is the id of what is about to be made; one that is referred to in a bulk request has it already.
+func (q *request) newID() string {
+	if q.part != nil && q.part.id != "" {
+		return q.part.id
+	}
+	return model.NewID(q.h.o.Now())
+}
+
 // resource reads and compiles the resource in a POST or PUT.
 func (q *request) resource(rt *resourceType, id string) (*compiler, projection, error) {
 	p, err := q.projection(rt)
@@ -173,6 +181,9 @@ func (q *request) push(rt *resourceType, id, action string,
 
 // body reads the request's JSON object, as far as the source's limit.
 func (q *request) body() (object, error) {
+	if q.part != nil {
+		return q.part.data, nil
+	}
 	if err := q.mediaType(); err != nil {
 		return nil, err
 	}
