@@ -16,7 +16,8 @@ FUZZTIME ?= 20s
 
 # make test RACE=1 adds the race detector, which needs a C compiler.
 RACE ?=
-TESTFLAGS := $(if $(RACE),-race -timeout 40m,-timeout 20m)
+# Many tests wait for servers, so more of them run side by side than there are cores.
+TESTFLAGS := -parallel 4 $(if $(RACE),-race -timeout 40m,-timeout 20m)
 
 .PHONY: help run build test lint bench fuzz clean
 

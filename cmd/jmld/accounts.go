@@ -107,6 +107,7 @@ func newAccounts(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.Target, "target", "", "only in this `target`")
+	must(cmd.RegisterFlagCompletionFunc("target", a.completeTarget()))
 	f.StringVar(&class, "class", "", "only of this `class`: platform or app")
 	f.StringVar(&state, "state", "", "only with this desired `state`: active, inactive or absent")
 	f.StringVar(&code, "code", "", "only those that failed with this `code`")

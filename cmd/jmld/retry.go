@@ -49,6 +49,7 @@ func newRetry(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&target, "target", "", "only accounts in this `target`")
+	must(cmd.RegisterFlagCompletionFunc("target", a.completeTarget()))
 	f.StringVar(&code, "code", "", "only accounts that failed with this `code`")
 	f.BoolVar(&all, "all", false, "every account that is not settled")
 	f.StringVar(&by, "by", "", "`name` of the person who asks (default: your account here)")

@@ -30,7 +30,8 @@ func newSync(a *app) *cobra.Command {
 			"Targets in memory are left to the daemon.",
 		Example: `  jmld plan corp && jmld sync corp
   jmld sync corp -o json | jq .run.funnel`,
-		Args: exactly("SOURCE"),
+		Args:              exactly("SOURCE"),
+		ValidArgsFunction: a.completeSource(true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withReadable(cmd.Context(), args[0], func(ctx context.Context, s *site) error {
 				return a.sync(ctx, s, args[0], a.operator(by))
@@ -50,7 +51,8 @@ func newPlan(a *app) *cobra.Command {
 			"them, and 5 when the source could not be read completely.",
 		Example: `  jmld plan corp
   jmld plan corp -o json | jq '.changes[] | select(.op == "!") | .who'`,
-		Args: exactly("SOURCE"),
+		Args:              exactly("SOURCE"),
+		ValidArgsFunction: a.completeSource(true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withReadable(cmd.Context(), args[0], func(ctx context.Context, s *site) error {
 				return a.plan(ctx, s, args[0])

@@ -68,7 +68,8 @@ func newTokenNew(a *app) *cobra.Command {
 			"then revoke the old one.",
 		Example: `  jmld token new entra --name production --expires 365d
   jmld token new entra > entra.token        standard output is the secret and nothing else`,
-		Args: exactly("SOURCE"),
+		Args:              exactly("SOURCE"),
+		ValidArgsFunction: a.completeSource(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			life, err := lifetime(expires)
 			if err != nil {
@@ -166,6 +167,8 @@ func newTokenList(a *app) *cobra.Command {
 		Short:   "Tokens, when they expire, and when they were last used",
 		Example: "  jmld token list entra",
 		Args:    atMost(1),
+
+		ValidArgsFunction: a.completeSource(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
 				source := ""
@@ -235,6 +238,8 @@ func newTokenRevoke(a *app) *cobra.Command {
 		Short:   "End a token now, in every running daemon",
 		Example: "  jmld token revoke entra 01980f3c-6c1e-7b56-a1b2-5a7f3c6d8e90",
 		Args:    exactly("SOURCE", "TOKEN"),
+
+		ValidArgsFunction: a.completeSource(false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
 				return a.revoke(ctx, s, args[0], args[1], a.operator(by))
