@@ -193,8 +193,9 @@ func (s *Store) loadWith(ctx context.Context, r run, subject engine.Subject) (en
 	for _, k := range subject.Keys {
 		keys = append(keys, [2]string{k.Name, k.Value})
 	}
-	var got loaded
-	if err := r(ctx, false, s.loadOps(&got, [][2]string{{subject.Source, subject.Record}}, keys, nil)); err != nil {
+	read := func(ops []op) error { return r(ctx, false, ops) }
+	got, err := s.load(read, [][2]string{{subject.Source, subject.Record}}, keys, nil)
+	if err != nil {
 		return engine.Person{}, err
 	}
 	return got.person(&subject), nil

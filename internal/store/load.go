@@ -59,7 +59,8 @@ type loaded struct {
 }
 
 // Load returns one Person for each subject, in order. On SQLite everything is of one moment. On PostgreSQL each kind of
-// row is of its own moment, the identities' versions of the earliest: Commit compares them, so a mixture is never stored.
+// row is of its own moment, but what belongs to an identity is never older than its version, and records and keys have
+// versions and uniqueness of their own: Commit compares them, so what is decided from a mixture is never stored.
 func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.Person, error) {
 	if len(subjects) == 0 {
 		return nil, nil
@@ -80,8 +81,8 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 			keys = append(keys, [2]string{k.Name, k.Value})
 		}
 	}
-	var got loaded
-	if err := s.read(ctx, s.loadOps(&got, records, keys, ids)...); err != nil {
+	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids)
+	if err != nil {
 		return nil, err
 	}
 	people := make([]engine.Person, len(subjects))
@@ -91,43 +92,54 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 	return people, nil
 }
 
-func (s *Store) loadOps(got *loaded, records, keys [][2]string, ids []string) []op {
-	*got = loaded{
+// load asks for everything at once. But who brings keys is most often new: then it asks for their owners first, and for the rest
+// only when there are any.
+func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []string) (*loaded, error) {
+	got := &loaded{
 		records: map[engine.RecordRef]*model.Record{}, owners: map[model.Key]string{},
 		identities: map[string]*model.Identity{}, linked: map[string][]model.Record{}, keys: map[string][]model.Key{},
 		accounts: map[string][]model.Account{}, groups: map[string][]model.Membership{},
 	}
 	recordA, recordB := s.pairs(records)
 	keyA, keyB := s.pairs(keys)
-	var early []op
+	var first []op
 	if len(keys) > 0 {
-		early = append(early, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner})
+		first = append(first, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner})
 	}
 	if len(records) > 0 {
-		early = append(early, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
+		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
 	}
-	late := []op{
+	rest := []op{
 		{text: s.sql(loadIdentities), each: got.identity}, {text: s.sql(loadLinked), each: got.link}, {text: s.sql(loadKeys), each: got.key},
 		{text: s.sql(loadAccounts), each: got.account}, {text: s.sql(loadGroups), each: got.group},
 	}
-	if !s.lite {
-		for i := range late {
-			late[i].args = []any{recordA, recordB, keyA, keyB, s.list(ids)}
-		}
-		return append(late, early...) // identities first: see Load
-	}
-	var found []any
-	for i := range late {
-		late[i].late = func() []any {
-			if found == nil {
-				if all := got.ids(ids); len(all) > 0 {
+	switch {
+	case s.lite: // one transaction, and nothing travels
+		var found []any
+		for i := range rest {
+			rest[i].late = func() []any {
+				if all := got.ids(ids); found == nil && len(all) > 0 {
 					found = []any{s.list(all)}
 				}
+				return found
 			}
-			return found
 		}
+		return got, read(append(first, rest...))
+	case len(keys) > 0:
+		if err := read(first); err != nil {
+			return nil, err
+		}
+		if ids = got.ids(ids); len(ids) == 0 {
+			return got, nil
+		}
+		first = nil
+		recordA, recordB = s.pairs(nil)
+		keyA, keyB = s.pairs(nil)
 	}
-	return append(early, late...)
+	for i := range rest {
+		rest[i].args = []any{recordA, recordB, keyA, keyB, s.list(ids)}
+	}
+	return got, read(append(rest, first...)) // identities first: see Load
 }
 
 // ids are the identities that matter, once the records and the owners are known.
