@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	maxClients   = 1000             // known to a limiter; those that have nothing under way are forgotten above it
-	bodyPatience = 10 * time.Second // how long a large body waits for others of the same client
-	smallBody    = 16 << 10         // does not wait
+	maxClients   = 1000            // known to a limiter; those that have nothing under way are forgotten above it
+	bodyPatience = 5 * time.Second // how long a large body waits for others of the same client
+	smallBody    = 16 << 10        // does not wait
 )
 
 // limiter counts what the clients of one source do. Clients are let in before they are counted, so there are few of them.
