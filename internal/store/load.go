@@ -13,32 +13,32 @@ import (
 // The statements of Load. Parameters: $1, $2 the subjects' records as pairs, $3, $4 their keys as pairs, $5 identities.
 const (
 	loadOwners = "SELECT k.name, k.value, k.identity_id FROM pairs($1, $2) " +
-		"JOIN identity_keys k ON k.name = p.a AND k.value = p.b"
+		"JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b)"
 
-	loadRecords = "SELECT " + recordColumns + " FROM pairs($1, $2) JOIN records ON source = p.a AND id = p.b"
+	loadRecords = "SELECT " + recordColumns + " FROM pairs($1, $2) JOIN EACH records r ON (r.source = p.a AND r.id = p.b)"
 
 	// ids are the identities that matter: of the records, of the keys, and those asked for.
 	loadIDs = "ids AS (" +
-		"SELECT r.identity_id AS iid FROM pairs($1, $2) JOIN records r ON r.source = p.a AND r.id = p.b WHERE r.identity_id <> '' " +
-		"UNION SELECT k.identity_id FROM pairs($3, $4) JOIN identity_keys k ON k.name = p.a AND k.value = p.b " +
+		"SELECT r.identity_id AS iid FROM pairs($1, $2) JOIN EACH records r ON (r.source = p.a AND r.id = p.b) WHERE r.identity_id <> '' " +
+		"UNION SELECT k.identity_id FROM pairs($3, $4) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b) " +
 		"UNION SELECT p.a FROM items($5))"
 
 	// On SQLite, where a round trip costs nothing, they are put together here.
 	liteIDs = "ids AS (SELECT p.a AS iid FROM items($$1))"
 
-	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN identities ON id = iid"
+	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN EACH identities i ON (i.id = ids.iid)"
 
 	loadLinked = "WITH " + loadIDs + " SELECT " + recordColumns +
-		" FROM ids JOIN records ON identity_id = iid AND identity_id <> '' AND kind = 'user'"
+		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user')"
 
-	loadKeys = "WITH " + loadIDs + " SELECT name, value, identity_id FROM ids JOIN identity_keys ON identity_id = iid"
+	loadKeys = "WITH " + loadIDs + " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
 
-	loadAccounts = "WITH " + loadIDs + " SELECT " + accountColumns + " FROM ids JOIN accounts ON identity_id = iid"
+	loadAccounts = "WITH " + loadIDs + " SELECT " + accountColumns + " FROM ids JOIN EACH accounts a ON (a.identity_id = ids.iid)"
 
 	// Upward from the records, each group once as direct and once as inherited: a cycle ends by itself.
 	loadGroups = "WITH RECURSIVE " + loadIDs + ", up(iid, source, group_id, direct) AS (" +
 		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
-		"JOIN records r ON r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user' " +
+		"JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user') " +
 		"JOIN EACH members m ON (m.source = r.source AND m.member_id = r.id) " +
 		"UNION SELECT up.iid, m.source, m.group_id, 0 FROM up " +
 		"JOIN EACH members m ON (m.source = up.source AND m.member_id = up.group_id)) " +
