@@ -145,6 +145,27 @@ func benchBoth(b *testing.B, url string) {
 			}
 			return r(ctx, true, ops)
 		},
+		"import of 200": func(r run) error {
+			c := &engine.Commit{}
+			var records, keys [][2]string
+			for range 200 {
+				subject, one := benchCreate(serial.Add(1))
+				records = append(records, [2]string{subject.Source, subject.Record})
+				for _, k := range subject.Keys {
+					keys = append(keys, [2]string{k.Name, k.Value})
+				}
+				c.Records, c.Identities = append(c.Records, one.Records...), append(c.Identities, one.Identities...)
+				c.Accounts, c.Changes = append(c.Accounts, one.Accounts...), append(c.Changes, one.Changes...)
+			}
+			if _, err := s.load(func(ops []op) error { return r(ctx, false, ops) }, records, keys, nil); err != nil {
+				return err
+			}
+			ops, err := s.commitOps(c)
+			if err != nil {
+				return err
+			}
+			return r(ctx, true, ops)
+		},
 		"load": func(r run) error {
 			id := benchRecord(ids[rounds.Add(1)%int64(len(ids))], true, 1).ID
 			_, err := s.loadWith(ctx, r, engine.Subject{Source: "entra", Record: id})

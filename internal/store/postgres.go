@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,29 +76,59 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 
 // read repeats once what a connection that died in the pool could not answer.
 func (db *pgDB) read(ctx context.Context, ops []op) error {
-	started := false
-	for i := range ops {
-		if each := ops[i].each; each != nil {
-			ops[i].each = func(row scanner) error {
-				started = true
-				return each(row)
-			}
-		}
-	}
+	started := watch(ops)
 	err := db.batch(ctx, ops)
-	if db.broken(ctx, err) && !started {
+	if db.broken(ctx, err) && !*started {
 		err = db.batch(ctx, ops)
 	}
 	return err
 }
 
-// write repeats once what certainly did not reach the server.
+// write repeats what certainly did not happen: what did not reach the server, and what it gave up for the sake of another
+// transaction.
 func (db *pgDB) write(ctx context.Context, ops []op) error {
-	err := db.batch(ctx, ops)
-	if db.broken(ctx, err) && pgconn.SafeToRetry(err) {
-		err = db.batch(ctx, ops)
+	started := watch(ops)
+	return again(ctx, func() (bool, error) {
+		err := db.batch(ctx, ops)
+		return (db.broken(ctx, err) && pgconn.SafeToRetry(err) || givenUp(err)) && !*started, err
+	})
+}
+
+// watch notes whether a row was handed on: then the caller must not see it again.
+func watch(ops []op) *bool {
+	started := new(bool)
+	for i := range ops {
+		if each := ops[i].each; each != nil {
+			ops[i].each = func(row scanner) error {
+				*started = true
+				return each(row)
+			}
+		}
 	}
-	return err
+	return started
+}
+
+// givenUp reports a transaction that the server undid because of others: a deadlock, or, where the database is
+// serializable, a conflict.
+func givenUp(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// again repeats try while it says so, a few times.
+func again(ctx context.Context, try func() (repeat bool, err error)) error {
+	const most = 5
+	for n := 1; ; n++ {
+		repeat, err := try()
+		if !repeat || n == most {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(n) * (2*time.Millisecond + rand.N(4*time.Millisecond))):
+		}
+	}
 }
 
 // broken reports a connection that died while it lay in the pool. The others will have died with it: they are let go.
@@ -179,9 +210,10 @@ func (db *pgDB) view(ctx context.Context, fn func(*gorm.DB) error) error {
 }
 
 func (db *pgDB) update(ctx context.Context, fn func(*gorm.DB) error) error {
-	err := db.gorm.WithContext(ctx).Transaction(fn)
-	db.broken(ctx, err)
-	return err
+	return again(ctx, func() (bool, error) {
+		err := db.gorm.WithContext(ctx).Transaction(fn)
+		return db.broken(ctx, err) && pgconn.SafeToRetry(err) || givenUp(err), err
+	})
 }
 
 func (db *pgDB) ping(ctx context.Context) error { return db.pool.Ping(ctx) }

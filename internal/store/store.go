@@ -37,7 +37,7 @@ type backend interface {
 	// read runs ops on one snapshot; write in one transaction, which is durable when it returns nil.
 	read(ctx context.Context, ops []op) error
 	write(ctx context.Context, ops []op) error
-	// view and update do the same for GORM.
+	// view and update do the same for GORM. fn may be called again.
 	view(ctx context.Context, fn func(db *gorm.DB) error) error
 	update(ctx context.Context, fn func(tx *gorm.DB) error) error
 	ping(ctx context.Context) error
