@@ -33,7 +33,7 @@ func (a *app) completeTarget() cobra.CompletionFunc {
 
 func (a *app) completeConfigured(names func(*config.Config) []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		cfg, err := a.load()
+		cfg, err := a.read(config.Inspect)
 		if err != nil || len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -31,22 +31,35 @@ func newConfig(a *app) *cobra.Command {
 		Args:    exactly(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "check",
-		Short: "Report every mistake in the configuration at once",
-		Long: "check reads the configuration as the daemon would, and the secrets it names, and does nothing else: no database and no network.\n" +
-			"Each mistake is shown with file, line and column, the line itself, and what is expected there.",
-		Example: `  jmld config check -c config.yaml
-  jmld config check -c config.yaml -o json | jq -r '.mistakes[].text'`,
-		Args: exactly(),
-		RunE: func(*cobra.Command, []string) error { return a.checkConfig() },
-	})
+	cmd.AddCommand(newConfigCheck(a))
 	return cmd
 }
 
-func (a *app) checkConfig() error {
+func newConfigCheck(a *app) *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Report every mistake in the configuration at once",
+		Long: "check reads the configuration and does nothing else: no database and no network. Each mistake is shown with file, line and\n" +
+			"column, the line itself, and what is expected there. A secret or certificate that is not on this machine is a warning,\n" +
+			"so that a configuration can be checked anywhere; with --strict it is a mistake, as it is for the daemon.",
+		Example: `  jmld config check -c config.yaml
+  jmld config check -c config.yaml --strict             on the machine where it will run
+  jmld config check -c config.yaml -o json | jq -r '.mistakes[].text'`,
+		Args: exactly(),
+		RunE: func(*cobra.Command, []string) error { return a.checkConfig(strict) },
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "what is missing on this machine is a mistake, too")
+	return cmd
+}
+
+func (a *app) checkConfig(strict bool) error {
 	file := a.configFile()
-	cfg, err := config.Load(file)
+	read := config.Inspect
+	if strict {
+		read = config.Load
+	}
+	cfg, err := read(file)
 	found, ok := config.IsMistakes(err)
 	if err != nil && !ok {
 		return err

@@ -33,9 +33,10 @@ type site struct {
 	options engine.Options // the engine was made of
 }
 
-// open loads the configuration, opens the database and makes the engine; nothing runs yet.
+// open reads the configuration, opens the database and makes the engine; nothing runs yet. A command needs only the secrets
+// that it uses: an operator may look at people without being able to read the targets' tokens.
 func (a *app) open(ctx context.Context) (*site, error) {
-	cfg, err := a.load()
+	cfg, err := a.read(config.Inspect)
 	if err != nil {
 		return nil, err
 	}
@@ -47,9 +48,12 @@ func (a *app) open(ctx context.Context) (*site, error) {
 	return newSite(cfg, db, log, a.now)
 }
 
-// load reads the configuration. Its mistakes are one error that prints them all.
-func (a *app) load() (*config.Config, error) {
-	cfg, err := config.Load(a.configFile())
+// load reads the configuration for the daemon, which needs everything it names.
+func (a *app) load() (*config.Config, error) { return a.read(config.Load) }
+
+// read makes one error of all mistakes.
+func (a *app) read(how func(string) (*config.Config, error)) (*config.Config, error) {
+	cfg, err := how(a.configFile())
 	if found, ok := config.IsMistakes(err); ok {
 		return nil, model.Errorf(model.CodeConfig, "%w\n%s", err, found.Summary())
 	}
