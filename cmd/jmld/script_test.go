@@ -20,6 +20,7 @@ import (
 //	exits CODE COMMAND…          the command ends with that code
 //	ready                        waits until the daemon at $ADDR is ready
 //	scim STATUS METHOD PATH [FILE]  one request to $SCIM with the token in the file token; the body of the answer is in the file answer
+//	http STATUS METHOD URL [-H HEADER]… [-u USER:PASSWORD] [-d BODY]  one request as curl would send it; its answer is in the file answer
 //	until COMMAND…               repeats the command until it succeeds, for at most 20 seconds
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 			return expandFiles(e.WorkDir, addr)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": scriptExits, "ready": scriptReady, "scim": scriptSCIM, "until": scriptUntil,
+			"exits": scriptExits, "ready": scriptReady, "scim": scriptSCIM, "http": scriptHTTP, "until": scriptUntil,
 		},
 	})
 }
@@ -105,6 +106,43 @@ func scriptSCIM(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile("token")))
 	req.Header.Set("Content-Type", "application/scim+json")
+	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), text, 0o600))
+	if got := strconv.Itoa(res.StatusCode); got != args[0] {
+		ts.Fatalf("%s %s: status %s, want %s\n%s", args[1], args[2], got, args[0], text)
+	}
+}
+
+func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args)%2 == 0 {
+		ts.Fatalf("usage: http STATUS METHOD URL [-H HEADER]… [-u USER:PASSWORD] [-d BODY]")
+	}
+	req, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	for i := 3; i < len(args); i += 2 {
+		switch value := args[i+1]; args[i] {
+		case "-H":
+			name, v, _ := strings.Cut(value, ": ")
+			if file, ok := strings.CutPrefix(v, "Bearer @"); ok {
+				v = "Bearer " + strings.TrimSpace(ts.ReadFile(file))
+			}
+			req.Header.Set(name, v)
+		case "-u":
+			user, password, _ := strings.Cut(value, ":")
+			req.SetBasicAuth(user, password)
+		case "-d":
+			req.Body, req.ContentLength = io.NopCloser(strings.NewReader(value)), int64(len(value))
+			if req.Header.Get("Content-Type") == "" {
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+		default:
+			ts.Fatalf("http: unknown flag %s", args[i])
+		}
+	}
 	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
