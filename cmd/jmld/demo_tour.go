@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -116,7 +115,7 @@ func settledTally(ctx context.Context, r *running) (model.Tally, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return t, errors.Join(ctx.Err())
+			return t, ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
