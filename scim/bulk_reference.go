@@ -60,7 +60,7 @@ func referred(key, text string, paths bool, resolve func(string) string) string 
 		}
 		return text
 	}
-	if !paths || !strings.EqualFold(key, "path") {
+	if !paths || !strings.EqualFold(key, "path") || len(text) > maxFilter { // a longer one is refused as it is
 		return text
 	}
 	const open = `"` + bulkMark
