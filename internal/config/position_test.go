@@ -112,7 +112,11 @@ func TestPlacesInsideAnyText(t *testing.T) {
 				w = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w)
 			}
 			if i > 0 {
-				b.WriteString(rapid.SampledFrom([]string{" ", "\n" + indent, " "}).Draw(t, "between"))
+				between := rapid.SampledFrom([]string{" ", "\n" + indent, " "}).Draw(t, "between")
+				if style == "'" && strings.HasPrefix(w, "'") { // the parser reads a doubled quote after a break otherwise: the place is the text's then
+					between = " "
+				}
+				b.WriteString(between)
 			}
 			b.WriteString(w)
 		}
