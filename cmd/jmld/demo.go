@@ -34,12 +34,20 @@ type demo struct {
 	users       net.Listener // of the app
 }
 
-func (a *app) serveDemo(ctx context.Context, data, listen string) error {
+func (a *app) serveDemo(ctx context.Context, data, listen string) (err error) {
 	dir, err := filepath.Abs(orElse(data, "demo-data"))
 	if err != nil {
 		return err
 	}
 	d := &demo{a: a, dir: dir, config: filepath.Join(dir, "config.yaml")}
+	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		return fmt.Errorf("prepare the demo in %s: %w", dir, err)
+	}
+	lock, err := lockDemo(dir)
+	if err != nil {
+		return fmt.Errorf("start the demo in %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	if err := d.prepare(listen); err != nil {
 		return fmt.Errorf("prepare the demo in %s: %w", dir, err)
 	}
@@ -65,9 +73,6 @@ func (a *app) serveDemo(ctx context.Context, data, listen string) error {
 
 // prepare makes what is missing and takes the addresses.
 func (d *demo) prepare(listen string) (err error) {
-	if err := os.MkdirAll(filepath.Join(d.dir, "secrets"), 0o700); err != nil {
-		return err
-	}
 	if d.directory, err = sampledir.Open(filepath.Join(d.dir, "directory.ldif")); err != nil {
 		return err
 	}
