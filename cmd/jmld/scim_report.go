@@ -127,7 +127,7 @@ func (a *app) printFailures(r conformance.Report) {
 			}
 			a.printf("\n  %s  %s  %s\n", a.colour("31", string(severity)), res.ID, line(res.What))
 			a.printf("    expected  %s\n    seen      %s\n", line(res.Expected), line(res.Seen))
-			a.printf("    see       %s (%s)\n", res.Section, strings.Join(res.Rows, ", "))
+			a.printf("    see       %s\n", res.Section)
 		}
 	}
 }

@@ -373,7 +373,7 @@ func TestAnythingMayBeAnswered(t *testing.T) {
 			"pagination": map[string]any{"cursor": true}, "nextCursor": "x", "Resources": []any{map[string]any{"id": "7", "endpoint": "/Groups",
 				"schema": 7, "schemaExtensions": []any{nil, 7}, "attributes": []any{nil, map[string]any{"name": "x", "type": 7}}}}},
 	}
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		var mu sync.Mutex
 		random := rand.New(rand.NewPCG(seed, 1))
 		echo := seed%3 == 0 // then runs get further: what is created seems to be there
