@@ -136,7 +136,9 @@ func TestTokenEndpointRefuses(t *testing.T) {
 	t.Parallel()
 	c, _, _ := oauthClient(t)
 	cc := form("grant_type", "client_credentials")
-	with := func(pairs ...string) url.Values { return form(append([]string{"grant_type", "client_credentials"}, pairs...)...) }
+	with := func(pairs ...string) url.Values {
+		return form(append([]string{"grant_type", "client_credentials"}, pairs...)...)
+	}
 	challenge := `Basic realm="scim", charset="UTF-8"`
 	unknown := grantAnswer{Status: 401, Error: "invalid_client", Challenge: challenge}
 	for _, tt := range []struct {

@@ -144,7 +144,7 @@ func (d *decoder) object(depth int) (any, error) {
 	if d.stored {
 		return d.mapping(depth)
 	}
-	var o object // empty ones take no memory: a body may have a million of them
+	var o object                 // empty ones take no memory: a body may have a million of them
 	seen := map[string]bool(nil) // only for large objects
 	for d.pos++; ; d.pos++ {
 		d.space()

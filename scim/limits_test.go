@@ -132,11 +132,18 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite())
 	var wg sync.WaitGroup
-	for i := range 8 {
+	for i := range 5 {
 		wg.Go(func() {
 			body := fmt.Sprintf(`{"userName":"u%d@example.org","unknown":"%s"}`, i, strings.Repeat("x", 3<<20))
-			if a, err := c.send("POST", "/Users", http.Header{}, body); err != nil || a.status != 201 {
-				t.Errorf("%d: %v %s", i, err, a)
+			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+				a, err := c.send("POST", "/Users", http.Header{}, body)
+				if err == nil && a.status == 201 {
+					return
+				}
+				if err != nil || a.status != 429 || a.header.Get("Retry-After") != "1" || time.Now().After(end) { // a slow machine: as clients do
+					t.Errorf("%d: %v %s", i, err, a)
+					return
+				}
 			}
 		})
 	}
