@@ -304,6 +304,6 @@ func (s *Store) Supported(ctx context.Context, source string) (int, error) {
 
 func (s *Store) count(ctx context.Context, text string, args ...any) (int, error) {
 	var n int
-	err := s.read(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error { return row.Scan(&n) }})
+	err := s.survey(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error { return row.Scan(&n) }})
 	return n, err
 }

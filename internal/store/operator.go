@@ -115,7 +115,7 @@ func (s *Store) Problems(ctx context.Context) ([]model.Problem, error) {
 	const text = "SELECT target, error_code, dead, max(error_text), count(*), min(updated_at) FROM accounts " +
 		"WHERE error_code <> '' GROUP BY target, error_code, dead ORDER BY count(*) DESC, target, error_code, dead"
 	var problems []model.Problem
-	err := s.read(ctx, op{text: s.sql(text), each: func(row scanner) error {
+	err := s.survey(ctx, op{text: s.sql(text), each: func(row scanner) error {
 		var p model.Problem
 		err := row.Scan(&p.Target, (*string)(&p.Code), &p.Dead, &p.Text, &p.Count, s.timeDest(&p.Oldest))
 		problems = append(problems, p)
@@ -134,7 +134,7 @@ func (s *Store) Tally(ctx context.Context) (model.Tally, error) {
 		"count(CASE WHEN dead THEN 1 END), count(CASE WHEN held_plan <> '' THEN 1 END) " +
 		"FROM accounts GROUP BY target, class ORDER BY target, class"
 	t := model.Tally{Identities: map[model.Lifecycle]int{}}
-	err := s.read(ctx,
+	err := s.survey(ctx,
 		op{text: s.sql("SELECT lifecycle, count(*) FROM identities GROUP BY lifecycle"), each: func(row scanner) error {
 			var phase string
 			var n int

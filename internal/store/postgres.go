@@ -48,11 +48,14 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 		set["application_name"] = "jmld"
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		// Compiling a recursive statement takes a second, running it a millisecond. Databases without a compiler may
-		// refuse the setting.
-		var refused *pgconn.PgError
-		if _, err := conn.Exec(ctx, "SET jit = off"); err != nil && !errors.As(err, &refused) {
-			return err
+		// Compiling a recursive statement takes a second, running it a millisecond. And a statement that is prepared while
+		// a table is nearly empty would go on reading all of it while the first import fills it. Other databases may
+		// refuse the settings.
+		for _, setting := range [...]string{"SET jit = off", "SET enable_seqscan = off"} {
+			var refused *pgconn.PgError
+			if _, err := conn.Exec(ctx, setting); err != nil && !errors.As(err, &refused) {
+				return err
+			}
 		}
 		conn.TypeMap().RegisterType(&pgtype.Type{
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
@@ -82,6 +85,15 @@ func (db *pgDB) read(ctx context.Context, ops []op) error {
 		err = db.batch(ctx, ops)
 	}
 	return err
+}
+
+// wide lets the statements of a transaction read whole tables.
+const wide = "SET LOCAL enable_seqscan = on"
+
+func (db *pgDB) survey(ctx context.Context, ops []op) error {
+	all := make([]op, 0, len(ops)+3)
+	all = append(all, op{text: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}, op{text: wide})
+	return db.read(ctx, append(append(all, ops...), op{text: "COMMIT"}))
 }
 
 // write repeats what certainly did not happen: what did not reach the server, and what it gave up for the sake of another
@@ -202,9 +214,17 @@ func drain(rows pgx.Rows, err error, each func(scanner) error) error {
 }
 
 func (db *pgDB) view(ctx context.Context, fn func(*gorm.DB) error) error {
-	err := fn(db.gorm.WithContext(ctx))
+	look := func() error {
+		return db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if err := tx.Exec(wide).Error; err != nil {
+				return err
+			}
+			return fn(tx)
+		}, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	}
+	err := look()
 	if db.broken(ctx, err) {
-		err = fn(db.gorm.WithContext(ctx))
+		err = look()
 	}
 	return err
 }

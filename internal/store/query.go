@@ -53,8 +53,8 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	return s.exact(ctx, b, where, q)
 }
 
-// where is the whole condition. The plus keeps SQLite, which knows nothing about the values, from walking all records of
-// the kind in their order instead of looking one up.
+// where is the whole condition. Beside a filter the kind is no condition for an index: a planner that knows nothing about
+// the values would walk all records of the kind in their order instead of looking one up.
 func (q *query) where(m model.Query) (sql string, exact bool, err error) {
 	source, kind := q.arg(m.Source), q.arg(string(m.Kind))
 	sql = "r.source = " + source + " AND r.kind = " + kind
@@ -65,10 +65,7 @@ func (q *query) where(m model.Query) (sql string, exact bool, err error) {
 	if err != nil || c.sql == anything().sql {
 		return sql, false, err
 	}
-	if q.lite {
-		sql = "r.source = " + source + " AND +r.kind = " + kind
-	}
-	return sql + " AND " + c.sql, c.exact, nil
+	return "r.source = " + source + " AND r.kind || '' = " + kind + " AND " + c.sql, c.exact, nil
 }
 
 // rows selects a page, or its beginning, in order.

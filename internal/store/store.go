@@ -34,8 +34,10 @@ type Store struct {
 
 // backend runs statements on one of the databases.
 type backend interface {
-	// read runs ops on one snapshot; write in one transaction, which is durable when it returns nil.
+	// read runs ops on one snapshot, survey too, for statements that look at whole tables; write runs them in one
+	// transaction, which is durable when it returns nil.
 	read(ctx context.Context, ops []op) error
+	survey(ctx context.Context, ops []op) error
 	write(ctx context.Context, ops []op) error
 	// view and update do the same for GORM. fn may be called again.
 	view(ctx context.Context, fn func(db *gorm.DB) error) error
@@ -94,7 +96,14 @@ func (s *Store) read(ctx context.Context, ops ...op) error {
 // stream is read without a limit of time, for answers as long as the database.
 func (s *Store) stream(ctx context.Context, ops ...op) error {
 	printableArgs(ops)
-	return classify(ctx, s.db.read(ctx, ops))
+	return classify(ctx, s.db.survey(ctx, ops))
+}
+
+func (s *Store) survey(ctx context.Context, ops ...op) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	printableArgs(ops)
+	return classify(ctx, s.db.survey(limited, ops))
 }
 
 func (s *Store) write(ctx context.Context, ops ...op) error {

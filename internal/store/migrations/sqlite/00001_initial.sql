@@ -24,7 +24,8 @@ CREATE TABLE records (
   PRIMARY KEY (source, id)
 );
 CREATE UNIQUE INDEX records_unique ON records (source, kind, unique_key) WHERE unique_key <> '';
-CREATE INDEX records_created ON records (source, kind, created_at, id);
+-- kind first: a statement planned while the table is empty must not find this as good as the primary key
+CREATE INDEX records_created ON records (kind, source, created_at, id);
 CREATE INDEX records_user_name ON records (source, user_name_key) WHERE user_name_key <> '';
 CREATE INDEX records_display_name ON records (source, display_name_key) WHERE display_name_key <> '';
 CREATE INDEX records_external ON records (source, external_id) WHERE external_id <> '';
