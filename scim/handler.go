@@ -134,12 +134,6 @@ func New(o Options) *Handler {
 	return h
 }
 
-// Owns says whether a path is this handler's.
-func Owns(path string) bool {
-	path = strings.TrimLeft(path, "/")
-	return path == "scim" || strings.HasPrefix(path, "scim/")
-}
-
 // request is one request on its way through the chain.
 type request struct {
 	h       *Handler

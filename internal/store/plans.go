@@ -41,6 +41,15 @@ func (s *Store) Plans(ctx context.Context, states []model.PlanState, limit int) 
 	return plans, err
 }
 
+// UnfinishedPlans are those that ended and still have items that nobody dealt with, the oldest first: a crash came between.
+func (s *Store) UnfinishedPlans(ctx context.Context, limit int) ([]model.Plan, error) {
+	var plans []model.Plan
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return page(db.Where("state NOT IN ? AND items > 0", []model.PlanState{model.PlanOpen, model.PlanHeld}), limit, 0).Order("id").Find(&plans).Error
+	})
+	return plans, err
+}
+
 // Changes lists changes, newest first. Limit 0 lists all of them.
 func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error) {
 	var changes []model.Change

@@ -142,16 +142,6 @@ func (s *SlapdServer) Start() {
 	s.tb.Fatalf("start slapd again: %v", err)
 }
 
-// Add adds one entry as the administrator.
-func (s *SlapdServer) Add(dn string, attrs map[string][]string) {
-	s.tb.Helper()
-	req := ldap.NewAddRequest(dn, nil)
-	for name, values := range attrs {
-		req.Attribute(name, values)
-	}
-	s.as(func(c *ldap.Conn) error { return c.Add(req) })
-}
-
 // Replace replaces the values of one attribute as the administrator; none removes it.
 func (s *SlapdServer) Replace(dn, attr string, values ...string) {
 	s.tb.Helper()

@@ -134,8 +134,8 @@ func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
 		Code: model.CodeCorrelationDisputed, State: model.ChangeNoted, At: now}
 }
 
-// stage adds the draft to a commit. letGo says which of the steps that take something away become desired now; the others wait
-// in plan, in the given state.
+// stage adds the draft to a commit. Steps that take something away wait in plan, in the given state; without a plan they become
+// desired now, like all others.
 func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, plan string, waiting model.ChangeState) {
 	if d.identity != nil {
 		c.Identities = append(c.Identities, *d.identity)

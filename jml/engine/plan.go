@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +137,7 @@ func (e *Engine) tendPlans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ended, err := e.o.Store.Plans(ctx, []model.PlanState{model.PlanApproved, model.PlanReleased, model.PlanExpired, model.PlanSuperseded}, 200)
+	ended, err := e.o.Store.UnfinishedPlans(ctx, 200)
 	if err != nil {
 		return err
 	}
@@ -148,17 +149,21 @@ func (e *Engine) tendPlans(ctx context.Context) error {
 			err = e.expire(ctx, p)
 		case p.State == model.PlanHeld && p.Items == 0 && now.Sub(p.UpdatedAt) > time.Minute:
 			err = e.retire(ctx, p.ID)
-		case p.State == model.PlanHeld || p.Items == 0:
+		case p.State == model.PlanHeld:
 			continue
 		case p.State == model.PlanExpired:
 			err = e.expire(ctx, p)
 		case p.State == model.PlanSuperseded:
 			err = e.supersede(ctx, p, "")
 		default:
-			_, err = e.letGo(ctx, p, cmpOr(p.ApprovedBy, "guard"))
+			_, err = e.letGo(ctx, p, cmp.Or(p.ApprovedBy, "guard"))
 		}
-		if err != nil && !errors.Is(err, model.ErrStale) { // stale: another replica or an operator was faster
+		switch {
+		case err == nil, errors.Is(err, model.ErrStale): // stale: another replica or an operator was faster
+		case errors.Is(err, model.ErrUnavailable), ctx.Err() != nil:
 			return fmt.Errorf("plan %s: %w", p.ID, err)
+		default: // the others must not wait for it
+			e.log.Error("plan not tended", zap.String(model.FieldPlan, p.ID), zap.Error(err))
 		}
 	}
 	return nil
@@ -171,11 +176,4 @@ func (e *Engine) retire(ctx context.Context, id string) error {
 		return err
 	}
 	return e.end(ctx, plan, model.PlanSuperseded, true)
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -115,6 +115,8 @@ type Plans interface {
 	Plan(ctx context.Context, id string) (model.Plan, error)
 	OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) // the newest held one, or ErrNotFound
 	Plans(ctx context.Context, states []model.PlanState, limit int) ([]model.Plan, error)
+	// UnfinishedPlans ended and have items that wait all the same, the oldest first: a crash came between.
+	UnfinishedPlans(ctx context.Context, limit int) ([]model.Plan, error)
 	Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error)
 	// SealPlan recounts what waits in the plan, stores its Items and Digest, and returns it. A state that is not empty becomes the
 	// plan's; what is pending in a plan that is held becomes held. Commits that touch the plan wait meanwhile.
@@ -140,7 +142,7 @@ type Runs interface {
 	StartRun(ctx context.Context, r *model.Run) error
 	// UpdateRun stores state, verdict, proof, funnel, error and heartbeat.
 	UpdateRun(ctx context.Context, r *model.Run) error
-	// LastRun is the newest run of the job that was scheduled, or ErrNotFound.
+	// LastScheduled is the newest run of the job that was scheduled, or ErrNotFound.
 	LastScheduled(ctx context.Context, job string) (model.Run, error)
 	// AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.
 	AbandonRuns(ctx context.Context, job, keep string) error

@@ -18,6 +18,7 @@ const (
 	poll        = 500 * time.Millisecond // other processes write to the same database without telling us
 	longestWait = 15 * time.Minute       // between two tries of one account that the target does not take
 	longestRest = 30 * time.Second       // of a target that does not answer
+	claimSlack  = 5 * time.Second        // between claiming an account and calling the target
 	mostTries   = 12                     // of a cause that is not the network's, before the dead letter
 )
 
@@ -92,8 +93,9 @@ func (e *Engine) workOnce(ctx context.Context, t TargetSpec, c *circuit) (claime
 		}
 		limit = 1
 	}
-	// Claims outlive the calls by far: a call that the lease overtook could undo what the next worker did.
-	accounts, err := e.o.Store.Claim(ctx, name, e.o.Replica, 2*timeout+30*time.Second, limit*4)
+	// A claim outlives the call: a call that the lease overtook could undo what the next worker did. What a killed process had
+	// in hand waits for the lease's end.
+	accounts, err := e.o.Store.Claim(ctx, name, e.o.Replica, timeout+2*claimSlack, limit*4)
 	if err != nil {
 		return 0, 0, fmt.Errorf("claim accounts of target %s: %w", name, err)
 	}
@@ -101,7 +103,7 @@ func (e *Engine) workOnce(ctx context.Context, t TargetSpec, c *circuit) (claime
 	begun := make([]bool, len(accounts))
 	var g errgroup.Group // without a common context: one that fails must not cut off the others' calls
 	g.SetLimit(limit)
-	deadline := time.Now().Add(timeout + 15*time.Second) // what has not begun by then is given back
+	deadline := time.Now().Add(claimSlack) // what has not begun by then is given back
 	for i, a := range accounts {
 		g.Go(func() error {
 			if time.Now().After(deadline) || ctx.Err() != nil {
