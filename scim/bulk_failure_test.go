@@ -118,6 +118,20 @@ func TestBulkUndoesACircle(t *testing.T) {
 	}
 }
 
+// What its data alone says cannot be made is seen before anything of the circle is: nobody joins and leaves for nothing.
+func TestBulkChecksACircleBeforeItIsMade(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int32
+	c := newClient(t, sqlite(), func(o *scim.Options) {
+		o.Pusher = &trapped{Pusher: o.Pusher, trap: func(int, engine.Push) error { writes.Add(1); return nil }}
+	})
+	c.bulk(t, bulkOf(bulkUser("a", "a", `,"manager":"bulkId:b"`), bulkUser("b", "b", `,"manager":"bulkId:a","active":"maybe"`)),
+		"POST a 409", "POST b 400 invalidValue")
+	if n := writes.Load(); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 // When the time of the request is over, what is left is not begun and answered as that; a circle under way is undone.
 func TestBulkEndsWithItsTime(t *testing.T) {
 	t.Parallel()
