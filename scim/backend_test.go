@@ -31,6 +31,9 @@ func backends() []backend {
 	}
 }
 
+// patience is for a busy machine under the race detector; tests about time have times of their own.
+const patience = 3 * time.Minute
+
 // ports is what a handler works on: a store with an engine that has no rules and no targets.
 type ports struct {
 	*store.Store
@@ -39,7 +42,7 @@ type ports struct {
 
 func open(t testing.TB, b backend) ports {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: b.url(t)})
+	s, err := store.Open(t.Context(), store.Options{URL: b.url(t), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,8 @@ func newClient(t testing.TB, b backend, change ...func(*scim.Options)) *client {
 	t.Helper()
 	p := open(t, b)
 	p.token(t, "entra", "laptop", secret, nil)
-	o := scim.Options{Sources: []scim.Source{{Name: "entra"}, {Name: "okta"}}, Pusher: p.Engine, Resources: p.Store, Tokens: p.Store}
+	o := scim.Options{Sources: []scim.Source{{Name: "entra"}, {Name: "okta"}}, Pusher: p.Engine, Resources: p.Store, Tokens: p.Store,
+		Timeout: patience}
 	for _, f := range change {
 		f(&o)
 	}

@@ -161,7 +161,7 @@ func TestSlowClientIsCut(t *testing.T) {
 	done := make(chan scim.Observation, 1)
 	server := &http.Server{Handler: scim.New(scim.Options{
 		Sources: []scim.Source{{Name: "entra"}}, Pusher: p.Engine, Resources: p.Store, Tokens: p.Store,
-		Timeout: 8 * time.Second, Observe: func(o scim.Observation) { done <- o },
+		Timeout: 20 * time.Second, Observe: func(o scim.Observation) { done <- o },
 	}), ReadHeaderTimeout: time.Second}
 	client, far := net.Pipe() // holds nothing: what is not read is not written
 	served := make(chan error, 1)
@@ -175,10 +175,10 @@ func TestSlowClientIsCut(t *testing.T) {
 	fmt.Fprintf(client, "GET /scim/entra/v2/Groups/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", id, secret)
 	select {
 	case o := <-done:
-		if o.Took < 4*time.Second || o.Took > 20*time.Second || o.Status != 200 {
+		if o.Took < 10*time.Second || o.Took > time.Minute || o.Status != 200 {
 			t.Errorf("%+v", o)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("the request goes on for a client that does not read")
 	}
 }

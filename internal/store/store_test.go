@@ -44,7 +44,7 @@ func open(tb testing.TB, url string) *store.Store {
 // ctxOf ends before the test does.
 func ctxOf(tb testing.TB) context.Context {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	tb.Cleanup(cancel)
 	return ctx
 }

@@ -49,7 +49,7 @@ func onBoth(t *testing.T, test func(t *testing.T, h *house)) {
 
 func newHouse(t *testing.T, url string) *house {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	s, err := store.Open(ctx, store.Options{URL: url})
 	if err != nil {
