@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -77,9 +78,10 @@ func TestAnEndpointThatIsNotThereIsNotTested(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it does not like our refusing its certificate
+	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	secure.Config.ErrorLog = nil
 	closed := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { scimError(w, 401, "") }))
 	for url, want := range map[string]string{gone.URL: "cannot be reached", secure.URL: "certificate", closed: "does not let us in"} {
 		report, err := conformance.Run(t.Context(), options(url))
