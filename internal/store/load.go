@@ -28,8 +28,9 @@ const (
 
 	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN EACH identities i ON (i.id = ids.iid)"
 
+	// kind is no condition for an index: see query.where.
 	loadLinked = "WITH " + loadIDs + " SELECT " + recordColumns +
-		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user')"
+		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user')"
 
 	loadKeys = "WITH " + loadIDs + " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
 
@@ -38,7 +39,7 @@ const (
 	// Upward from the records, each group once as direct and once as inherited: a cycle ends by itself.
 	loadGroups = "WITH RECURSIVE " + loadIDs + ", up(iid, source, group_id, direct) AS (" +
 		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
-		"JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind = 'user') " +
+		"JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user') " +
 		"JOIN EACH members m ON (m.source = r.source AND m.member_id = r.id) " +
 		"UNION SELECT up.iid, m.source, m.group_id, 0 FROM up " +
 		"JOIN EACH members m ON (m.source = up.source AND m.member_id = up.group_id)) " +

@@ -38,7 +38,7 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
-	config.MaxConns = int32(o.MaxConns)
+	config.MaxConns = int32(max(o.MaxConns, 4)) // bringing the schema up to date takes three at once
 	config.MaxConnIdleTime = 5 * time.Minute
 	set := config.ConnConfig.RuntimeParams
 	set["timezone"] = "UTC"

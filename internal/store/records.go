@@ -8,7 +8,7 @@ import (
 
 // Record is one record of the source and kind, or ErrNotFound.
 func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error) {
-	const text = "SELECT " + recordColumns + " FROM records WHERE source = $1 AND id = $2 AND kind = $3"
+	const text = "SELECT " + recordColumns + " FROM records WHERE source = $1 AND id = $2 AND kind || '' = $3"
 	var found []model.Record
 	err := s.read(ctx, op{text: s.sql(text), args: []any{source, id, string(kind)}, each: func(row scanner) error {
 		var r model.Record
