@@ -26,18 +26,23 @@ const (
 	// On SQLite, where a round trip costs nothing, they are put together here.
 	liteIDs = "ids AS (SELECT p.a AS iid FROM items($$1))"
 
-	loadIdentities = "WITH " + loadIDs + " SELECT " + identityColumns + " FROM ids JOIN EACH identities i ON (i.id = ids.iid)"
+	// One record, the most common subject: the identity that matters is found by its key.
+	loadOne = "ids AS (SELECT identity_id AS iid FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
+
+	oneRecord = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.id = $2"
+
+	identitiesOf = " SELECT " + identityColumns + " FROM ids JOIN EACH identities i ON (i.id = ids.iid)"
 
 	// kind is no condition for an index: see query.where.
-	loadLinked = "WITH " + loadIDs + " SELECT " + recordColumns +
+	linkedOf = " SELECT " + recordColumns +
 		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user')"
 
-	loadKeys = "WITH " + loadIDs + " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
+	keysOf = " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
 
-	loadAccounts = "WITH " + loadIDs + " SELECT " + accountColumns + " FROM ids JOIN EACH accounts a ON (a.identity_id = ids.iid)"
+	accountsOf = " SELECT " + accountColumns + " FROM ids JOIN EACH accounts a ON (a.identity_id = ids.iid)"
 
 	// Upward from the records, each group once as direct and once as inherited: a cycle ends by itself.
-	loadGroups = "WITH RECURSIVE " + loadIDs + ", up(iid, source, group_id, direct) AS (" +
+	groupsOf = ", up(iid, source, group_id, direct) AS (" +
 		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
 		"JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user') " +
 		"JOIN EACH members m ON (m.source = r.source AND m.member_id = r.id) " +
@@ -110,10 +115,14 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	if len(records) > 0 {
 		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
 	}
-	rest := []op{
-		{text: s.sql(loadIdentities), each: got.identity}, {text: s.sql(loadLinked), each: got.link}, {text: s.sql(loadKeys), each: got.key},
-		{text: s.sql(loadAccounts), each: got.account}, {text: s.sql(loadGroups), each: got.group},
+	if !s.lite && len(records) == 1 && len(keys)+len(ids) == 0 {
+		ops := append(s.loadRest(got, loadOne), op{text: s.sql(oneRecord), each: got.record}) // identities first: see Load
+		for i := range ops {
+			ops[i].args = []any{records[0][0], records[0][1]}
+		}
+		return got, read(ops)
 	}
+	rest := s.loadRest(got, loadIDs)
 	switch {
 	case s.lite: // one transaction, and nothing travels
 		var found []any
@@ -141,6 +150,15 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 		rest[i].args = []any{recordA, recordB, keyA, keyB, s.list(ids)}
 	}
 	return got, read(append(rest, first...)) // identities first: see Load
+}
+
+// loadRest are the statements about the identities that ids, loadIDs or loadOne, selects.
+func (s *Store) loadRest(got *loaded, ids string) []op {
+	return []op{
+		{text: s.sql("WITH " + ids + identitiesOf), each: got.identity}, {text: s.sql("WITH " + ids + linkedOf), each: got.link},
+		{text: s.sql("WITH " + ids + keysOf), each: got.key}, {text: s.sql("WITH " + ids + accountsOf), each: got.account},
+		{text: s.sql("WITH RECURSIVE " + ids + groupsOf), each: got.group},
+	}
 }
 
 // ids are the identities that matter, once the records and the owners are known.

@@ -27,12 +27,17 @@ func hot(s *Store) map[string]op {
 	}
 	ops := map[string]op{
 		"owners": {text: s.sql(loadOwners), args: []any{c, d}}, "records": {text: s.sql(loadRecords), args: []any{a, b}},
-		"identities": {text: s.sql(loadIdentities), args: all}, "linked": {text: s.sql(loadLinked), args: all},
-		"keys": {text: s.sql(loadKeys), args: all}, "accounts": {text: s.sql(loadAccounts), args: all},
-		"groups": {text: s.sql(loadGroups), args: all},
+		"identities": {text: s.sql("WITH " + loadIDs + identitiesOf), args: all}, "linked": {text: s.sql("WITH " + loadIDs + linkedOf), args: all},
+		"keys": {text: s.sql("WITH " + loadIDs + keysOf), args: all}, "accounts": {text: s.sql("WITH " + loadIDs + accountsOf), args: all},
+		"groups": {text: s.sql("WITH RECURSIVE " + loadIDs + groupsOf), args: all},
 		"claim":  {text: s.sql(claim), args: []any{"app", "w", 1, 10}},
 		"settle": {text: s.must(settle), args: []any{"i77", "app", 1, 1, "n", "active", "{}", "ours"}},
 		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), ""}},
+	}
+	if !s.lite {
+		for i, o := range s.loadRest(new(loaded), loadOne) {
+			ops[fmt.Sprint("of one record ", i)] = op{text: o.text, args: []any{"entra", "r77"}}
+		}
 	}
 	attr := func(name string, exact bool) model.AttrRef {
 		return model.AttrRef{Path: strings.Split(name, "."), CaseExact: exact}
