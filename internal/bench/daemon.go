@@ -69,15 +69,23 @@ func serve(ctx context.Context, t *tb, db *store.Store) (string, error) {
 	if err := db.AddToken(ctx, model.Token{ID: model.NewID(time.Now()), Source: pushed, Name: "bench", Hash: hash[:], CreatedAt: time.Now()}); err != nil {
 		return "", err
 	}
+	url, err := listen(t, func(url string) http.Handler {
+		return scim.New(scim.Options{Sources: []scim.Source{{Name: pushed}}, URL: url, Pusher: e, Resources: db, Tokens: db})
+	})
+	if err != nil {
+		return "", err
+	}
+	return url + "/scim/" + pushed + "/v2", nil
+}
+
+// listen serves on loopback until the measurement ends; it returns the URL.
+func listen(t *tb, handler func(url string) http.Handler) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
 	url := "http://" + l.Addr().String()
-	server := &http.Server{
-		Handler:           scim.New(scim.Options{Sources: []scim.Source{{Name: pushed}}, URL: url, Pusher: e, Resources: db, Tokens: db}),
-		ReadHeaderTimeout: 5 * time.Second,
-	}
+	server := &http.Server{Handler: handler(url), ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -88,5 +96,5 @@ func serve(ctx context.Context, t *tb, db *store.Store) (string, error) {
 			t.Logf("server: %v", err)
 		}
 	})
-	return url + "/scim/" + pushed + "/v2", nil
+	return url, nil
 }

@@ -43,7 +43,7 @@ func pgFloor(ctx context.Context, t *tb, url string) (floor, error) {
 		return nil, err
 	}
 	t.Cleanup(pool.Close)
-	return byHand{pg{pool}}, nil
+	return newOverHTTP(t, byHand{pg{pool}})
 }
 
 func (p pg) time(t time.Time) any { return t }
@@ -126,7 +126,7 @@ func liteFloor(ctx context.Context, t *tb, at string) (floor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return byHand{lite{writer, readers, &sync.Map{}}}, nil
+	return newOverHTTP(t, byHand{lite{writer, readers, &sync.Map{}}})
 }
 
 func (l lite) time(t time.Time) any { return t.UnixMicro() }
