@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"jmld/model"
@@ -25,10 +26,11 @@ import (
 //	greatest(x, y)    the larger value
 //	x::type           the type of a parameter, where PostgreSQL cannot infer it
 type dialect struct {
-	lite  bool
-	rules []rule
-	param *regexp.Regexp
-	texts sync.Map // statement as written -> as sent
+	lite   bool
+	rules  []rule
+	param  *regexp.Regexp
+	texts  sync.Map     // statement as written -> as sent
+	shapes atomic.Int32 // of texts, those that shape put there
 }
 
 type rule struct {
@@ -79,6 +81,18 @@ func (d *dialect) sql(text string) string {
 	s := d.translate(text)
 	d.texts.Store(text, s)
 	return s
+}
+
+// shape is sql for statements that clients' filters give their form: only so many are remembered.
+func (d *dialect) shape(text string) string {
+	const most = 1000
+	if s, ok := d.texts.Load(text); ok {
+		return s.(string)
+	}
+	if d.shapes.Add(1) > most {
+		return d.translate(text)
+	}
+	return d.sql(text)
 }
 
 func (d *dialect) translate(text string) string {

@@ -36,7 +36,7 @@ func (q *query) op(text string, each func(scanner) error) op {
 		}
 		return "$" + strconv.Itoa(number[p])
 	})
-	return op{text: q.translate(text), args: args, each: each}
+	return op{text: q.shape(text), args: args, each: each}
 }
 
 // Query selects records of a source. The total is exact. What SQL cannot say of the filter is asked of q.Match, record
