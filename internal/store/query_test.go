@@ -415,12 +415,18 @@ func TestRecordMembersAndGroups(t *testing.T) {
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		if diff := gocmp.Diff(map[string][]model.Membership{
+		groups := map[string][]model.Membership{
 			"r-1": {{Source: "entra", GroupID: "z", DisplayName: "Cycle"}, {Source: "entra", GroupID: "g", DisplayName: "Top"},
 				{Source: "entra", GroupID: "h", DisplayName: "mid", Direct: true}},
 			"r-2": {{Source: "entra", GroupID: "g", DisplayName: "Top", Direct: true}},
-		}, get[map[string][]model.Membership](t)(s.GroupsOf(ctx, "entra", []string{"r-1", "r-2", "r-3"}))); diff != "" {
+		}
+		if diff := gocmp.Diff(groups, get[map[string][]model.Membership](t)(s.GroupsOf(ctx, "entra", []string{"r-1", "r-2", "r-3"}))); diff != "" {
 			t.Error(diff)
+		}
+		for _, id := range []string{"r-1", "r-2", "r-3"} { // one has a statement of its own
+			if diff := gocmp.Diff(groups[id], get[map[string][]model.Membership](t)(s.GroupsOf(ctx, "entra", []string{id}))[id]); diff != "" {
+				t.Error(diff)
+			}
 		}
 		among := get[[]string](t)(s.MembersAmong(ctx, "entra", "h", []string{"r-1", "r-2", "z"}))
 		if diff := gocmp.Diff([]string{"r-1", "z"}, among); diff != "" {

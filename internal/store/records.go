@@ -36,16 +36,22 @@ func (s *Store) Members(ctx context.Context, source, group string, yield func(id
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
 func (s *Store) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
-	const text = "WITH RECURSIVE up(rid, group_id, direct) AS (" +
-		"SELECT p.a, m.group_id, 1 FROM items($2) JOIN EACH members m ON (m.source = $1 AND m.member_id = p.a) " +
-		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN EACH members m ON (m.source = $1 AND m.member_id = up.group_id)) " +
+	const up = "UNION SELECT up.rid, m.group_id, 0 FROM up JOIN EACH members m ON (m.source = $1 AND m.member_id = up.group_id)) " +
 		"SELECT up.rid, up.group_id, g.display_name, max(up.direct) FROM up " +
 		"JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) GROUP BY up.rid, up.group_id, g.display_name"
+	const many = "WITH RECURSIVE up(rid, group_id, direct) AS (" +
+		"SELECT p.a, m.group_id, 1 FROM items($2) JOIN EACH members m ON (m.source = $1 AND m.member_id = p.a) " + up
+	const one = "WITH RECURSIVE up(rid, group_id, direct) AS (" +
+		"SELECT m.member_id, m.group_id, 1 FROM members m WHERE m.source = $1 AND m.member_id = $2 " + up
 	groups := make(map[string][]model.Membership, len(ids))
 	if len(ids) == 0 {
 		return groups, nil
 	}
-	err := s.read(ctx, op{text: s.sql(text), args: []any{source, s.list(ids)}, each: func(row scanner) error {
+	text, of := one, any(printable(ids[0]))
+	if len(ids) > 1 {
+		text, of = many, s.list(ids)
+	}
+	err := s.read(ctx, op{text: s.sql(text), args: []any{source, of}, each: func(row scanner) error {
 		m := model.Membership{Source: source}
 		var id string
 		var direct int64
