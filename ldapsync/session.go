@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
@@ -38,6 +39,9 @@ func (s *Source) open(ctx context.Context) (*session, error) {
 	}
 	conn, err := s.connect(ctx)
 	if err != nil {
+		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+			<-ctx.Done() // a dialer sees the time a moment before the context says so
+		}
 		if ctx.Err() != nil {
 			return nil, s.failed(model.CodeSourceInterrupted, "connect", context.Cause(ctx))
 		}
