@@ -232,7 +232,7 @@ func TestGroupsNestAndPeopleShowThem(t *testing.T) {
 		"/?filter=displayName%20sw%20%22a%22%20or%20displayName%20ew%20%22er%22": {"totalResults": 3.0, "Resources[0].userName": "ada", "Resources[2].displayName": "Outer"},
 		"/?filter=displayName%20pr&startIndex=2&count=1":                         {"totalResults": 3.0, "Resources[0].displayName": "Inner", "itemsPerPage": 1.0, "startIndex": 2.0},
 		"/?filter=userName%20pr&sortBy=userName":                                 {"totalResults": 1.0},
-		"/Users?sortBy=userName&sortOrder=descending&count=0":                    {"totalResults": 1.0, "Resources": nil},
+		"/Users?sortBy=userName&sortOrder=descending&count=0":                    {"totalResults": 1.0, "Resources": []any{}},
 	} {
 		a := c.must(t, "GET", query, "", 200)
 		for path, want := range paths {

@@ -137,7 +137,8 @@ func (q *request) pages(s searchRequest, pages []page, total, found int, next st
 	case next != "":
 		a.buf = append(append(a.buf, `,"nextCursor":`...), canonical(next)...)
 	}
-	separator := `,"Resources":[`
+	a.buf = append(a.buf, `,"Resources":[`...) // also when there are none: some clients read a list without asking
+	separator := ""
 	for _, part := range pages {
 		for i := range part.records {
 			rec := &part.records[i]
@@ -148,10 +149,7 @@ func (q *request) pages(s searchRequest, pages []page, total, found int, next st
 			}
 		}
 	}
-	if found > 0 {
-		a.buf = append(a.buf, ']')
-	}
-	a.buf = append(a.buf, '}')
+	a.buf = append(a.buf, ']', '}')
 	return a.end()
 }
 
