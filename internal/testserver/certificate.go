@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// writeCertificates writes ca.pem, and server.pem with server.key for localhost and 127.0.0.1 signed by it.
-func writeCertificates(dir string) error {
+// writeCertificates writes ca.pem, and server.pem with server.key for localhost and 127.0.0.1 signed by it, and for more
+// names and addresses.
+func writeCertificates(dir string, more ...string) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -39,6 +40,13 @@ func writeCertificates(dir string) error {
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range more {
+		if ip := net.ParseIP(name); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
 	if err != nil {

@@ -1,9 +1,7 @@
 package testserver
 
 import (
-	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	mrand "math/rand/v2"
 	"net"
@@ -12,10 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -47,12 +42,9 @@ type SlapdServer struct {
 	Addr   string // host and port of URL
 	CAFile string
 
-	tb   testing.TB
-	dir  string
+	*process
+	*admin
 	mark string // in the base entry: by it we know our own server
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	done chan struct{}
 }
 
 // Slapd starts an OpenLDAP server on free loopback ports with its files in a temporary directory, and stops it when
@@ -66,7 +58,9 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
-	s := &SlapdServer{tb: tb, dir: dir, mark: rand.Text(), CAFile: filepath.Join(dir, "ca.pem")}
+	s := &SlapdServer{mark: rand.Text(), CAFile: filepath.Join(dir, "ca.pem")}
+	s.process = &process{tb: tb, name: "slapd", ready: s.ours}
+	s.admin = &admin{tb: tb, dn: AdminDN, password: Password}
 	if err := writeCertificates(dir); err != nil {
 		tb.Fatal(err)
 	}
@@ -86,6 +80,7 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 		plain, secure := freePort(tb), freePort(tb)
 		s.Addr = "127.0.0.1:" + plain
 		s.URL, s.TLSURL = "ldap://"+s.Addr, "ldaps://127.0.0.1:"+secure
+		s.admin.url = s.URL
 		s.cmd = exec.Command(slapd, "-d", "0", "-f", conf, "-h", s.URL+" "+s.TLSURL)
 		err := s.start()
 		if err == nil {
@@ -97,150 +92,15 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 	}
 }
 
-// Kill ends the server at once, as a crash would. It is harmless when the server has ended.
-func (s *SlapdServer) Kill() { s.end(syscall.SIGKILL) }
-
-// Stop ends the server in good order.
-func (s *SlapdServer) Stop() { s.end(syscall.SIGTERM) }
-
-// Pause stops the server from running without closing its connections; Resume lets it go on.
-func (s *SlapdServer) Pause() {
-	s.tb.Helper()
-	s.signal(syscall.SIGSTOP)
-	// On a busy machine the process goes on for a while after the signal was sent.
-	stat := fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid)
-	for range 500 {
-		text, err := os.ReadFile(stat)
-		if err != nil { // not Linux
-			time.Sleep(200 * time.Millisecond)
-			return
-		}
-		if _, after, _ := strings.Cut(string(text), ") "); strings.HasPrefix(after, "T") {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.tb.Fatal("slapd does not stop")
-}
-
-// Resume ends a Pause.
-func (s *SlapdServer) Resume() { s.signal(syscall.SIGCONT) }
-
-// Start starts the server again after Kill or Stop, on the same ports and data.
-func (s *SlapdServer) Start() {
-	s.tb.Helper()
-	var err error
-	for range 5 { // somebody may have had the port for a moment
-		s.mu.Lock()
-		s.cmd = exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
-		s.mu.Unlock()
-		if err = s.start(); err == nil {
-			return
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	s.tb.Fatalf("start slapd again: %v", err)
-}
-
-// Replace replaces the values of one attribute as the administrator; none removes it.
-func (s *SlapdServer) Replace(dn, attr string, values ...string) {
-	s.tb.Helper()
-	req := ldap.NewModifyRequest(dn, nil)
-	req.Replace(attr, values)
-	s.as(func(c *ldap.Conn) error { return c.Modify(req) })
-}
-
-// Rename gives the entry another RDN, and another superior unless that is "".
-func (s *SlapdServer) Rename(dn, rdn, superior string) {
-	s.tb.Helper()
-	s.as(func(c *ldap.Conn) error { return c.ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, superior)) })
-}
-
-// Delete deletes one entry as the administrator.
-func (s *SlapdServer) Delete(dn string) {
-	s.tb.Helper()
-	s.as(func(c *ldap.Conn) error { return c.Del(ldap.NewDelRequest(dn, nil)) })
-}
-
-func (s *SlapdServer) as(do func(*ldap.Conn) error) {
-	s.tb.Helper()
-	c, err := ldap.DialURL(s.URL)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	defer c.Close()
-	c.SetTimeout(30 * time.Second)
-	if err := c.Bind(AdminDN, Password); err != nil {
-		s.tb.Fatal(err)
-	}
-	if err := do(c); err != nil {
-		s.tb.Fatal(err)
-	}
-}
-
-// start runs cmd and waits until the server answers.
-func (s *SlapdServer) start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out bytes.Buffer
-	s.cmd.Stdout, s.cmd.Stderr = &out, &out
-	withParent(s.cmd)
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	cmd, done := s.cmd, make(chan struct{})
-	s.done = done
-	go func() { cmd.Wait(); close(done) }() //nolint:errcheck // how it ended does not matter, that it did does
-	for range 500 {
-		select {
-		case <-done:
-			return fmt.Errorf("slapd ended: %s", out.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if s.ours() {
-			return nil
-		}
-	}
-	cmd.Process.Kill()
-	<-done
-	return errors.New("slapd did not listen within ten seconds")
-}
-
 // ours says whether the server that answers is this one: the port may have gone to another test's.
 func (s *SlapdServer) ours() bool {
-	c, err := ldap.DialURL(s.URL, ldap.DialWithDialer(&net.Dialer{Timeout: time.Second}))
+	c, err := s.dial()
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	c.SetTimeout(10 * time.Second)
-	if c.Bind(AdminDN, Password) != nil {
-		return false
-	}
 	r, err := c.Search(ldap.NewSearchRequest(Base, ldap.ScopeBaseObject, 0, 0, 0, false, "(objectClass=*)", []string{"description"}, nil))
 	return err == nil && len(r.Entries) == 1 && r.Entries[0].GetAttributeValue("description") == s.mark
-}
-
-func (s *SlapdServer) end(sig syscall.Signal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.done == nil {
-		return
-	}
-	s.cmd.Process.Signal(sig)
-	select {
-	case <-s.done:
-	case <-time.After(10 * time.Second):
-		s.cmd.Process.Kill()
-		<-s.done
-	}
-}
-
-func (s *SlapdServer) signal(sig syscall.Signal) {
-	s.tb.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.tb.Fatal(err)
-	}
 }
 
 func findSlapd(tb testing.TB) (slapd, slapadd, schema string) {
