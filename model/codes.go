@@ -7,6 +7,7 @@ type Code string
 const (
 	CodeInternal         Code = "JML-1000"
 	CodeConfig           Code = "JML-1001"
+	CodeListen           Code = "JML-1002"
 	CodeStoreUnavailable Code = "JML-1101"
 
 	CodeSourceUnreachable Code = "JML-2001"
@@ -40,6 +41,8 @@ func (c Code) Advice() string {
 	switch c {
 	case CodeConfig:
 		return "Correct the configuration at the place named; `jmld config check` shows every mistake at once."
+	case CodeListen:
+		return "See what listens there already (`ss -ltnp`), or set another listen.address."
 	case CodeStoreUnavailable:
 		return "Look at the database (disk space, permissions, locks, network). Clients are told to retry; nothing accepted is lost."
 	case CodeSourceUnreachable:

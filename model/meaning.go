@@ -7,6 +7,8 @@ func (c Code) Meaning() string {
 		return "Unexpected error"
 	case CodeConfig:
 		return "Mistake in the configuration"
+	case CodeListen:
+		return "Address cannot be listened on"
 	case CodeStoreUnavailable:
 		return "Database unavailable"
 	case CodeSourceUnreachable:

@@ -92,7 +92,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen.Address)
 	if err != nil {
-		return nil, model.Errorf(model.CodeConfig, "listen on %s: %w", cfg.Listen.Address, err)
+		return nil, model.Errorf(model.CodeListen, "listen on %s: %w", cfg.Listen.Address, err)
 	}
 	if base, ok := strings.CutSuffix(cfg.Listen.URL, ":0"); ok {
 		_, port, err := net.SplitHostPort(l.Addr().String())

@@ -106,7 +106,7 @@ func (d *demo) takeAddresses(listen string) (err error) {
 	// Before anything is written: another demo in the same directory relies on it.
 	probe, err := net.Listen("tcp", listen)
 	if err != nil {
-		return model.Errorf(model.CodeConfig, "%w; if the demo runs already, --listen and --data start another one", err)
+		return model.Errorf(model.CodeListen, "%w; if the demo runs already, --listen and --data start another one", err)
 	}
 	if err := probe.Close(); err != nil {
 		return err

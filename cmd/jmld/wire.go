@@ -40,7 +40,7 @@ func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now fun
 		o.Sources = append(o.Sources, s)
 	}
 	for i := range cfg.Targets {
-		t, err := target(&cfg.Targets[i], db, log)
+		t, err := target(&cfg.Targets[i], db, log, now)
 		if err != nil {
 			return engine.Options{}, err
 		}
@@ -84,11 +84,11 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 // ownTimeout is of one account in our own database or memory. What a killed process had in hand waits a little longer.
 const ownTimeout = 5 * time.Second
 
-func target(c *config.Target, db *store.Store, log *zap.Logger) (engine.TargetSpec, error) {
+func target(c *config.Target, db *store.Store, log *zap.Logger, now func() time.Time) (engine.TargetSpec, error) {
 	spec := engine.TargetSpec{Class: c.Class, Concurrency: c.Concurrency, Timeout: ownTimeout}
 	switch {
 	case c.Local != nil:
-		spec.Target = local.New(c.Name, c.Class, db)
+		spec.Target = local.New(c.Name, c.Class, db, now)
 	case c.Memory != nil:
 		spec.Target, spec.Resident = memory.New(c.Name), true
 	default:

@@ -54,7 +54,7 @@ func assemble(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, er
 	}
 	return engine.New(engine.Options{
 		Store: db, Rules: r, Guard: raised(), Sources: sources, Replica: "bench",
-		Targets: []engine.TargetSpec{{Target: local.New(appName, model.ClassApp, db), Class: model.ClassApp}},
+		Targets: []engine.TargetSpec{{Target: local.New(appName, model.ClassApp, db, time.Now), Class: model.ClassApp}},
 	}), nil
 }
 

@@ -31,11 +31,12 @@ type Target struct {
 	name  string
 	class model.Class
 	store Store
+	now   func() time.Time
 }
 
-// New makes the target of that name and class.
-func New(name string, class model.Class, store Store) *Target {
-	return &Target{name: name, class: class, store: store}
+// New makes the target of that name and class. now dates the rows.
+func New(name string, class model.Class, store Store, now func() time.Time) *Target {
+	return &Target{name: name, class: class, store: store, now: now}
 }
 
 // Name is the configured name.
@@ -105,7 +106,7 @@ func (t *Target) write(ctx context.Context, want model.Account, cur model.Platfo
 	if next == cur {
 		return nil
 	}
-	now := time.Now().UTC().Truncate(time.Microsecond)
+	now := t.now().UTC().Truncate(time.Microsecond)
 	next.UpdatedAt = now
 	if next.CreatedAt.IsZero() {
 		next.CreatedAt = now

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -23,7 +24,7 @@ func TestConformance(t *testing.T) {
 	for _, class := range []model.Class{model.ClassPlatform, model.ClassApp} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
-			targettest.Run(t, func(testing.TB) engine.Target { return local.New("platform", class, newTable(class)) })
+			targettest.Run(t, func(testing.TB) engine.Target { return local.New("platform", class, newTable(class), time.Now) })
 		})
 	}
 }
@@ -50,7 +51,7 @@ func TestColumnsHoldWhatTheirNamesSay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			table := newTable(model.ClassPlatform)
-			target := local.New("platform", model.ClassPlatform, table)
+			target := local.New("platform", model.ClassPlatform, table, time.Now)
 			got, err := target.Ensure(t.Context(), model.Account{IdentityID: "i", Target: "platform", State: model.AccountActive, Desired: c.desired})
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +74,7 @@ func TestColumnsHoldWhatTheirNamesSay(t *testing.T) {
 func TestAnUnchangedRowIsNotWritten(t *testing.T) {
 	t.Parallel()
 	table := newTable(model.ClassPlatform)
-	target := local.New("platform", model.ClassPlatform, table)
+	target := local.New("platform", model.ClassPlatform, table, time.Now)
 	a, err := target.Ensure(t.Context(), targettest.Want("platform", "ada"))
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestADatabaseThatCannotIsTriedAgain(t *testing.T) {
 		{errors.New("some fault"), model.CodeTargetUnreachable},
 	} {
 		table := newTable(model.ClassPlatform)
-		target := local.New("platform", model.ClassPlatform, table)
+		target := local.New("platform", model.ClassPlatform, table, time.Now)
 		a, err := target.Ensure(t.Context(), targettest.Want("platform", "ada"))
 		if err != nil {
 			t.Fatal(err)

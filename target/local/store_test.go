@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"jmld/internal/store"
 	"jmld/internal/testserver"
@@ -36,7 +37,7 @@ func TestConformanceInTheDatabase(t *testing.T) {
 				t.Run(string(class), func(t *testing.T) {
 					var n atomic.Int64
 					targettest.Run(t, func(testing.TB) engine.Target {
-						return local.New(fmt.Sprint("target", n.Add(1)), class, s)
+						return local.New(fmt.Sprint("target", n.Add(1)), class, s, time.Now)
 					})
 				})
 			}
