@@ -27,7 +27,8 @@ const (
 	FieldReplica  = "replica"
 	FieldAddress  = "address"
 	FieldVersion  = "version"
-	FieldNotes    = "notes"  // what was normalised in a request
-	FieldReason   = "reason" // why a request was refused, in our words
-	FieldToken    = "token"  // its name
+	FieldDialect  = "dialect" // of an identity provider, a name from a fixed list
+	FieldNotes    = "notes"   // what was normalised in a request
+	FieldReason   = "reason"  // why a request was refused, in our words
+	FieldToken    = "token"   // its name
 )

@@ -440,9 +440,9 @@ func TestBulkIsAuditedAndStaysInItsSource(t *testing.T) {
 		}
 	}
 	want := [][2]string{
-		{"scim.create", `{"kind":"user"}`},
-		{"scim.patch", `{"kind":"user","notes":["part of a bulk request","op: \"Replace\" read as \"replace\"","active: \"False\" read as false"]}`},
-		{"scim.delete", `{"kind":"user","notes":["part of a bulk request"]}`},
+		{"scim.create", `{"kind":"user","dialect":"RFC 7644"}`},
+		{"scim.patch", `{"kind":"user","dialect":"Entra legacy PATCH","notes":["part of a bulk request","op: \"Replace\" read as \"replace\"","active: \"False\" read as false"]}`},
+		{"scim.delete", `{"kind":"user","dialect":"RFC 7644","notes":["part of a bulk request"]}`},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -16,3 +16,15 @@ func Selection(kind model.Kind, text string, groups map[string]map[string]bool) 
 	}
 	return f, matcher(f, rt, groups), nil
 }
+
+// Dialect is the name of a request's dialect.
+func Dialect(agent, method, query, body string, differently bool) (string, error) {
+	var o object
+	if body != "" {
+		var err error
+		if o, err = decodeObject([]byte(body)); err != nil {
+			return "", err
+		}
+	}
+	return dialectOf(agent, shapeOf(method, query, o), differently), nil
+}

@@ -151,13 +151,16 @@ type request struct {
 	atMost  int    // members in the answer; more are errManyMembers; 0: all
 	part    *part  // of a bulk request; nil: a request of its own
 	notes   notes
+	agent   string // what the client calls itself
+	shape   string // see shapeOf
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), h.o.Timeout)
 	defer cancel()
 	start := h.o.Now()
-	q := &request{h: h, w: &statusWriter{ResponseWriter: w}, r: r.WithContext(ctx), route: "other", id: r.Header.Get("X-Request-Id")}
+	q := &request{h: h, w: &statusWriter{ResponseWriter: w}, r: r.WithContext(ctx), route: "other", id: r.Header.Get("X-Request-Id"),
+		agent: r.UserAgent()}
 	if q.id == "" {
 		q.id = model.NewID(start)
 	}
@@ -205,6 +208,9 @@ func (q *request) finish(start time.Time) {
 	if q.source != nil && q.token.ID != "" {
 		o.Source = q.source.Name
 		fields = append(fields, zap.String(model.FieldSource, q.source.Name), zap.String(model.FieldActor, q.actor()))
+	}
+	if q.base != "" {
+		fields = append(fields, zap.String(model.FieldDialect, q.dialect()))
 	}
 	if isID(q.record) {
 		fields = append(fields, zap.String(model.FieldRecord, q.record))
@@ -265,6 +271,7 @@ func (q *request) serve() error {
 		}
 	}
 	q.base = base + "/scim/" + url.PathEscape(q.source.Name) + "/v2"
+	q.shape = shapeOf(q.r.Method, q.r.URL.RawQuery, nil)
 	return q.dispatch(segments[1:])
 }
 

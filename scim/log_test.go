@@ -49,7 +49,8 @@ func TestLogHasNoSecretsAndNoValues(t *testing.T) {
 	delete(first, "request")
 	want := map[string]any{
 		"method": "POST", "route": "/Users", "status": int64(201), "source": "entra", "actor": "source entra, token laptop", "record": id, "count": int64(4),
-		"notes": []any{"schemas: User assumed", "password: accepted, not stored", "unknown-private: unknown, ignored", `active: "True" read as true`},
+		"dialect": "Entra",
+		"notes":   []any{"schemas: User assumed", "password: accepted, not stored", "unknown-private: unknown, ignored", `active: "True" read as true`},
 	}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Error(diff)

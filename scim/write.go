@@ -175,13 +175,14 @@ func (q *request) push(rt *resourceType, id, action string,
 ) (engine.Pushed, error) {
 	return q.h.o.Pusher.Push(q.r.Context(), engine.Push{
 		Source: q.source.Name, Kind: rt.kind, ID: id, Create: action == actionCreate, Actor: q.actor(), Action: action,
-		Notes: q.notes.list, Change: change,
+		Dialect: q.dialect(), Notes: q.notes.list, Change: change,
 	})
 }
 
 // body reads the request's JSON object, as far as the source's limit.
 func (q *request) body() (object, error) {
 	if q.part != nil {
+		q.shape = shapeOf(q.r.Method, "", q.part.data)
 		return q.part.data, nil
 	}
 	if err := q.mediaType(); err != nil {
@@ -191,5 +192,9 @@ func (q *request) body() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeObject(text)
+	o, err := decodeObject(text)
+	if err == nil {
+		q.shape = shapeOf(q.r.Method, q.r.URL.RawQuery, o)
+	}
+	return o, err
 }

@@ -51,13 +51,14 @@ type TargetSpec struct {
 
 // Push is one write of a SCIM client.
 type Push struct {
-	Source string
-	Kind   model.Kind
-	ID     string   // of the record; made by the caller for a create
-	Create bool     // ID is new: nothing is stored under it
-	Actor  string   // "source entra, token laptop"
-	Action string   // "scim.create", "scim.replace", "scim.patch", "scim.delete"
-	Notes  []string // what was normalised in the request
+	Source  string
+	Kind    model.Kind
+	ID      string   // of the record; made by the caller for a create
+	Create  bool     // ID is new: nothing is stored under it
+	Actor   string   // "source entra, token laptop"
+	Action  string   // "scim.create", "scim.replace", "scim.patch", "scim.delete"
+	Dialect string   // of the request
+	Notes   []string // what was normalised in the request
 	// Change makes the next record from the stored one, nil when there is none; next nil deletes. It fills the content
 	// (Attrs, UserName, …, Active), not IdentityID, Link, Version or times. It may be called again when another writer
 	// came first, so it must not keep state. Its error ends the push and is returned as it is.

@@ -39,7 +39,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		return Pushed{}, model.ErrNotFound
 	}
 	c := &Commit{ReviewAt: atOnce(), Audit: []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action,
-		Source: p.Source, Subject: p.ID, Detail: jml.Canonical(auditDetail{Kind: p.Kind, Notes: p.Notes})}}}
+		Source: p.Source, Subject: p.ID, Detail: jml.Canonical(auditDetail{Kind: p.Kind, Dialect: p.Dialect, Notes: p.Notes})}}}
 	if p.Kind == model.KindGroup {
 		changed, err := e.pushGroup(ctx, c, cur, next, members, p, now)
 		if err != nil || !changed {
@@ -79,8 +79,9 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 }
 
 type auditDetail struct {
-	Kind  model.Kind `json:"kind"`
-	Notes []string   `json:"notes,omitempty"`
+	Kind    model.Kind `json:"kind"`
+	Dialect string     `json:"dialect,omitempty"`
+	Notes   []string   `json:"notes,omitempty"`
 }
 
 // prepare loads the person and lets the client's change make the next record, with all its correlation keys looked up.
