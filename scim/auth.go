@@ -54,6 +54,7 @@ func (q *request) admit(name string) error {
 		return src.challenged(err)
 	}
 	q.source, q.token, q.via = src, c.token, c.via
+	q.notes.strict = src.Strict
 	return nil
 }
 

@@ -73,6 +73,9 @@ func (q *request) bulk() error {
 	if err != nil {
 		return err
 	}
+	if err := q.notes.refused; err != nil {
+		return err
+	}
 	j.run()
 	return j.answer()
 }

@@ -17,7 +17,7 @@ func (q *request) bulkJob(o object) (*bulkJob, error) {
 	v, _ := o.get("Operations")
 	list, ok := v.([]any)
 	if single, isObject := v.(object); isObject {
-		q.notes.add("Operations: single operation read as an array of one")
+		q.notes.syntax("Operations: single operation read as an array of one")
 		list, ok = []any{single}, true
 	}
 	if !ok || len(list) == 0 {
@@ -27,7 +27,7 @@ func (q *request) bulkJob(o object) (*bulkJob, error) {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "", "The request has more operations than maxOperations, %d.", most)
 	}
 	if s, ok := o.get("schemas"); !ok || !new(compiler).lists(s, urnBulkRequest) {
-		q.notes.add("schemas: BulkRequest assumed")
+		q.notes.syntax("schemas: BulkRequest assumed")
 	}
 	j := &bulkJob{q: q, ops: make([]bulkOperation, len(list)), maker: map[string]int{}}
 	var err error
@@ -106,7 +106,7 @@ func (q *request) bulkOperation(o object) (op bulkOperation) {
 		return op
 	}
 	if op.method != given {
-		q.notes.add("method: %q read as %q", given, op.method)
+		q.notes.syntax("method: %q read as %q", given, op.method)
 	}
 	if op.rt, op.target, op.wrong = q.bulkPath(path); op.wrong != nil {
 		return op
@@ -142,7 +142,7 @@ func (q *request) bulkPath(text string) (rt *resourceType, id string, err error)
 		return nil, "", invalidSyntax("The path has a query or a fragment.")
 	}
 	if rest, ok := strings.CutPrefix(text, q.base+"/"); ok {
-		q.notes.add("path: URL read as a path")
+		q.notes.syntax("path: URL read as a path")
 		text = rest
 	}
 	var seg []string

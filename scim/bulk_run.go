@@ -101,7 +101,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 	op.data = nil // what is done takes no memory any more
 	for _, n := range q.notes.list {
 		if n != bulkNote {
-			j.q.notes.add("%s", n)
+			j.q.notes.remark("%s", n)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *request {
 	q := *j.q
 	q.w = &statusWriter{ResponseWriter: w}
-	q.leaving, q.record, q.reason, q.notes = nil, "", "", notes{}
+	q.leaving, q.record, q.reason, q.notes = nil, "", "", notes{strict: q.notes.strict}
 	q.id = j.q.id + "." + strconv.Itoa(i+1)
 	q.part = &part{id: op.id, data: op.data}
 	r := &http.Request{Method: op.method, URL: &url.URL{}, Header: http.Header{}}
@@ -118,7 +118,7 @@ func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *requ
 		r.Header.Set("If-Match", op.version)
 	}
 	q.r = r.WithContext(j.q.r.Context())
-	q.notes.add(bulkNote)
+	q.notes.remark(bulkNote)
 	return &q
 }
 
@@ -151,7 +151,7 @@ func (j *bulkJob) circle(unit []int) {
 		j.prepare(&j.ops[i])
 	}
 	for _, i := range unit { // before anything is made: a person made and taken back is a joiner and a leaver
-		if err := j.ops[i].makeable(); err != nil {
+		if err := j.ops[i].makeable(j.q.notes.strict); err != nil {
 			j.refuseAll(unit, i, err, refused)
 			return
 		}
@@ -181,9 +181,12 @@ func (j *bulkJob) refuseAll(unit []int, because int, err, others error) {
 }
 
 // makeable says whether a POST could be done as far as its data tells.
-func (op *bulkOperation) makeable() error {
-	c := compiler{normaliser: normaliser{&notes{}}, rt: op.rt, id: op.id}
+func (op *bulkOperation) makeable(strict bool) error {
+	c := compiler{normaliser: normaliser{&notes{strict: strict}}, rt: op.rt, id: op.id}
 	if err := c.body(op.data); err != nil {
+		return err
+	}
+	if err := c.notes.refused; err != nil {
 		return err
 	}
 	return apply(op.rt, map[string]any{}, c.ops)
@@ -197,7 +200,7 @@ func (j *bulkJob) undo(i int, refused error) {
 	defer cancel()
 	q := j.request(&bulkOperation{method: http.MethodDelete}, i, &resultWriter{header: http.Header{}})
 	q.r = q.r.WithContext(ctx)
-	q.notes.add("taken back: in a circle of references that could not be closed")
+	q.notes.remark("taken back: in a circle of references that could not be closed")
 	q.guarded(func() error { return q.resourceRoute(op.rt, op.id) })
 	if q.w.status < 300 {
 		j.refuse(i, refused)

@@ -22,6 +22,7 @@ type expr struct {
 	op    model.CompareOp
 	value any    // compare: nil, bool, string or json.Number
 	sub   string // element followed by a comparison: emails[type eq "work"].value eq "…"
+	loose bool   // compare: the literal is none of JSON
 }
 
 type exprKind uint8
@@ -216,7 +217,7 @@ func (p *filterParser) term(depth int) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.op, e.value = c.op, c.value
+	e.op, e.value, e.loose = c.op, c.value, c.loose
 	return e, nil
 }
 
@@ -245,8 +246,50 @@ func (p *filterParser) comparison(attr string) (*expr, error) {
 		p.pos = start
 		return nil, p.fail("one of eq, ne, co, sw, ew, pr, gt, ge, lt, le")
 	}
+	p.space()
+	start = p.pos
 	v, err := p.literal()
-	return &expr{attr: attr, op: op, value: v}, err
+	return &expr{attr: attr, op: op, value: v, loose: err == nil && looseLiteral(p.text[start:p.pos])}, err
+}
+
+// looseLiteral says whether the literal is a word, or one of JSON's in another case.
+func looseLiteral(text string) bool {
+	switch text {
+	case "true", "false", "null":
+		return false
+	}
+	return text[0] != '"' && !isNumber(text)
+}
+
+// spaced says whether the spaces of a filter are those of its grammar (RFC 7644 §3.4.2.2): one between words, none else.
+func spaced(text string) bool {
+	if text != strings.TrimSpace(text) {
+		return false
+	}
+	last := byte('(') // as in front of the text
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '\t', c == ' ' && strings.IndexByte(" ([", last) >= 0, (c == ')' || c == ']') && last == ' ':
+			return false
+		case c == '(' && strings.IndexByte(" ([", last) < 0 && !strings.HasSuffix(strings.ToLower(text[:i]), "not"), c == '"' && last != ' ':
+			return false
+		case last == ')' && strings.IndexByte(" )]", c) < 0, last == ']' && strings.IndexByte(" )].", c) < 0:
+			return false
+		}
+		if c == '"' {
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if i+1 < len(text) && strings.IndexByte(" )]", text[i+1]) < 0 {
+				return false
+			}
+		}
+		last = c
+	}
+	return true
 }
 
 func (p *filterParser) literal() (any, error) {

@@ -44,6 +44,9 @@ func (r *resolver) filter(e *expr) (model.Filter, error) {
 		}
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
 	}
+	if unqualified(a, e.attr) {
+		r.notes.filter("filter: %s read as an attribute of %s", a.label(), a.schema().name)
+	}
 	if a.top().name == "members" {
 		return r.member(a, e)
 	}
@@ -128,8 +131,8 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		return nil, err
 	}
 	if e.sub != "" {
-		r.notes.add("filter: comparison after a value filter read as part of it")
-		more, err := elementFilter(a, &expr{attr: e.sub, op: e.op, value: e.value}, r.notes)
+		r.notes.filter("filter: comparison after a value filter read as part of it")
+		more, err := elementFilter(a, &expr{attr: e.sub, op: e.op, value: e.value, loose: e.loose}, r.notes)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +189,7 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 		if s == nil {
 			return nil, invalidFilter("%s needs a sub-attribute to be compared.", a.label())
 		}
-		r.notes.add("filter: %s read as %s.value", a.label(), a.label())
+		r.notes.filter("filter: %s read as %s.value", a.label(), a.label())
 		a, ref.CaseExact = s, s.caseExact
 		ref.Path = append(slices.Clip(ref.Path), s.name)
 	}
@@ -244,6 +247,9 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		}
 		return nil, nil
 	}
+	if e.loose {
+		r.notes.filter("filter: %s compared with a word that is no JSON", a.label())
+	}
 	wrong := func() (any, error) {
 		return nil, invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
 	}
@@ -257,7 +263,7 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 			return v, nil
 		case string:
 			if b, ok := parseBool(v); ok { // Entra: roles[primary eq "True"]
-				r.notes.add("filter: %s compared with %q read as %t", a.label(), v, b)
+				r.notes.filter("filter: %s compared with %q read as %t", a.label(), v, b)
 				return b, nil
 			}
 		}
@@ -272,6 +278,7 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 	case typeInteger, typeDecimal:
 		n, ok := e.value.(json.Number)
 		if s, isText := e.value.(string); isText && isNumber(s) {
+			r.notes.filter("filter: %s compared with text read as a number", a.label())
 			n, ok = json.Number(s), true
 		}
 		f, err := n.Float64()
@@ -288,8 +295,10 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 	case string:
 		return v, nil
 	case json.Number:
+		r.notes.filter("filter: %s compared with a number read as text", a.label())
 		return string(v), nil
 	case bool:
+		r.notes.filter("filter: %s compared with %t read as text", a.label(), v)
 		if v {
 			return "true", nil
 		}

@@ -60,6 +60,8 @@ type Source struct {
 	MaxBody int64 // bytes; 0: 4 MiB
 	// MaxOperations is how many operations a bulk request may have; 0: 1000
 	MaxOperations int
+	// Strict refuses what is read differently from how it is written, in place of noting it.
+	Strict bool
 	Access
 }
 

@@ -23,6 +23,9 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 		if filter, err = parseFilter(s.filter); err != nil {
 			return err
 		}
+		if !spaced(s.filter) {
+			q.notes.filter("filter: spaces that its grammar does not have")
+		}
 	}
 	var at cursor
 	binding := types[0].name + " " + strconv.Itoa(len(types)) + " " + s.filter
@@ -89,6 +92,9 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 }
 
 func (q *request) query(query model.Query) ([]model.Record, int, error) {
+	if err := q.notes.refused; err != nil {
+		return nil, 0, err
+	}
 	p, err := q.h.o.Resources.Query(q.r.Context(), query)
 	return p.Records, p.Total, err
 }
@@ -164,6 +170,9 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 		case a.returned == never || a.extension || a.top().name == "members" || a.top().name == "groups":
 			return false, invalidValue("%s cannot be sorted by.", a.label())
 		default:
+			if unqualified(a, sortBy) {
+				q.notes.add("sortBy: %s read as an attribute of %s", a.label(), a.parent.name)
+			}
 			if s := a.index["value"]; s != nil {
 				a = s
 			}

@@ -28,9 +28,11 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 			return err
 		}
 		if v != verbRemove && (raw == nil || raw == "") {
+			c.notes.add("members: no value read as remove")
 			v = verbRemove
 		}
 		if v == verbReplace {
+			c.notes.path("members: replace of a member read as add")
 			v = verbAdd
 		}
 		c.members = append(c.members, memberOp{verb: v, ids: ids})

@@ -109,9 +109,15 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 		if _, ok := parseTime(text); !ok {
 			return nil, invalidValue("%s is not a date and time (xsd:dateTime).", a.label())
 		}
+		if !strings.Contains(text, "T") { // RFC 7643 §2.3.5
+			n.notes.add("%s: date read as its first moment", a.label())
+		}
 	case typeBinary:
 		if !isBase64(text) {
 			return nil, invalidValue("%s is not base64.", a.label())
+		}
+		if strings.ContainsAny(text, " \r\n") { // RFC 4648 §3.3
+			n.notes.add("%s: base64 with line feeds read without them", a.label())
 		}
 	}
 	return text, nil
@@ -194,7 +200,7 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 		}
 		switch {
 		case s == nil:
-			n.notes.add("%s.%s: unknown, ignored", a.label(), safeName(e.key))
+			n.notes.syntax("%s.%s: unknown, ignored", a.label(), safeName(e.key))
 			continue
 		case s.mutability == readOnly:
 			continue // RFC 7644 §3.5.1: read-only values are ignored
@@ -217,7 +223,7 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 func (n normaliser) alias(a *attribute, key string) *attribute {
 	for _, alias := range [...][2]string{{"displayName", "display"}, {"managerId", "value"}} {
 		if s := a.index[alias[1]]; s != nil && strings.EqualFold(key, alias[0]) {
-			n.notes.add("%s.%s read as %s", a.label(), alias[0], alias[1])
+			n.notes.syntax("%s.%s read as %s", a.label(), alias[0], alias[1])
 			return s
 		}
 	}
@@ -270,7 +276,7 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 			continue
 		}
 		if !set.add(v) {
-			n.notes.add("%s: the same value given twice, kept once", a.label())
+			n.notes.remark("%s: the same value given twice, kept once", a.label())
 		}
 	}
 	if len(set.list) == 0 {

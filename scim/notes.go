@@ -2,23 +2,68 @@ package scim
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+
+	elimity "github.com/elimity-com/scim/errors"
 )
 
 // maxNotes bounds what one request can write into the log.
 const maxNotes = 32
 
 // notes collects what was read differently from how it was written. They name attributes, never their values; only what
-// stood for true and false is quoted.
-type notes struct{ list []string }
+// stood for true and false is quoted. For a strict source such a reading refuses the request before anything is done:
+// what makes a note here is what strict does not take.
+type notes struct {
+	list    []string
+	strict  bool
+	refused error // strict: the first reading there was
+}
 
+// add notes a value of another form.
 func (n *notes) add(format string, args ...any) {
+	n.reading(elimity.ScimTypeInvalidValue, format, args)
+}
+
+// syntax notes a message of another form, and attributes that nobody knows.
+func (n *notes) syntax(format string, args ...any) {
+	n.reading(elimity.ScimTypeInvalidSyntax, format, args)
+}
+
+// path notes a PATCH path that is missing, or leads nowhere.
+func (n *notes) path(format string, args ...any) {
+	n.reading(elimity.ScimTypeInvalidPath, format, args)
+}
+
+// filter notes what the grammar of filters does not have.
+func (n *notes) filter(format string, args ...any) {
+	n.reading(elimity.ScimTypeInvalidFilter, format, args)
+}
+
+// profile refuses, where the source is strict, what the standard allows and the profiles do not.
+func (n *notes) profile(kind elimity.ScimType, format string, args ...any) {
+	if n.strict {
+		n.reading(kind, format, args)
+	}
+}
+
+// remark notes what is worth knowing and no other reading.
+func (n *notes) remark(format string, args ...any) {
 	if len(n.list) >= maxNotes {
 		return
 	}
 	if s := fmt.Sprintf(format, args...); !slices.Contains(n.list, s) {
 		n.list = append(n.list, s)
+	}
+}
+
+func (n *notes) reading(kind elimity.ScimType, format string, args []any) {
+	switch {
+	case !n.strict:
+		n.remark(format, args...)
+	case n.refused == nil:
+		n.refused = refuse(http.StatusBadRequest, kind, "The source is strict and takes no dialect: %s.", fmt.Sprintf(format, args...))
 	}
 }
 

@@ -3,6 +3,8 @@ package scim
 import (
 	"strings"
 
+	elimity "github.com/elimity-com/scim/errors"
+
 	"jmld/model"
 )
 
@@ -42,10 +44,28 @@ type compiler struct {
 // body compiles the resource in a POST or PUT.
 func (c *compiler) body(o object) error {
 	if v, ok := o.get("schemas"); !ok || !c.lists(v, c.rt.urn) {
-		c.notes.add("schemas: %s assumed", c.rt.name)
+		c.notes.syntax("schemas: %s assumed", c.rt.name)
 	}
+	if err := c.keys(verbAdd, "", o); err != nil {
+		return err
+	}
+	listed, _ := o.get("schemas")
+	for _, op := range c.ops {
+		if e := op.attr.schema(); e != nil && op.verb != verbRemove && !c.lists(listed, e.name) { // RFC 7643 §3
+			c.notes.syntax("schemas: %s assumed", e.name)
+		}
+	}
+	return nil
+}
+
+// keys compiles the members of an object that holds attributes.
+func (c *compiler) keys(v verb, prefix string, o object) error {
 	for _, m := range o {
-		if err := c.key(verbAdd, m.key, m.value); err != nil {
+		name, _, _ := strings.Cut(m.key, "[")
+		if a := c.rt.lookup(prefix + name); a != nil && !a.extension && strings.ContainsAny(m.key, ".:[") {
+			c.notes.syntax("%s: path as a key read as a path", a.label())
+		}
+		if err := c.key(v, prefix+m.key, m.value); err != nil {
 			return err
 		}
 	}
@@ -68,14 +88,14 @@ func (c *compiler) request(o object) error {
 	v, _ := o.get("Operations")
 	list, ok := v.([]any)
 	if single, isObject := v.(object); isObject {
-		c.notes.add("Operations: single operation read as an array of one")
+		c.notes.syntax("Operations: single operation read as an array of one")
 		list, ok = []any{single}, true
 	}
 	if !ok || len(list) == 0 {
 		return invalidSyntax("Operations is missing or empty.")
 	}
 	if s, ok := o.get("schemas"); !ok || !c.lists(s, "urn:ietf:params:scim:api:messages:2.0:PatchOp") {
-		c.notes.add("schemas: PatchOp assumed")
+		c.notes.syntax("schemas: PatchOp assumed")
 	}
 	for i, e := range list {
 		op, ok := e.(object)
@@ -104,7 +124,7 @@ func (c *compiler) operation(i int, op object) error {
 		return invalidSyntax("Operation %d: op is none of add, replace and remove.", i+1)
 	}
 	if lower := strings.ToLower(name); lower != name {
-		c.notes.add("op: %q read as %q", name, lower)
+		c.notes.syntax("op: %q read as %q", name, lower)
 	}
 	value, given := op.get("value")
 	where, _ := op.get("path")
@@ -125,6 +145,7 @@ func (c *compiler) operation(i int, op object) error {
 }
 
 func (c *compiler) pathless(i int, v verb, value any) error {
+	c.notes.profile(elimity.ScimTypeInvalidPath, "operation %d has no path", i+1)
 	if s, ok := value.(string); ok && strings.HasPrefix(s, "{") {
 		inner, err := decodeObject([]byte(s))
 		if err != nil {
@@ -137,12 +158,7 @@ func (c *compiler) pathless(i int, v verb, value any) error {
 	if !ok {
 		return invalidValue("Operation %d: without a path, value is an object.", i+1)
 	}
-	for _, m := range o {
-		if err := c.key(v, m.key, m.value); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.keys(v, "", o)
 }
 
 // operand marks the value of an operation with a path: read-only attributes may then not be named at all.
@@ -162,17 +178,17 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		if byPath {
 			return err
 		}
-		c.notes.add("%s: unknown, ignored", safeName(name))
+		c.notes.syntax("%s: unknown, ignored", safeName(name))
 		return nil
 	}
 	a := c.rt.lookup(p.attr)
 	if a == nil {
 		// One operation that the server does not know must not keep the others, perhaps a deactivation, from being done.
-		c.notes.add("%s: unknown, ignored", safeName(p.attr))
+		c.misnamed(byPath, "%s: unknown, ignored", safeName(p.attr))
 		return nil
 	}
-	if a.parent != nil && a.parent.extension && !strings.Contains(p.attr, ":") {
-		c.notes.add("%s read as an attribute of %s", a.name, a.parent.name)
+	if unqualified(a, p.attr) {
+		c.misnamed(byPath, "%s read as an attribute of %s", a.name, a.parent.name)
 	}
 	switch {
 	case a.name == "id" && a.parent == nil:
@@ -186,7 +202,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		}
 		return nil // RFC 7644 §3.3: ignored
 	case a.returned == never:
-		c.notes.add("%s: accepted, not stored", a.label())
+		c.notes.remark("%s: accepted, not stored", a.label())
 		return nil
 	case a.top().name == "members":
 		return c.member(v, a, p, raw, !byPath || named.given)
@@ -198,6 +214,9 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	if a.extension {
 		return c.extension(op, raw)
 	}
+	if v == verbRemove && op.given && !a.multi {
+		c.notes.add("%s: remove with a value read without it", a.label())
+	}
 	if v != verbRemove || op.given && a.multi {
 		if op.value, err = c.value(a, raw); err != nil {
 			return err
@@ -207,6 +226,15 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		}
 	}
 	return c.push(op)
+}
+
+// misnamed notes a name that is not the attribute's, or nobody's.
+func (c *compiler) misnamed(byPath bool, format string, args ...any) {
+	if byPath {
+		c.notes.path(format, args...)
+	} else {
+		c.notes.syntax(format, args...)
+	}
 }
 
 func (c *compiler) push(op operation) error {
@@ -220,6 +248,7 @@ func (c *compiler) push(op operation) error {
 // extension compiles an operation on a whole extension: on each attribute in the value, or on all of them.
 func (c *compiler) extension(op operation, raw any) error {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
+		c.notes.add("%s: array of one read as its element", op.attr.name)
 		raw = list[0]
 	}
 	o, ok := raw.(object)
@@ -230,12 +259,7 @@ func (c *compiler) extension(op operation, raw any) error {
 	case !ok:
 		return invalidValue("%s is not an object.", op.attr.name)
 	}
-	for _, m := range o {
-		if err := c.key(op.verb, op.attr.name+":"+m.key, m.value); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.keys(op.verb, op.attr.name+":", o)
 }
 
 // filtered compiles attr[filter] and attr[filter].sub.
@@ -248,11 +272,13 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 	if op.on, err = elementFilter(a, p.filter, c.notes); err != nil {
 		return invalidPath("The filter in the path does not fit %s.", a.label())
 	}
-	op.seed = seed(op.on)
+	if !c.notes.strict { // RFC 7644 §3.5.2.3: noTarget
+		op.seed = seed(op.on)
+	}
 	if p.sub != "" {
 		if op.sub = a.sub(p.sub); op.sub == nil {
 			if op.sub = c.alias(a, p.sub); op.sub == nil {
-				c.notes.add("%s.%s: unknown, ignored", a.label(), safeName(p.sub))
+				c.notes.path("%s.%s: unknown, ignored", a.label(), safeName(p.sub))
 				return nil
 			}
 		}

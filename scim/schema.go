@@ -84,6 +84,21 @@ func (a *attribute) top() *attribute {
 	return a
 }
 
+// schema is the extension that a belongs to; nil: the core schema.
+func (a *attribute) schema() *attribute {
+	for at := a; at != nil; at = at.parent {
+		if at.extension {
+			return at
+		}
+	}
+	return nil
+}
+
+// unqualified says whether an attribute of an extension is named without its URN.
+func unqualified(a *attribute, name string) bool {
+	return !a.extension && a.schema() != nil && !strings.Contains(name, ":")
+}
+
 // resourceType is what one endpoint holds. It is read-only once made.
 type resourceType struct {
 	kind        model.Kind

@@ -17,6 +17,8 @@ const (
 	maxStart     = 1 << 30
 )
 
+const urnSearch = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
 // searchRequest is a query, from the URL or from a SearchRequest message (RFC 7644 §3.4.2, §3.4.3).
 type searchRequest struct {
 	attributes, excluded []string
@@ -39,10 +41,19 @@ func (q *request) searchRequest() (searchRequest, error) {
 		if err != nil {
 			return searchRequest{}, err
 		}
+		if s, ok := o.get("schemas"); !ok || !new(compiler).lists(s, urnSearch) {
+			q.notes.syntax("schemas: SearchRequest assumed")
+		}
 		for _, m := range o {
 			name := strings.ToLower(m.key)
 			switch v := m.value.(type) {
 			case string:
+				switch name {
+				case "attributes", "excludedattributes":
+					q.notes.add("%s: text read as a list", name)
+				case "count", "startindex":
+					q.notes.add("%s: text read as a number", name)
+				}
 				values[name] = []string{v}
 			case json.Number:
 				values[name] = []string{string(v)}

@@ -173,6 +173,9 @@ func (q *request) current(rt *resourceType, cur *model.Record) error {
 func (q *request) push(rt *resourceType, id, action string,
 	change func(*model.Record) (*model.Record, engine.MemberChange, error),
 ) (engine.Pushed, error) {
+	if err := q.notes.refused; err != nil {
+		return engine.Pushed{}, err
+	}
 	return q.h.o.Pusher.Push(q.r.Context(), engine.Push{
 		Source: q.source.Name, Kind: rt.kind, ID: id, Create: action == actionCreate, Actor: q.actor(), Action: action,
 		Dialect: q.dialect(), Notes: q.notes.list, Change: change,

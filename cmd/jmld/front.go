@@ -43,7 +43,7 @@ func (a *app) scimOptions(d *running) (scim.Options, error) {
 		if err != nil {
 			return o, model.Errorf(model.CodeConfig, "source %s: %w", s.Name, err)
 		}
-		o.Sources = append(o.Sources, scim.Source{Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Access: access})
+		o.Sources = append(o.Sources, scim.Source{Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Strict: s.SCIM.Strict, Access: access})
 	}
 	return o, nil
 }

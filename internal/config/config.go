@@ -76,6 +76,7 @@ type SCIMSource struct {
 	JWT      *SCIMJWT   `yaml:"jwt"`
 	MTLS     *SCIMMTLS  `yaml:"mtls"`
 	Limits   SCIMLimits `yaml:"limits"`
+	Strict   bool       `yaml:"strict"` // dialects are refused
 }
 
 // LDAP is a directory that is read.
