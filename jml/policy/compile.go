@@ -38,7 +38,7 @@ type mapping struct {
 	expr program
 }
 
-// program is an expression in two forms. The metered one is stopped at maxCost; it takes twice the time, and is needed
+// program is an expression in two forms. The metered one is stopped at MaxCost; it takes twice the time, and is needed
 // only for people bigger than the estimate assumed.
 type program struct{ plain, metered cel.Program }
 
@@ -198,15 +198,15 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 		k.mistake(at, "the cost of the expression cannot be told: %s", err)
 		return nil, program{}
 	}
-	if estimate.Max > maxCost {
+	if estimate.Max > MaxCost {
 		k.mistake(at, "the expression could take too long (cost up to %d for a person in %d groups); expected at most %d,"+
-			" with fewer nested lists", estimate.Max, assumedGroups, maxCost)
+			" with fewer nested lists", estimate.Max, assumedGroups, MaxCost)
 		return nil, program{}
 	}
 	plain, err := k.env.Program(tree, cel.EvalOptions(cel.OptOptimize))
 	if err == nil {
 		var metered cel.Program
-		if metered, err = k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost)); err == nil {
+		if metered, err = k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(MaxCost)); err == nil {
 			return tree, program{plain, metered}
 		}
 	}
@@ -265,6 +265,11 @@ func (k *compiler) explain(text string) string {
 		}
 		return fmt.Sprintf("unknown name %q; expected person.FIELD or a function of CEL", name)
 	}
+	return Explain(text)
+}
+
+// Explain puts a message of CEL's parser or checker into our words.
+func Explain(text string) string {
 	text = strings.TrimPrefix(text, "Syntax error: ")
 	switch {
 	case strings.HasPrefix(text, "mismatched input '<EOF>'"):

@@ -23,22 +23,29 @@ const (
 	maxNodes      = 10_000
 	maxRegexp     = 2_000 // instructions of a compiled pattern
 
-	// maxCost bounds one expression, compiled for an assumed person and again when it runs. A unit is about the work of
+	// MaxCost bounds one expression, compiled for an assumed person and again when it runs. A unit is about the work of
 	// comparing two short strings, so the worst expression takes some tens of milliseconds.
-	maxCost = 1_000_000
+	MaxCost = 1_000_000
 	// What is assumed of a person when the cost is estimated.
 	assumedText   = 256   // bytes in a text
 	assumedGroups = 2_000 // values in groups
 	assumedValues = 100   // values in other lists
 )
 
-// newEnv declares `person` and the functions of expressions: CEL's own, its string extension, and lower().
+// newEnv declares `person`.
 func newEnv(fields []field) (*cel.Env, error) {
 	registry := types.NewEmptyRegistry()
-	return cel.NewEnv(
+	return cel.NewEnv(append(Language(),
 		cel.CustomTypeAdapter(registry),
 		cel.CustomTypeProvider(newProvider(registry, fields)),
 		cel.Variable(variable, cel.ObjectType(typeName)),
+	)...)
+}
+
+// Language is what all expressions of the configuration have in common: CEL's own functions, its string extension, lower(),
+// and bounds on what is compiled. Whoever runs one bounds its cost with MaxCost.
+func Language() []cel.EnvOption {
+	return []cel.EnvOption{
 		ext.Strings(),
 		cel.Function("lower", cel.MemberOverload("string_lower", []*cel.Type{cel.StringType}, cel.StringType,
 			cel.UnaryBinding(func(v ref.Val) ref.Val {
@@ -56,7 +63,7 @@ func newEnv(fields []field) (*cel.Env, error) {
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNodeLimit(maxNodes),
-	)
+	}
 }
 
 // provider adds the type of `person` to CEL's own types.
