@@ -46,7 +46,7 @@ func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.K
 		return Match{Link: model.Linked, Text: "new: no other record has these keys"}
 	}
 	other := slices.IndexFunc(siblings, func(s model.Record) bool {
-		return s.IdentityID == owner && s.Source == rec.Source && s.ID != rec.ID && s.AbsentSince == nil
+		return s.IdentityID == owner && s.Source == rec.Source && s.ID != rec.ID && s.AbsentSince == nil && s.MissingSince == nil // one that is missing was made anew
 	})
 	if other >= 0 {
 		return Match{Link: model.Disputed, Text: fmt.Sprintf("%s says it is a person whom %s already has as record %s",

@@ -30,6 +30,7 @@ type Cause struct {
 	Record string
 	Text   string // "created by entra", "missing in a complete read of corp"
 	Absent bool
+	Event  model.Event // of what is taken away, "": as it looks
 }
 
 // Decision is what follows. Its changes are decided, not applied: taking something away waits for the guard.
@@ -56,7 +57,9 @@ func (r *Rules) Decide(s Situation) Decision {
 			live = append(live, rec)
 		}
 	}
-	slices.SortFunc(live, func(a, b model.Record) int { return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(live, func(a, b model.Record) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(missing(a), missing(b)), cmp.Compare(a.ID, b.ID))
+	})
 	fused := r.Fuse(live)
 	person := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live), Groups: groupNames(s.Groups, live)}
 	if s.Identity != nil && len(live) == 0 { // gone everywhere: what was known still names the person
@@ -187,6 +190,7 @@ func (r *Rules) leave(w situation, acct model.Account, grant *policy.Grant) *Ste
 	default:
 		event, text = model.EventMover, fmt.Sprintf("rule %s no longer holds", rule)
 	}
+	event = cmp.Or(w.Cause.Event, event)
 	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: text + "; " + w.Cause.Text})
 }
 
@@ -207,6 +211,14 @@ func (w situation) step(before *model.Account, after model.Account, op model.Op,
 
 func snapshot(a model.Account) string {
 	return Canonical(model.Snapshot{State: a.State, Attributes: Decode(a.Desired)})
+}
+
+// missing sorts a record that may be gone behind one of the same source that is not.
+func missing(r model.Record) int {
+	if r.MissingSince != nil {
+		return 1
+	}
+	return 0
 }
 
 func ruleOf(a model.Account) string {

@@ -21,6 +21,7 @@ const (
 	CodeSourceEntry       Code = "JML-2009"
 	CodeSourceUnproven    Code = "JML-2010"
 	CodeSourceBusy        Code = "JML-2011"
+	CodeSourceMissing     Code = "JML-2012"
 
 	CodePolicyRule          Code = "JML-3001"
 	CodeCorrelationDisputed Code = "JML-3002"
@@ -67,6 +68,8 @@ func (c Code) Advice() string {
 		return "Joiners and updates went on; absences wait for a read that proves to be complete."
 	case CodeSourceBusy:
 		return "Another replica or command reads this source; wait for it, or see `jmld runs`."
+	case CodeSourceMissing:
+		return "Find out why so many are missing. If they really left, raise absence.confirm of the source and read it again; nobody leaves before."
 	case CodePolicyRule:
 		return "Correct the rule or the missing attribute; until then the account stays as it is."
 	case CodeCorrelationDisputed:

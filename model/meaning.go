@@ -33,6 +33,8 @@ func (c Code) Meaning() string {
 		return "Read not proven complete"
 	case CodeSourceBusy:
 		return "Source is being read already"
+	case CodeSourceMissing:
+		return "Too many entries missing"
 	case CodePolicyRule:
 		return "Policy rule could not be evaluated"
 	case CodeCorrelationDisputed:

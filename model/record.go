@@ -45,9 +45,13 @@ type Record struct {
 	Hash    []byte // 16 bytes over the content, members included where the source lists them
 	Version int64  // 1, 2, …; the ETag
 
-	AbsentSince *time.Time // first complete read that did not list it
-	CreatedAt   time.Time
-	UpdatedAt   time.Time // of the content, RFC 7643 meta.lastModified
+	// A directory read that proves to be complete and finds the record nowhere makes it missing; only several of them, over a time,
+	// or explicit evidence make it absent. A record that is seen again is neither.
+	MissingRuns  int
+	MissingSince *time.Time // the first of those reads
+	AbsentSince  *time.Time // since when it counts as gone
+	CreatedAt    time.Time
+	UpdatedAt    time.Time // of the content, RFC 7643 meta.lastModified
 }
 
 // Value is one searchable value of a record beyond the typed columns: an element of a multi-valued attribute or an

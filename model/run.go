@@ -52,7 +52,8 @@ type Funnel struct {
 	Unchanged int `json:"unchanged"`
 	New       int `json:"new"`
 	Changed   int `json:"changed"`
-	Absent    int `json:"absent"` // known before, not listed now
+	Missing   int `json:"missing,omitempty"` // known before, not found now: not absent yet
+	Absent    int `json:"absent"`            // gone: by explicit evidence, or missing often and long enough
 	Skipped   int `json:"skipped"`
 	Disputed  int `json:"disputed"`
 	Reviewed  int `json:"reviewed"` // people looked at again because a group changed

@@ -57,6 +57,7 @@ sources:
       people: {filter: (objectClass=inetOrgPerson)}
       groups: {filter: (objectClass=groupOfNames)}
       page_size: 100
+      absence: {after: 1ms}
       timeouts: {connect: 3s, idle: 3s, run: 1m}
 {{- end}}
 {{- range .Sources}}

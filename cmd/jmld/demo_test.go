@@ -76,7 +76,7 @@ func (r *demoRun) paste(i int) string {
 	if err := os.Symlink(self, link); err != nil && !errors.Is(err, fs.ErrExist) {
 		r.h.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", strings.Replace(r.commands[i], shellQuote(self), link, 1))
+	cmd := exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(r.commands[i], shellQuote(self), link))
 	cmd.Dir = "/"
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -145,7 +145,7 @@ func TestDemo(t *testing.T) {
 	if diff := cmp.Diff(map[string]model.AccountState{"app": model.AccountInactive, "platform": model.AccountInactive}, d.states("lena.berg")); diff != "" {
 		t.Errorf("Lena left (-want +got):\n%s", diff)
 	}
-	if out := d.paste(3); !strings.Contains(out, "!") || !strings.Contains(out, "leaver") || !strings.Contains(out, "2 absent") {
+	if out := d.paste(3); !strings.Contains(out, "!") || !strings.Contains(out, "leaver") || !strings.Contains(out, "2 missing") || !strings.Contains(out, "2 absent") {
 		t.Errorf("the second read shows no two leavers:\n%s", out)
 	}
 	h.must("-c", config, "config", "check")

@@ -114,10 +114,12 @@ func TestPlanIsTheRun(t *testing.T) {
 			compare(exitOK, 0)
 			dir.change(t, 1)
 			dir.Delete(testserver.UserDN(7))
+			compare(exitChanges, 0) // one is missing, not absent yet
 			compare(exitChanges, 1)
 			for i := 20; i < 30; i++ {
 				dir.Delete(testserver.UserDN(i))
 			}
+			compare(exitOK, 0)
 			compare(exitHeld, 10)
 		})
 	}

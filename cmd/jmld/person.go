@@ -18,6 +18,8 @@ type recordJSON struct {
 	Active  bool            `json:"active"`
 	Link    model.Link      `json:"link"`
 	Absent  string          `json:"absentSince,omitempty"`
+	Missing string          `json:"missingSince,omitempty"`
+	Runs    int             `json:"missingRuns,omitempty"`
 	Attrs   json.RawMessage `json:"attributes"`
 	Version int64           `json:"version"`
 	Updated string          `json:"updated"`
@@ -127,7 +129,7 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if a.json() {
 		return a.printJSON(personView(people[0], changes))
 	}
-	return a.printPerson(people[0], changes)
+	return a.printPerson(s, people[0], changes)
 }
 
 func personView(p engine.Person, changes []model.Change) personJSON {
@@ -149,6 +151,9 @@ func personView(p engine.Person, changes []model.Change) personJSON {
 			Source: r.Source, ID: r.ID, Active: r.Active, Link: r.Link, Attrs: object(r.Attrs), Version: r.Version,
 			Updated: r.UpdatedAt.UTC().Format(timeJSON),
 		}
+		if r.MissingSince != nil {
+			rec.Missing, rec.Runs = r.MissingSince.UTC().Format(timeJSON), r.MissingRuns
+		}
 		if r.AbsentSince != nil {
 			rec.Absent = r.AbsentSince.UTC().Format(timeJSON)
 		}
@@ -160,6 +165,17 @@ func personView(p engine.Person, changes []model.Change) personJSON {
 	return v
 }
 
+// missingRuns says how far the record is from counting as absent.
+func (s *site) missingRuns(r model.Record) string {
+	for _, src := range s.cfg.Sources {
+		if src.Name == r.Source && src.LDAP != nil {
+			rule := src.LDAP.Absence
+			return fmt.Sprintf(", not found by %s; gone after %d and %s", count(r.MissingRuns, "complete read"), rule.Runs, rule.After)
+		}
+	}
+	return fmt.Sprintf(", not found by %s", count(r.MissingRuns, "complete read"))
+}
+
 func categories(i *model.Identity) []string {
 	if i.Categories == "" {
 		return []string{}
@@ -167,7 +183,7 @@ func categories(i *model.Identity) []string {
 	return strings.Split(i.Categories, ",")
 }
 
-func (a *app) printPerson(p engine.Person, changes []model.Change) error {
+func (a *app) printPerson(s *site, p engine.Person, changes []model.Change) error {
 	i := p.Identity
 	a.printf("%s  (%s)\n", line(i.DisplayName), i.Lifecycle)
 	a.printf("  user name     %s\n", line(i.UserName))
@@ -189,6 +205,8 @@ func (a *app) printPerson(p engine.Person, changes []model.Change) error {
 		}
 		if r.AbsentSince != nil {
 			state = "absent since " + at(*r.AbsentSince)
+		} else if r.MissingSince != nil {
+			state += ", missing since " + at(*r.MissingSince) + s.missingRuns(r)
 		}
 		t.indented(r.Source, r.UserName, state, r.ID, at(r.UpdatedAt))
 	}

@@ -69,7 +69,7 @@ func funnelLine(f model.Funnel) string {
 		n    int
 		name string
 	}{
-		{f.New, "new"}, {f.Changed, "changed"}, {f.Unchanged, "unchanged"}, {f.Absent, "absent"}, {f.Skipped, "skipped"},
+		{f.New, "new"}, {f.Changed, "changed"}, {f.Unchanged, "unchanged"}, {f.Missing, "missing"}, {f.Absent, "absent"}, {f.Skipped, "skipped"},
 		{f.Disputed, "disputed"}, {f.Reviewed, "reviewed"},
 	} {
 		if p.n > 0 {
@@ -96,5 +96,5 @@ func verdictLine(v model.Verdict, p model.Proof) string {
 	if len(missing) == 0 {
 		return "incomplete: no absence was acted on"
 	}
-	return "incomplete: " + line(strings.Join(missing, ", ")) + "; no absence was acted on"
+	return "incomplete: " + line(strings.Join(missing, ", ")) + "; nobody leaves for what was not seen"
 }

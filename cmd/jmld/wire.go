@@ -70,7 +70,8 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	if err != nil {
 		return engine.ReadSource{}, err
 	}
-	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std()}
+	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std(),
+		Absence: engine.Absence{Runs: l.Absence.Runs, After: l.Absence.After.Std(), Confirm: l.Absence.Confirm}}
 	calendar, err := l.Calendar()
 	if err != nil {
 		return engine.ReadSource{}, model.Errorf(model.CodeConfig, "source %s: schedule: %w", c.Name, err)

@@ -95,6 +95,7 @@ type LDAP struct {
 	PageSize int       `yaml:"page_size" default:"1000" range:"1 100000"`
 	Schedule string    `yaml:"schedule"`                // cron; "": on demand only
 	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
+	Absence  Absence   `yaml:"absence"`
 	Timeouts Timeouts  `yaml:"timeouts"`
 }
 
@@ -117,6 +118,13 @@ type Groups struct {
 type Inactive struct {
 	Attribute string   `yaml:"attribute,required"`
 	Values    []string `yaml:"values"`
+}
+
+// Absence says when an entry that a read does not find counts as gone. Explicit evidence does not wait.
+type Absence struct {
+	Runs    int      `yaml:"runs" default:"2" range:"2 1000"` // complete reads that found it nowhere
+	After   Duration `yaml:"after" default:"24h"`             // from the first of them
+	Confirm int      `yaml:"confirm" default:"1000" range:"1 1000000"`
 }
 
 // Timeouts of a directory read.

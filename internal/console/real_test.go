@@ -29,6 +29,13 @@ type roster struct{ n int }
 
 func (r *roster) Name() string { return "corp" }
 
+func (r *roster) Confirm(_ context.Context, _ model.Kind, ids, _ []string, each func(string, model.Sighting)) error {
+	for _, id := range ids {
+		each(id, model.Sighting{State: model.SightDeleted})
+	}
+	return nil
+}
+
 func (r *roster) Read(_ context.Context, emit func(model.Entry) error) (model.Proof, error) {
 	for i := range r.n {
 		name := fmt.Sprintf("person%02d", i)

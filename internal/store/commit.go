@@ -19,8 +19,8 @@ const (
 
 	updateRecord = "UPDATE records SET kind = $3, user_name = $4, user_name_key = $5, display_name = $6, " +
 		"display_name_key = $7, external_id = $8, active = $9, unique_key = $10, identity_id = $11, link = $12, " +
-		"link_text = $13, attrs = $14, hash = $15, version = $16, absent_since = $17, updated_at = $18 " +
-		"WHERE source = $1 AND id = $2 AND version = $19"
+		"link_text = $13, attrs = $14, hash = $15, version = $16, missing_runs = $17, missing_since = $18, absent_since = $19, " +
+		"updated_at = $20 WHERE source = $1 AND id = $2 AND version = $21"
 
 	deleteRecord  = "DELETE FROM records WHERE source = $1 AND id = $2 AND version = $3"
 	deleteValues  = "DELETE FROM record_values WHERE source = $1 AND record_id = $2"
@@ -53,7 +53,7 @@ const (
 )
 
 func insertRecords() insert {
-	return insert{into: "records (" + recordColumns + ")", tuple: tuple(19)}
+	return insert{into: "records (" + recordColumns + ")", tuple: tuple(21)}
 }
 
 func insertIdentities() insert {
@@ -220,7 +220,7 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 			fresh = append(fresh, r)
 		default:
 			args := recordArgs(r, nil)
-			args = append(args[:17], args[18], w.Old.Version) // created_at stays
+			args = append(args[:19], args[20], w.Old.Version) // created_at stays
 			ops = append(ops, op{text: s.must(updateRecord), must: true, args: args})
 		}
 		for j := range w.DropValues {

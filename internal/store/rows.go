@@ -10,7 +10,8 @@ import (
 // structs and with both schemas.
 const (
 	recordColumns = "source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, " +
-		"unique_key, identity_id, link, link_text, attrs, hash, version, absent_since, created_at, updated_at"
+		"unique_key, identity_id, link, link_text, attrs, hash, version, missing_runs, missing_since, " +
+		"absent_since, created_at, updated_at"
 	identityColumns = "id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, " +
 		"attrs, provenance, findings, version, review_at, review_run, created_at, updated_at"
 	accountColumns = "identity_id, target, class, origin, state, user_name, desired, desired_rev, because, native_id, " +
@@ -26,7 +27,7 @@ const (
 func scanRecord(row scanner, r *model.Record, more ...any) error {
 	return row.Scan(append([]any{&r.Source, &r.ID, (*string)(&r.Kind), &r.UserName, &r.UserNameKey, &r.DisplayName,
 		&r.DisplayNameKey, &r.ExternalID, &r.Active, &r.UniqueKey, &r.IdentityID, (*string)(&r.Link), &r.LinkText,
-		&r.Attrs, &r.Hash, &r.Version, &r.AbsentSince, &r.CreatedAt, &r.UpdatedAt}, more...)...)
+		&r.Attrs, &r.Hash, &r.Version, &r.MissingRuns, &r.MissingSince, &r.AbsentSince, &r.CreatedAt, &r.UpdatedAt}, more...)...)
 }
 
 func recordArgs(r *model.Record, to []any) []any {
@@ -36,7 +37,7 @@ func recordArgs(r *model.Record, to []any) []any {
 	}
 	return append(to, r.Source, r.ID, string(r.Kind), r.UserName, cut(r.UserNameKey, maxKey), r.DisplayName,
 		cut(r.DisplayNameKey, maxKey), cut(r.ExternalID, maxKey), r.Active, cut(r.UniqueKey, maxKey), r.IdentityID, string(r.Link), r.LinkText, r.Attrs, hash, r.Version,
-		timeArg(r.AbsentSince), stamp(r.CreatedAt), stamp(r.UpdatedAt))
+		r.MissingRuns, timeArg(r.MissingSince), timeArg(r.AbsentSince), stamp(r.CreatedAt), stamp(r.UpdatedAt))
 }
 
 func scanIdentity(row scanner, i *model.Identity) error {

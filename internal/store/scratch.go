@@ -78,6 +78,9 @@ func copyRows[T any](ctx context.Context, from *gorm.DB, to *Store) error {
 		if err := from.ScanRows(rows, &row); err != nil {
 			return err
 		}
+		if r, ok := any(&row).(*model.Record); ok && r.Hash == nil { // empty and none are alike to the driver, not to the column
+			r.Hash = []byte{}
+		}
 		if batch = append(batch, row); len(batch) == cap(batch) {
 			if err := store(); err != nil {
 				return err

@@ -33,6 +33,15 @@ type ReadSource struct {
 	Source   Source
 	Schedule Schedule // nil: on demand only
 	Timeout  time.Duration
+	Absence  Absence
+}
+
+// Absence says when an entry that is merely missing counts as gone: when Runs complete reads found it nowhere and After has
+// passed since the first of them.
+type Absence struct {
+	Runs    int           // less than 2: 2
+	After   time.Duration // 0 is as soon as Runs allows
+	Confirm int           // at most so many are looked for one by one; with more missing, nobody of them leaves. 0: 1000
 }
 
 // Schedule is robfig/cron's Schedule.

@@ -97,6 +97,10 @@ type directory struct {
 	stop    int   // entries before fail
 	fail    error // ends the read
 	during  func()
+
+	seen    map[string]model.SightingState // of entries that are looked for; those that are not here were deleted
+	refuses error                          // ends each search
+	asked   int                            // entries looked for
 }
 
 func (d *directory) Name() string { return d.name }
@@ -122,6 +126,22 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 		d.during()
 	}
 	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil
+}
+
+// Confirm knows of deletions, as Active Directory does, unless it is told otherwise.
+func (d *directory) Confirm(_ context.Context, _ model.Kind, ids, _ []string, each func(string, model.Sighting)) error {
+	for _, id := range ids {
+		if d.refuses != nil {
+			return d.refuses
+		}
+		d.asked++
+		state, told := d.seen[id]
+		if !told {
+			state = model.SightDeleted
+		}
+		each(id, model.Sighting{State: state, Text: "scripted"})
+	}
+	return nil
 }
 
 // person makes an entry of the directory.

@@ -15,8 +15,9 @@ import (
 //
 //	supersede what a dead run left open
 //	-> stream: compare id and hash with the snapshot; changed users are decided in chunks at once
+//	-> who is not listed by a complete read is looked for one by one
 //	-> groups, after the proof: only a complete read may take a member away
-//	-> absent people, only with the proof
+//	-> missing people: gone only by evidence, or when missing often and long enough
 //	-> disputed people once more: somebody may have given up the key, or be absent
 //	-> people whose groups changed
 //	-> the guard judges everything that would be taken away, as a whole; the rest is committed already
@@ -26,6 +27,7 @@ type reading struct {
 	run      *model.Run
 	rules    *jml.Rules
 	progress func(model.Funnel)
+	absence  Absence
 
 	known    map[string]*known // in the store, or seen
 	batch    []model.Entry     // changed users
@@ -38,6 +40,10 @@ type reading struct {
 	leaving  map[string]bool // identities that would lose something
 	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
 	gone     []string        // absent user records
+
+	sightings  map[string]model.Sighting // of what is not listed
+	unanswered int                       // of them
+	tooMany    string                    // are missing to look for each, in words
 }
 
 type known struct {
@@ -81,7 +87,17 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 		}
 	}
 	rd.funnel.Skipped += len(rd.proof.Skipped)
-	return rd.decide(ctx)
+	if err := rd.flush(ctx); err != nil {
+		return err
+	}
+	if err := rd.confirm(ctx, src); err != nil {
+		return err
+	}
+	err = rd.decide(ctx)
+	if rd.unanswered > 0 {
+		rd.proof.Complete = false
+	}
+	return err
 }
 
 // decide does what follows the stream.

@@ -4,33 +4,48 @@ import (
 	"context"
 	"slices"
 
-	"jmld/jml"
 	"jmld/model"
 )
 
-// storeAbsent marks the users that a complete read did not list, and decides about them as if they were gone. Their records go
-// when the guard lets their accounts go.
+// storeAbsent counts the users that a complete read did not find, and decides about those that are gone. Their records go when the
+// guard lets their accounts go.
 func (rd *reading) storeAbsent(ctx context.Context) error {
-	rd.gone = rd.absent(model.KindUser)
-	for part := range slices.Chunk(rd.gone, chunk) {
-		if err := rd.e.again(ctx, func() error { return rd.storeAbsentChunk(ctx, part) }); err != nil {
-			return err
+	for part := range slices.Chunk(rd.absent(model.KindUser), chunk) {
+		for len(part) > 0 {
+			var second []string
+			err := rd.e.again(ctx, func() (err error) {
+				second, err = rd.storeAbsentChunk(ctx, part)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			part = second // fewer each time
 		}
 	}
 	return nil
 }
 
-func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) error {
+// storeAbsentChunk is one transaction. second are those it left out.
+func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second []string, err error) {
 	e, now := rd.e, rd.e.now()
 	people, err := e.load(ctx, rd.subjects(ids))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, t := &Commit{}, &tally{}
 	touched := map[string]bool{}
-	var second []string
+	var gone []string
 	for i, p := range people {
 		if p.Record == nil {
+			continue
+		}
+		next, cause, left := rd.missed(*p.Record, now)
+		if !left {
+			t.Missing++
+			if next.MissingRuns != p.Record.MissingRuns {
+				c.Records = append(c.Records, e.write(p.Record, &next, now))
+			}
 			continue
 		}
 		if p.Record.Link != model.Linked { // nobody's: nothing hangs on it
@@ -44,13 +59,11 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) error {
 		}
 		touched[p.Record.IdentityID] = true
 		t.Absent++
-		next := *p.Record
+		gone = append(gone, ids[i])
 		if next.AbsentSince == nil {
 			next.AbsentSince = &now
 		}
-		next.Hash = nil // whatever comes back is a change
-		d := e.derive(rd.rules, p, &next, jml.Cause{Source: rd.source, Record: next.ID, Absent: true,
-			Text: "missing in a complete read of " + rd.source}, now)
+		d := e.derive(rd.rules, p, &next, cause, now)
 		if waits(p) {
 			t.waiting = append(t.waiting, p.Record.IdentityID)
 		}
@@ -59,16 +72,14 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) error {
 		}
 		c.Records = append(c.Records, e.write(p.Record, d.record, now))
 		if err := rd.stage(ctx, c, d, now, t); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := rd.commit(ctx, c, t); err != nil {
-		return err
+		return nil, err
 	}
-	if len(second) > 0 {
-		return rd.storeAbsentChunk(ctx, second) // fewer each time
-	}
-	return nil
+	rd.gone = append(rd.gone, gone...)
+	return second, nil
 }
 
 func (rd *reading) subjects(ids []string) []Subject {

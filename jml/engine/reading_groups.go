@@ -70,9 +70,17 @@ func (rd *reading) dropGroup(ctx context.Context, id string) error {
 	if err != nil || people[0].Record == nil {
 		return err
 	}
-	c := &Commit{Records: []Write{{Old: people[0].Record}}, Review: []RecordRef{{rd.source, id}},
-		ReviewAt: rd.e.now().Add(reviewLease), ReviewRun: rd.run.Job}
-	t := &tally{}
+	cur, now, t := people[0].Record, rd.e.now(), &tally{}
+	next, _, left := rd.missed(*cur, now)
+	if !left {
+		t.Missing++
+		c := &Commit{}
+		if next.MissingRuns != cur.MissingRuns {
+			c.Records = []Write{rd.e.write(cur, &next, now)}
+		}
+		return rd.commit(ctx, c, t)
+	}
+	c := &Commit{Records: []Write{{Old: cur}}, Review: []RecordRef{{rd.source, id}}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	t.Absent++
 	return rd.commit(ctx, c, t)
 }

@@ -77,7 +77,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	for i, p := range people {
 		en := entries[i]
 		next := en.Record
-		next.Source, next.AbsentSince = rd.source, nil
+		next.Source = rd.source
 		cause := jml.Cause{Source: rd.source, Record: en.ID, Text: "changed in " + rd.source}
 		if p.Record == nil {
 			cause.Text = "new in " + rd.source

@@ -94,7 +94,7 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, model.Errorf(model.CodeSourceInterrupted, "the read took longer than %s", s.Timeout))
 		defer cancel()
 	}
-	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress}
+	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress, absence: s.Absence}
 	held, stop := rd.hold(ctx, lease)
 	err := rd.execute(held, s.Source)
 	ended := held.Err() != nil // by the lease, the time limit or the caller; stop ends it, too
@@ -157,6 +157,8 @@ func (rd *reading) conclude(ctx context.Context, err error) Synced {
 		run.State, run.ErrorCode, run.ErrorText = model.RunFailed, model.CodeOf(err), err.Error()
 	case rd.plan != nil && rd.plan.State == model.PlanHeld:
 		run.State, run.ErrorCode, run.ErrorText = model.RunHeld, model.CodeGuardHeld, rd.plan.Reason
+	case rd.proof.Complete && rd.tooMany != "":
+		run.State, run.ErrorCode, run.ErrorText = model.RunHeld, model.CodeSourceMissing, rd.tooMany
 	case !rd.proof.Complete:
 		run.ErrorCode, run.ErrorText = model.CodeSourceUnproven, unproven(rd.proof)
 	}

@@ -19,6 +19,7 @@ func (rd *reading) add(t *tally) {
 	f := &rd.funnel
 	f.New += t.New
 	f.Changed += t.Changed
+	f.Missing += t.Missing
 	f.Absent += t.Absent
 	f.Disputed += t.Disputed
 	f.Reviewed += t.Reviewed

@@ -17,6 +17,7 @@ type Search struct {
 	Attrs     []string
 	PageSize  int // 0: not paged
 	Cookie    []byte
+	Controls  []ldap.Control // beside the one for pages
 }
 
 // Bounds of one entry; its message is bounded anyway, but values may be shorter than what is kept to find them.
@@ -117,11 +118,11 @@ func (s Search) encode() (*ber.Packet, []ldap.Control, error) {
 	}
 	op.AppendChild(attrs)
 	if s.PageSize == 0 {
-		return op, nil, nil
+		return op, s.Controls, nil
 	}
 	paging := ldap.NewControlPaging(uint32(s.PageSize))
 	paging.SetCookie(s.Cookie)
-	return op, []ldap.Control{paging}, nil
+	return op, append([]ldap.Control{paging}, s.Controls...), nil
 }
 
 // entry decodes a SearchResultEntry into c.e, RFC 4511 §4.5.2.

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+const (
+	leastRuns  = 2    // complete reads before somebody is gone for not being found
+	mostLooked = 1000 // entries looked for one by one in a run
+	canaries   = 3    // entries known to be there that the same search must find
+)
+
+// confirm looks for each entry that a complete read did not list, alone and by its id. What has no answer stays as it is, and the
+// run says so.
+func (rd *reading) confirm(ctx context.Context, src Source) error {
+	rd.sightings = map[string]model.Sighting{}
+	if !rd.proof.Complete {
+		return nil
+	}
+	users, groups := rd.absent(model.KindUser), rd.absent(model.KindGroup)
+	total := len(users) + len(groups)
+	most := rd.absence.Confirm
+	if most <= 0 {
+		most = mostLooked
+	}
+	switch {
+	case total == 0:
+		return nil
+	case total > most:
+		rd.unanswered = 0
+		rd.tooMany = fmt.Sprintf("%d of %d entries are missing; more than %d are not looked for one by one, and none of them leaves",
+			total, len(rd.known), most)
+		return nil
+	}
+	count := map[model.SightingState]int{}
+	first := ""
+	for _, part := range []struct {
+		kind model.Kind
+		ids  []string
+	}{{model.KindUser, users}, {model.KindGroup, groups}} {
+		if len(part.ids) == 0 {
+			continue
+		}
+		err := src.Confirm(ctx, part.kind, part.ids, rd.present(part.kind, canaries), func(id string, s model.Sighting) {
+			if s.State == model.SightNone && first == "" {
+				first = s.Text
+			}
+			rd.sightings[id] = s
+		})
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil && first == "" {
+			first = err.Error()
+		}
+		for _, id := range part.ids {
+			s := rd.sightings[id]
+			count[s.State]++
+			if s.State == model.SightListed {
+				rd.known[id].seen = true
+			}
+		}
+	}
+	rd.unanswered = count[model.SightNone]
+	seen := fmt.Sprintf("%d missing: %d deleted, %d out of scope, %d found nowhere", total, count[model.SightDeleted],
+		count[model.SightElsewhere], count[model.SightNowhere])
+	if n := count[model.SightListed]; n > 0 {
+		seen += fmt.Sprintf(", %d found where they should have been listed", n)
+	}
+	if rd.unanswered > 0 {
+		seen += fmt.Sprintf(", %d without an answer, which stay as they are (%s)", rd.unanswered, first)
+	}
+	rd.proof.Conditions = append(rd.proof.Conditions, model.Condition{Name: "each missing entry looked for", OK: rd.unanswered == 0, Seen: seen})
+	return nil
+}
+
+// present lists some ids of the kind that the run has seen.
+func (rd *reading) present(kind model.Kind, n int) []string {
+	var ids []string
+	for id, k := range rd.known {
+		if len(ids) == n {
+			break
+		}
+		if k.kind == kind && k.seen {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// missed says what becomes of a record that was not listed by a complete read, by what was seen when it was looked for: left is
+// true when it is gone.
+func (rd *reading) missed(rec model.Record, now time.Time) (next model.Record, cause jml.Cause, left bool) {
+	s := rd.sightings[rec.ID]
+	cause = jml.Cause{Source: rd.source, Record: rec.ID, Absent: true}
+	next = rec
+	switch s.State {
+	case model.SightDeleted:
+		cause.Text = "deleted in " + rd.source
+		left = true
+	case model.SightElsewhere:
+		cause.Text, cause.Absent, cause.Event = "out of scope of "+rd.source+": "+s.Text, false, model.EventMover
+		left = true
+	case model.SightNowhere:
+		next.MissingRuns++
+		if next.MissingSince == nil {
+			next.MissingSince = &now
+		}
+		runs := max(rd.absence.Runs, leastRuns)
+		left = next.MissingRuns >= runs && now.Sub(*next.MissingSince) >= rd.absence.After
+		cause.Text = fmt.Sprintf("not found in %s by %d complete reads since %s", rd.source, next.MissingRuns,
+			next.MissingSince.Format(time.DateOnly))
+	default: // no answer
+		return rec, cause, rec.AbsentSince != nil
+	}
+	next.Hash = nil // whatever comes back is a change
+	return next, cause, left || rec.AbsentSince != nil
+}
