@@ -11,7 +11,18 @@ import (
 
 // failed makes the one sentence an operator reads: which source and server, which step, what was answered.
 func (s *Source) failed(code model.Code, step string, err error) error {
-	return model.Errorf(code, "read ldap source %s at %s: %s: %w", s.o.Name, s.o.URL, step, err)
+	return model.Errorf(code, "read ldap source %s at %s: %s: %w", s.o.Name, s.where(), step, err)
+}
+
+// where is the server in use, or what the configuration says about servers.
+func (s *Source) where() string {
+	switch {
+	case s.at != "":
+		return s.at
+	case s.o.SRV != "":
+		return "the servers of " + s.o.SRV
+	}
+	return s.fixed[0].url
 }
 
 // failedAnswer chooses the code by what the server answered (RFC 4511 §4.1.9), or by how far the connection had come.

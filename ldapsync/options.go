@@ -1,10 +1,13 @@
 package ldapsync
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
+	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
+	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,15 +19,26 @@ import (
 
 // Options say which directory is read and how its entries become records. Empty fields have the defaults named.
 type Options struct {
-	Name       string         // of the source
-	URL        string         // ldaps://host[:port], or ldap://host[:port] with StartTLS; plain only to loopback
-	StartTLS   bool           // RFC 4511 §4.14, before the bind, or the read fails
-	CAs        *x509.CertPool // who may sign the server's certificate
-	CAFile     string         // the same as a PEM file, read anew for each read; without either the system's
-	ServerName string         // the name the certificate must have; the host of URL
+	Name string // of the source
 
-	BindDN   string
-	Password func() (string, error) // asked for each read, so that it can be renewed
+	// Where the directory answers: URL, or Servers in the order of preference, or the domain SRV whose DNS records name them.
+	URL      string // ldaps://host[:port], or ldap://host[:port] with StartTLS; plain only to loopback, or ldapi:///socket
+	Servers  []string
+	SRV      string
+	Resolver *net.Resolver // nil: the system's
+
+	StartTLS          bool           // RFC 4511 §4.14, before the bind, or the read fails
+	CAs               *x509.CertPool // who may sign the server's certificate
+	CAFile            string         // the same as a PEM file, read anew for each read; without either the system's
+	ServerName        string         // the name the certificate must have; the host of the URL
+	Pins              []string       // sha256/BASE64 of public keys, one of which must be in the server's verified chain
+	ClientCertificate string         // PEM files, read anew for each read
+	ClientKey         string
+
+	Auth     string                 // AuthSimple, AuthExternal, AuthGSSAPI; simple
+	BindDN   string                 // simple
+	Password func() (string, error) // simple; asked for each read, so that it can be renewed
+	Kerberos Kerberos               // gssapi
 
 	Base     string // where everything is; its entry is read before and after
 	ID       string // attribute with an immutable id; entryUUID
@@ -62,16 +76,9 @@ type Inactive struct {
 
 // Timeouts bound every wait.
 type Timeouts struct {
-	Connect time.Duration // to one address, TLS included; 10 s
+	Connect time.Duration // each of: look up a name, reach one address, TLS, bind; 10 s
 	Idle    time.Duration // for the next byte of an answer; 30 s
 	Run     time.Duration // the whole read; 30 min
-}
-
-// endpoint is Options.URL taken apart.
-type endpoint struct {
-	host, port string
-	tls        bool // from the first byte
-	plain      bool // never any TLS
 }
 
 const (
@@ -85,6 +92,8 @@ func (o *Options) setDefaults() {
 			*s = def
 		}
 	}
+	set(&o.Auth, AuthSimple)
+	set(&o.Kerberos.Config, "/etc/krb5.conf")
 	set(&o.ID, "entryUUID")
 	set(&o.People.Base, o.Base)
 	set(&o.People.Filter, "(objectClass=inetOrgPerson)")
@@ -110,29 +119,32 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
 }
 
-// validate returns the first mistake.
-func (o *Options) validate() (endpoint, error) {
-	wrong := func(format string, args ...any) (endpoint, error) {
-		return endpoint{}, model.Errorf(model.CodeConfig, "ldap source "+o.Name+": "+format, args...)
+// validate returns the servers that are named, or the first mistake.
+func (o *Options) validate() ([]server, error) {
+	wrong := func(format string, args ...any) ([]server, error) {
+		return nil, model.Errorf(model.CodeConfig, "ldap source "+o.Name+": "+format, args...)
 	}
 	if o.Name == "" {
 		return wrong("it needs a name")
 	}
-	ep, err := parseURL(o.URL, o.StartTLS)
+	fixed, err := o.parseServers()
+	if err == nil {
+		err = o.validateAuth(fixed)
+	}
 	if err != nil {
 		return wrong("%w", err)
-	}
-	if o.BindDN == "" || o.Password == nil {
-		return wrong("bind_dn and password are needed: an anonymous read shows only what anybody may see")
 	}
 	dns := map[string]string{"base": o.Base, "people.base": o.People.Base}
 	filters := map[string]string{"people.filter": o.People.Filter}
 	if o.Groups != nil {
 		dns["groups.base"], filters["groups.filter"] = o.Groups.Base, o.Groups.Filter
 	}
-	if !strings.ContainsRune(o.BindDN, '@') { // Active Directory takes ada@example.org too
+	if o.Auth == AuthSimple && !strings.ContainsRune(o.BindDN, '@') { // Active Directory takes ada@example.org too
 		dns["bind_dn"] = o.BindDN
 	}
 	for key, dn := range dns {
@@ -151,41 +163,71 @@ func (o *Options) validate() (endpoint, error) {
 	if o.Timeouts.Connect < 0 || o.Timeouts.Idle < 0 || o.Timeouts.Run < 0 {
 		return wrong("timeouts: none may be negative")
 	}
-	return ep, nil
+	return fixed, nil
 }
 
-// parseURL refuses what would send a password in the clear over a network.
-func parseURL(raw string, startTLS bool) (endpoint, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return endpoint{}, fmt.Errorf("url: %q is not like ldaps://ldap.example.org", raw)
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return endpoint{}, fmt.Errorf("url: %s://%s is all that may stand there; base, filter and bind_dn have their own keys", u.Scheme, u.Host)
-	}
-	ep := endpoint{host: u.Hostname(), port: u.Port()}
-	switch {
-	case u.Scheme == "ldaps" && startTLS:
-		return endpoint{}, fmt.Errorf("url: ldaps is TLS from the first byte; leave start_tls out")
-	case u.Scheme == "ldaps":
-		ep.tls = true
-	case u.Scheme != "ldap":
-		return endpoint{}, fmt.Errorf("url: the scheme is ldaps, or ldap with start_tls, not %q", u.Scheme)
-	case !startTLS:
-		if !loopbackName(ep.host) {
-			return endpoint{}, fmt.Errorf("url: %q would send the password in the clear; use ldaps:// or start_tls: true", raw)
+func (o *Options) parseServers() ([]server, error) {
+	given := 0
+	urls := slices.Clone(o.Servers)
+	for _, is := range []bool{o.URL != "", len(o.Servers) > 0, o.SRV != ""} {
+		if is {
+			given++
 		}
-		ep.plain = true
 	}
-	if ep.port == "" {
-		ep.port = map[bool]string{false: "389", true: "636"}[ep.tls]
+	if given > 1 {
+		return nil, errors.New("url, servers and srv are three ways to say the same; one of them")
 	}
-	return ep, nil
+	if o.SRV != "" {
+		return nil, nil
+	}
+	if len(urls) == 0 {
+		urls = []string{o.URL}
+	}
+	if len(urls) > maxServers {
+		return nil, fmt.Errorf("servers: %d are more than %d", len(urls), maxServers)
+	}
+	var list []server
+	for _, u := range urls {
+		v, err := parseURL(u, o.StartTLS)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(list, func(w server) bool { return w.url == v.url }) {
+			return nil, fmt.Errorf("servers: %s is there twice", u)
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
-func loopbackName(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.IsLoopback()
+func (o *Options) validateAuth(fixed []server) error {
+	for _, p := range o.Pins {
+		digest, ok := strings.CutPrefix(p, pinPrefix)
+		if b, err := base64.StdEncoding.DecodeString(digest); !ok || err != nil || len(b) != sha256.Size {
+			return fmt.Errorf("pins: %q is not like sha256/BASE64", p)
+		}
 	}
-	return strings.EqualFold(host, "localhost")
+	if (o.ClientCertificate == "") != (o.ClientKey == "") {
+		return errors.New("a client certificate needs its key, and the other way round")
+	}
+	switch o.Auth {
+	case AuthSimple:
+		if o.BindDN == "" || o.Password == nil {
+			return errors.New("bind_dn and password are needed: an anonymous read shows only what anybody may see")
+		}
+	case AuthExternal:
+		for _, v := range fixed {
+			if !v.unix && (o.ClientCertificate == "" || v.plain) {
+				return fmt.Errorf("auth: external needs a client certificate and TLS, or ldapi; %s has neither", v.url)
+			}
+		}
+		if o.SRV != "" && o.ClientCertificate == "" {
+			return errors.New("auth: external needs a client certificate")
+		}
+	case AuthGSSAPI:
+		return o.Kerberos.validate()
+	default:
+		return fmt.Errorf("auth: %q is not simple, external or gssapi", o.Auth)
+	}
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 // prove says whether everything was seen.
 func (r *run) prove(err error) model.Proof {
 	p := model.Proof{
-		Server: r.src.o.URL, Users: r.users, Groups: r.groups, Unresolved: r.unresolved, Skipped: r.skipped,
+		Server: r.src.where(), Users: r.users, Groups: r.groups, Unresolved: r.unresolved, Skipped: r.skipped,
 	}
 	p.Conditions = r.conditions(err)
 	if c := r.sess; c != nil {
@@ -33,7 +33,7 @@ func (r *run) conditions(err error) []model.Condition {
 	if c == nil {
 		return []model.Condition{{Name: "connected and bound", Seen: err.Error()}}
 	}
-	list := []model.Condition{{Name: "connected and bound", OK: true, Seen: "as " + o.BindDN}}
+	list := []model.Condition{{Name: "connected and bound", OK: true, Seen: "as " + r.src.who() + r.src.alsoFailed(c.instead)}}
 	if err != nil {
 		list = append(list, model.Condition{Name: "read to the end", Seen: err.Error()})
 	}

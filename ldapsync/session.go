@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -16,9 +19,13 @@ import (
 // session is one bound connection and what went over it. There is no reconnecting: a read that loses its connection
 // has failed.
 type session struct {
-	src  *Source
-	conn *wire.Conn
-	stop func() bool // of watching ctx
+	src     *Source
+	server  server
+	conn    *wire.Conn
+	stop    func() bool // of watching ctx
+	instead []error     // of servers that were tried before
+
+	connected, bound time.Duration // how long it took
 
 	pages         int // answered with success
 	unpaged       int // of them, without the paging control
@@ -27,37 +34,91 @@ type session struct {
 	firstReferral string
 }
 
-// open connects and binds. The caller closes the session.
+// open connects to one of the servers and binds. The caller closes the session.
 func (s *Source) open(ctx context.Context) (*session, error) {
-	password, err := s.o.Password()
+	password, err := s.secret()
 	if err != nil {
-		return nil, s.failed(model.CodeSourceCredentials, "get the password", err)
-	}
-	if password == "" {
-		// RFC 4513 §5.1.2: an empty password is not checked, the server answers success to an anonymous bind.
-		return nil, s.failed(model.CodeSourceCredentials, "get the password", errors.New("it is empty"))
-	}
-	conn, err := s.connect(ctx)
-	if err != nil {
-		if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
-			<-ctx.Done() // a dialer sees the time a moment before the context says so
-		}
-		if ctx.Err() != nil {
-			return nil, s.failed(model.CodeSourceInterrupted, "connect", context.Cause(ctx))
-		}
 		return nil, err
 	}
-	c := &session{src: s, conn: conn}
+	s.at = ""
+	list, err := s.servers(ctx)
+	if err != nil {
+		return nil, s.orInterrupted(ctx, err)
+	}
+	var failed []error
+	for _, v := range list {
+		c, err := s.openAt(ctx, v, password)
+		if err == nil {
+			delete(s.trouble, v.url)
+			c.instead = failed
+			return c, nil
+		}
+		if err = s.orInterrupted(ctx, err); ctx.Err() != nil {
+			return nil, err
+		}
+		failed = append(failed, err)
+		switch model.CodeOf(err) {
+		case model.CodeSourceUnreachable, model.CodeSourceTLS:
+			s.trouble[v.url] = s.now()
+			continue
+		}
+		break // what one server refuses they all do, and each try counts towards a lock-out
+	}
+	if len(failed) == 1 {
+		return nil, failed[0]
+	}
+	return nil, model.Errorf(model.CodeOf(failed[0]), "%w%s", failed[0], s.alsoFailed(failed[1:]))
+}
+
+// openAt connects to one server and binds.
+func (s *Source) openAt(ctx context.Context, v server, password string) (*session, error) {
+	s.at = v.url
+	start := s.now()
+	conn, err := s.connect(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	c := &session{src: s, server: v, conn: conn, connected: s.now().Sub(start)}
 	// The connection's calls have no context: when ctx is done, the connection is.
 	c.stop = context.AfterFunc(ctx, func() { conn.Abort(context.Cause(ctx)) })
-	if err := conn.Bind(s.o.BindDN, password); err != nil {
-		err = s.failedAnswer(ctx, "bind as "+s.o.BindDN, false, err)
+	start = s.now()
+	if err := s.bind(ctx, conn, v, password); err != nil {
+		var known *model.Error
+		switch {
+		case errors.As(err, &known):
+		case s.o.ClientCertificate != "" && ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+			// In TLS 1.3 a server looks at the client's certificate when we think that we are through.
+			err = s.failed(model.CodeSourceTLS, "bind as "+s.who(), fmt.Errorf("does the server accept the client certificate? %w", err))
+		default:
+			err = s.failedAnswer(ctx, "bind as "+s.who(), false, err)
+		}
 		c.close()
 		return nil, err
 	}
+	c.bound = s.now().Sub(start)
 	s.o.Log.Debug("bound", zap.String(model.FieldSource, s.o.Name),
-		zap.Stringer(model.FieldAddress, conn.RemoteAddr()), zap.String(fieldDN, s.o.BindDN))
+		zap.Stringer(model.FieldAddress, conn.RemoteAddr()), zap.String(fieldDN, s.who()))
 	return c, nil
+}
+
+// orInterrupted is err, or the reason why ctx ended, when it has.
+func (s *Source) orInterrupted(ctx context.Context, err error) error {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done() // a dialer sees the time a moment before the context says so
+	}
+	if ctx.Err() != nil {
+		return s.failed(model.CodeSourceInterrupted, "connect", context.Cause(ctx))
+	}
+	return err
+}
+
+// alsoFailed is what the other servers did, in one line.
+func (s *Source) alsoFailed(list []error) string {
+	var b strings.Builder
+	for _, err := range list {
+		b.WriteString("; then " + strings.TrimPrefix(err.Error(), "read ldap source "+s.o.Name+" "))
+	}
+	return b.String()
 }
 
 func (c *session) close() {
@@ -94,7 +155,7 @@ func (c *session) baseID(ctx context.Context, dn string) (string, error) {
 		return "", err
 	}
 	if found != 1 {
-		return "", c.src.failed(model.CodeSourceBase, step, fmt.Errorf("%d entries, want 1; may %s read it?", found, c.src.o.BindDN))
+		return "", c.src.failed(model.CodeSourceBase, step, fmt.Errorf("%d entries, want 1; may %s read it?", found, c.src.who()))
 	}
 	return id, nil
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,29 +26,28 @@ const maxSkipped = 100
 
 // Source reads one directory. It implements the engine's port.
 type Source struct {
-	o        Options
-	endpoint endpoint
-	port     uint16
-	people   mapping
-	busy     sync.Mutex
+	o      Options
+	fixed  []server // none with SRV
+	people mapping
+	now    func() time.Time
+
+	busy    sync.Mutex           // guards what follows
+	at      string               // the server in use
+	trouble map[string]time.Time // servers that failed, by URL
 }
 
 // New checks the options; it does not connect.
 func New(o Options) (*Source, error) {
 	o.setDefaults()
-	ep, err := o.validate()
+	fixed, err := o.validate()
 	if err != nil {
 		return nil, err
-	}
-	port, err := strconv.ParseUint(ep.port, 10, 16)
-	if err != nil || port == 0 {
-		return nil, model.Errorf(model.CodeConfig, "ldap source %s: url: %q is not a port", o.Name, ep.port)
 	}
 	m, err := newMapping(o)
 	if err != nil {
 		return nil, model.Errorf(model.CodeConfig, "ldap source %s: people.attributes: %w", o.Name, err)
 	}
-	return &Source{o: o, endpoint: ep, port: uint16(port), people: m}, nil
+	return &Source{o: o, fixed: fixed, people: m, now: time.Now, trouble: map[string]time.Time{}}, nil
 }
 
 // Name of the source.
@@ -66,6 +65,11 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	defer cancel()
 	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{}}
 	err := r.read(ctx)
+	switch code := model.CodeOf(err); {
+	case err == nil || ctx.Err() != nil || r.sess == nil:
+	case code == model.CodeSourceInterrupted || code == model.CodeSourceUnreachable:
+		s.trouble[r.sess.server.url] = s.now() // the next read begins elsewhere, if there is another
+	}
 	return r.prove(err), err
 }
 
@@ -102,7 +106,7 @@ func (r *run) read(ctx context.Context) (err error) {
 		return err
 	}
 	if r.whoKnown && (r.who == "" || r.who == "dn:") {
-		return s.failed(model.CodeSourceCredentials, "bind as "+s.o.BindDN, errors.New("the server takes us for anonymous"))
+		return s.failed(model.CodeSourceCredentials, "bind as "+s.who(), errors.New("the server takes us for anonymous"))
 	}
 	if err := r.readBases(ctx, r.before); err != nil {
 		return err

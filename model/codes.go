@@ -23,6 +23,12 @@ const (
 	CodeSourceBusy        Code = "JML-2011"
 	CodeSourceMissing     Code = "JML-2012"
 
+	CodeSourcePassword Code = "JML-2021"
+	CodeSourceLocked   Code = "JML-2022"
+	CodeSourceDisabled Code = "JML-2023"
+	CodeSourcePaused   Code = "JML-2024"
+	CodeSourceStopped  Code = "JML-2025"
+
 	CodePolicyRule          Code = "JML-3001"
 	CodeCorrelationDisputed Code = "JML-3002"
 	CodeGuardHeld           Code = "JML-3003"
@@ -51,7 +57,7 @@ func (c Code) Advice() string {
 	case CodeSourceTLS:
 		return "Check ca_file, server_name and the validity of the directory's certificate chain."
 	case CodeSourceCredentials:
-		return "Check bind_dn and the password (wrong, expired, locked?). It is not retried before the next run, to avoid a lock-out."
+		return "Check bind_dn and the password. Scheduled reads pause before the next try, to avoid a lock-out; `jmld sync` tries at once."
 	case CodeSourceBase:
 		return "Check the base DN and that the bind account may read it."
 	case CodeSourceInterrupted:
@@ -70,6 +76,16 @@ func (c Code) Advice() string {
 		return "Another replica or command reads this source; wait for it, or see `jmld runs`."
 	case CodeSourceMissing:
 		return "Find out why so many are missing. If they really left, raise absence.confirm of the source and read it again; nobody leaves before."
+	case CodeSourcePassword:
+		return "Give the bind account a new password, put it where the configuration points, and run `jmld sync`."
+	case CodeSourceLocked:
+		return "Unlock the bind account in the directory and find out who locked it; then `jmld sync`. Scheduled reads pause meanwhile."
+	case CodeSourceDisabled:
+		return "Enable the bind account, or lift what keeps it from logging on; then `jmld sync`."
+	case CodeSourcePaused:
+		return "Mend what the refusal was about, then `jmld sync`: what an operator asks for is tried at once, and success ends the pause."
+	case CodeSourceStopped:
+		return "Somebody stopped the read; nothing is concluded from what was not read. The next run reads everything again."
 	case CodePolicyRule:
 		return "Correct the rule or the missing attribute; until then the account stays as it is."
 	case CodeCorrelationDisputed:

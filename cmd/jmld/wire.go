@@ -53,12 +53,18 @@ func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now fun
 func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	l := c.LDAP
 	o := ldapsync.Options{
-		Name: c.Name, URL: l.URL, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
-		BindDN: l.BindDN, Password: l.Password.Value, Base: l.Base, ID: l.ID,
+		Name: c.Name, URL: l.URL, Servers: l.Servers, SRV: l.SRV, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
+		Pins: l.Pins, Auth: l.Auth, BindDN: l.BindDN, Password: l.Password.Value, Base: l.Base, ID: l.ID,
 		People:   ldapsync.People{Base: l.People.Base, Filter: l.People.Filter, Attributes: l.People.Attributes},
 		PageSize: l.PageSize,
 		Timeouts: ldapsync.Timeouts{Connect: l.Timeouts.Connect.Std(), Idle: l.Timeouts.Idle.Std(), Run: l.Timeouts.Run.Std()},
 		Log:      log,
+	}
+	if p := l.Client; p != nil {
+		o.ClientCertificate, o.ClientKey = string(p.Certificate), string(p.Key)
+	}
+	if k := l.Kerberos; k != nil {
+		o.Kerberos = ldapsync.Kerberos{Principal: k.Principal, Keytab: string(k.Keytab), Config: string(k.Config), Service: k.Service}
 	}
 	if g := l.Groups; g != nil {
 		o.Groups = &ldapsync.Groups{Base: g.Base, Filter: g.Filter, Name: g.Name, Member: g.Member}

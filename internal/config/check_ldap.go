@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,10 +15,9 @@ import (
 )
 
 func (d *decoder) checkLDAP(l *LDAP, at route) {
-	d.checkLDAPURL(l, at)
+	d.checkServers(l, at)
 	d.checkCA(l.CAFile, at.with("ca_file"))
-	d.checkDN(l.BindDN, at.with("bind_dn"))
-	d.checkSecret(l.Password, at.with("password"))
+	d.checkBind(l, at)
 	d.checkDN(l.Base, at.with("base"))
 	d.checkAttribute(l.ID, at.with("id"))
 
@@ -47,36 +45,6 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 	d.checkSchedule(l, at)
 	if l.Timeouts.Run < l.Timeouts.Connect || l.Timeouts.Run < l.Timeouts.Idle {
 		d.wrong(at.with("timeouts", "run"), "run is shorter than connect or idle; expected the longest of the three")
-	}
-}
-
-func (d *decoder) checkLDAPURL(l *LDAP, at route) {
-	if l.URL == "" {
-		return
-	}
-	const want = "; expected ldaps://HOST, or ldap://HOST with start_tls: true"
-	u, err := url.Parse(l.URL)
-	switch {
-	case err == nil && u.User != nil:
-		d.conceal(d.values[at.with("url").String()])
-		d.wrong(at.with("url"), "a name or password does not belong into the URL; expected bind_dn and password")
-		return
-	case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "" || !validPort(u.Port()):
-		d.wrong(at.with("url"), "not the URL of a directory"+want)
-		return
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		d.wrong(at.with("url"), "the URL has more than a host; expected base, filter and attributes under keys of their own")
-		return
-	case u.Scheme == "ldaps" && l.StartTLS:
-		d.wrong(at.with("start_tls"), "start_tls has no meaning for ldaps, which is TLS from the start; expected one of them")
-	case u.Scheme == "ldap" && !l.StartTLS && !isLoopback(u.Hostname()):
-		d.wrong(at.with("url"), "plain LDAP to another machine would show the password"+want)
-	case u.Scheme == "ldap" && !l.StartTLS && (l.CAFile != "" || l.Server != ""):
-		key := "ca_file"
-		if l.CAFile == "" {
-			key = "server_name"
-		}
-		d.wrong(at.with(key), "%s has no meaning without TLS"+want, key)
 	}
 }
 

@@ -81,12 +81,18 @@ type SCIMSource struct {
 
 // LDAP is a directory that is read.
 type LDAP struct {
-	URL      string    `yaml:"url,required"`
+	URL      string    `yaml:"url"`     // exactly one of URL, Servers and SRV is set
+	Servers  []string  `yaml:"servers"` // URLs in the order of preference
+	SRV      string    `yaml:"srv"`     // domain whose DNS records name the servers
 	StartTLS bool      `yaml:"start_tls"`
 	CAFile   Path      `yaml:"ca_file"`
-	Server   string    `yaml:"server_name"` // expected in the certificate; default the host of URL
-	BindDN   string    `yaml:"bind_dn,required"`
+	Server   string    `yaml:"server_name"` // expected in the certificate; default the host of the URL
+	Pins     []string  `yaml:"pins"`        // sha256/BASE64 of public keys
+	Client   *TLSPair  `yaml:"client_certificate"`
+	Auth     string    `yaml:"auth" default:"simple" oneof:"simple external gssapi"`
+	BindDN   string    `yaml:"bind_dn"`
 	Password Secret    `yaml:"password"`
+	Kerberos *Kerberos `yaml:"kerberos"`
 	Base     string    `yaml:"base,required"`
 	ID       string    `yaml:"id" default:"entryUUID"` // attribute that never changes
 	People   People    `yaml:"people"`
@@ -97,6 +103,20 @@ type LDAP struct {
 	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
 	Absence  Absence   `yaml:"absence"`
 	Timeouts Timeouts  `yaml:"timeouts"`
+}
+
+// TLSPair is a client's certificate chain and its key, PEM files.
+type TLSPair struct {
+	Certificate Path `yaml:"certificate,required"`
+	Key         Path `yaml:"key,required"`
+}
+
+// Kerberos says who binds with auth: gssapi.
+type Kerberos struct {
+	Principal string `yaml:"principal,required"`
+	Keytab    Path   `yaml:"keytab,required"`
+	Config    Path   `yaml:"config" default:"/etc/krb5.conf"`
+	Service   string `yaml:"service"` // of the server; default ldap/HOST
 }
 
 // People says which entries are people, and how the mapping differs from that of inetOrgPerson.

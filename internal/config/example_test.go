@@ -37,7 +37,7 @@ func TestExampleIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"corp", "entra"}, rules.Precedence); diff != "" {
+	if diff := cmp.Diff([]string{"corp", "entra", "branch", "headquarters"}, rules.Precedence); diff != "" {
 		t.Errorf("precedence (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"example.org", "*.example.org", "example.com"}, rules.OwnDomains); diff != "" {
@@ -62,6 +62,7 @@ func TestExampleLoadsWithItsSecrets(t *testing.T) {
 		"/run/secrets/entra-client": "a secret of the client", "/run/secrets/entra-password": "the password of the client",
 		"/etc/jmld/client-ca.pem": cert, "/etc/jmld/issuer-ca.pem": cert,
 		"/etc/jmld/tls.crt": cert, "/etc/jmld/tls.key": key, "/etc/jmld/ldap-ca.pem": cert, "/etc/jmld/app-ca.pem": cert,
+		"/etc/jmld/ldap-client.crt": cert, "/etc/jmld/ldap-client.key": key, "/etc/jmld/jmld.keytab": "k", "/etc/krb5.conf": "[libdefaults]",
 	} {
 		name := filepath.Base(path)
 		if !strings.Contains(string(data), path) {

@@ -1,9 +1,11 @@
 package testserver
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -14,9 +16,9 @@ import (
 	"time"
 )
 
-// writeCertificates writes ca.pem, and server.pem with server.key for localhost and 127.0.0.1 signed by it, and for more
-// names and addresses.
-func writeCertificates(dir string, more ...string) error {
+// writeCertificates writes ca.pem with ca.key, and server.pem with server.key for localhost and 127.0.0.1 signed by it, and for more
+// names and addresses. change may change the server's certificate before it is signed.
+func writeCertificates(dir string, change func(*x509.Certificate), more ...string) error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -27,8 +29,7 @@ func writeCertificates(dir string, more ...string) error {
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
+	if err := writeSigned(ca, ca, caKey, caKey, filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key")); err != nil {
 		return err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -48,7 +49,32 @@ func writeCertificates(dir string, more ...string) error {
 			leaf.DNSNames = append(leaf.DNSNames, name)
 		}
 	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+	if change != nil {
+		change(leaf)
+	}
+	return writeSigned(leaf, ca, key, caKey, filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+}
+
+// writeClientCertificate writes a client's certificate, signed by the authority in dir.
+func writeClientCertificate(dir, name, cert, keyFile string) error {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	return writeSigned(leaf, pair.Leaf, key, pair.PrivateKey, cert, keyFile)
+}
+
+func writeSigned(leaf, parent *x509.Certificate, key *ecdsa.PrivateKey, by crypto.PrivateKey, certFile, keyFile string) error {
+	der, err := x509.CreateCertificate(rand.Reader, leaf, parent, &key.PublicKey, by)
 	if err != nil {
 		return err
 	}
@@ -57,11 +83,10 @@ func writeCertificates(dir string, more ...string) error {
 		return err
 	}
 	for name, block := range map[string]*pem.Block{
-		"ca.pem":     {Type: "CERTIFICATE", Bytes: caDER},
-		"server.pem": {Type: "CERTIFICATE", Bytes: leafDER},
-		"server.key": {Type: "PRIVATE KEY", Bytes: keyDER},
+		certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			return err
 		}
 	}

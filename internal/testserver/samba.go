@@ -78,7 +78,7 @@ func startSamba(tb testing.TB, dir, daemon, ip, password string) (*SambaServer, 
 	s := &SambaServer{Host: ip, URL: "ldap://" + ip, TLSURL: "ldaps://" + ip, CAFile: filepath.Join(dir, "ca.pem")}
 	s.admin = &admin{tb: tb, url: s.TLSURL, caFile: s.CAFile, dn: SambaAdminDN, password: password}
 	s.process = &process{tb: tb, name: "samba", ready: func() bool { return s.as(func(*ldap.Conn) error { return nil }) == nil }}
-	if err := writeCertificates(dir, ip, SambaHost); err != nil {
+	if err := writeCertificates(dir, nil, ip, SambaHost); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o755); err != nil { //nolint:gosec // Samba wants it so

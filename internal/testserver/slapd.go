@@ -2,9 +2,11 @@ package testserver
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	mrand "math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +34,11 @@ const (
 // SlapdOptions say what the directory holds.
 type SlapdOptions struct {
 	LDIF     string // entries added to the skeleton (Base, its OUs and the service accounts)
-	Database string // more lines for the database section of slapd.conf
+	Global   string // more lines of slapd.conf before the database section
+	Database string // and in it
+	// Certificate changes the server's certificate before it is signed; nil: good for localhost and 127.0.0.1.
+	Certificate func(*x509.Certificate)
+	Env         []string // more environment variables, NAME=VALUE
 }
 
 // SlapdServer is a running OpenLDAP server of its own.
@@ -41,9 +47,11 @@ type SlapdServer struct {
 	TLSURL string // ldaps://127.0.0.1:…; the certificate is for localhost and 127.0.0.1
 	Addr   string // host and port of URL
 	CAFile string
+	Socket string // ldapi:///…, where the client's user is known
 
 	*process
 	*admin
+	dir  string
 	mark string // in the base entry: by it we know our own server
 }
 
@@ -58,14 +66,14 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
-	s := &SlapdServer{mark: rand.Text(), CAFile: filepath.Join(dir, "ca.pem")}
+	s := &SlapdServer{dir: dir, mark: rand.Text(), CAFile: filepath.Join(dir, "ca.pem"), Socket: "ldapi://" + filepath.Join(dir, "ldapi")}
 	s.process = &process{tb: tb, name: "slapd", ready: s.ours}
 	s.admin = &admin{tb: tb, dn: AdminDN, password: Password}
-	if err := writeCertificates(dir); err != nil {
+	if err := writeCertificates(dir, o.Certificate); err != nil {
 		tb.Fatal(err)
 	}
 	conf := filepath.Join(dir, "slapd.conf")
-	writeFile(tb, conf, slapdConf(dir, schema, o.Database))
+	writeFile(tb, conf, slapdConf(dir, schema, o))
 	ldif := filepath.Join(dir, "content.ldif")
 	writeFile(tb, ldif, skeleton(s.mark)+o.LDIF)
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
@@ -81,7 +89,8 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 		s.Addr = "127.0.0.1:" + plain
 		s.URL, s.TLSURL = "ldap://"+s.Addr, "ldaps://127.0.0.1:"+secure
 		s.admin.url = s.URL
-		s.cmd = exec.Command(slapd, "-d", "0", "-f", conf, "-h", s.URL+" "+s.TLSURL)
+		s.cmd = exec.Command(slapd, "-d", "0", "-f", conf, "-h", s.URL+" "+s.TLSURL+" ldapi://"+url.PathEscape(filepath.Join(dir, "ldapi")))
+		s.cmd.Env = append(os.Environ(), o.Env...)
 		err := s.start()
 		if err == nil {
 			return s
@@ -90,6 +99,16 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 			tb.Fatalf("start slapd: %v", err)
 		}
 	}
+}
+
+// ClientCertificate makes a certificate for a client, signed by the server's authority: files with it and its key.
+func (s *SlapdServer) ClientCertificate(name string) (cert, key string) {
+	s.process.tb.Helper()
+	cert, key = filepath.Join(s.dir, name+".pem"), filepath.Join(s.dir, name+".key")
+	if err := writeClientCertificate(s.dir, name, cert, key); err != nil {
+		s.process.tb.Fatal(err)
+	}
+	return cert, key
 }
 
 // ours says whether the server that answers is this one: the port may have gone to another test's.
@@ -105,16 +124,7 @@ func (s *SlapdServer) ours() bool {
 
 func findSlapd(tb testing.TB) (slapd, slapadd, schema string) {
 	tb.Helper()
-	find := func(name string) string {
-		for _, p := range []string{"/usr/sbin/" + name, "/usr/local/sbin/" + name, "/usr/local/libexec/" + name} {
-			if _, err := os.Stat(p); err == nil {
-				return p
-			}
-		}
-		p, _ := exec.LookPath(name)
-		return p
-	}
-	slapd, slapadd = find("slapd"), find("slapadd")
+	slapd, slapadd = findProgram("slapd"), findProgram("slapadd")
 	for _, dir := range []string{"/etc/ldap/schema", "/etc/openldap/schema"} {
 		if _, err := os.Stat(filepath.Join(dir, "inetorgperson.schema")); err == nil {
 			schema = dir
@@ -150,7 +160,7 @@ func writeFile(tb testing.TB, name, text string) {
 	}
 }
 
-func slapdConf(dir, schema, database string) string {
+func slapdConf(dir, schema string, o SlapdOptions) string {
 	var b strings.Builder
 	for _, s := range []string{"core", "cosine", "nis", "inetorgperson"} {
 		fmt.Fprintf(&b, "include %s/%s.schema\n", schema, s)
@@ -158,6 +168,7 @@ func slapdConf(dir, schema, database string) string {
 	if _, err := os.Stat("/usr/lib/ldap"); err == nil { // Debian builds the database as a module
 		b.WriteString("modulepath /usr/lib/ldap\nmoduleload back_mdb\n")
 	}
+	b.WriteString(o.Global + "\n")
 	fmt.Fprintf(&b, `TLSCACertificateFile %[1]s/ca.pem
 TLSCertificateFile %[1]s/server.pem
 TLSCertificateKeyFile %[1]s/server.key
@@ -181,7 +192,7 @@ access to attrs=employeeNumber by dn.exact="%[5]s" read by * none
 access to dn.subtree="%[8]s" by dn.exact="%[5]s" read by * none
 access to * by users read by anonymous auth
 `, dir, Base, AdminDN, Password, SyncDN, PagedDN, SmallDN, HiddenBase)
-	return b.String() + database + "\n"
+	return b.String() + o.Database + "\n"
 }
 
 func skeleton(mark string) string {

@@ -44,7 +44,8 @@ type Conn struct {
 	e    Entry
 	vals [][]byte
 	// names makes one string of each attribute description.
-	names map[string]string
+	names  map[string]string
+	policy Policy
 
 	mu  sync.Mutex
 	err error // why the connection ended
@@ -110,29 +111,6 @@ func (c *Conn) fail(reason error) error {
 		c.raw.Close()
 	}
 	return c.err
-}
-
-// Bind authenticates with name and password, RFC 4513 §5.1. The password must not be empty: that would be anonymous.
-func (c *Conn) Bind(dn, password string) error {
-	if password == "" {
-		return errors.New("the password is empty")
-	}
-	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationBindRequest, nil, "bind")
-	op.AppendChild(integer(3))
-	op.AppendChild(octets(dn))
-	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, password, "simple"))
-	if err := c.send(op, nil); err != nil {
-		return err
-	}
-	m, err := c.receive()
-	if err != nil {
-		return err
-	}
-	if m.op != opBindResponse {
-		return c.unexpected(m)
-	}
-	_, err = c.result(m)
-	return err
 }
 
 // WhoAmI asks for the authorization identity, RFC 4532.

@@ -1,5 +1,5 @@
-// Package wire is an LDAP client (RFC 4511) for reading much and missing nothing: simple bind, "Who am I?" and search,
-// one request at a time.
+// Package wire is an LDAP client (RFC 4511) for reading much and missing nothing: bind (simple, EXTERNAL,
+// GSSAPI), "Who am I?" and search, one request at a time.
 //
 // It reads by itself, without goroutines or buffers between the network and the consumer, so that a search that
 // returns without error has handed over every entry the server sent before its final answer: whatever is not expected

@@ -192,26 +192,12 @@ func (c *Conn) name(b []byte) string {
 // pagingOf finds the paging control among the controls of a final answer, RFC 2696 §2.
 func pagingOf(controls []byte) (found bool, cookie []byte, err error) {
 	for len(controls) > 0 {
-		var control []byte
-		if control, controls, err = expect(controls, tagSequence); err != nil {
-			return false, nil, err
-		}
-		oid, rest, err := expect(control, tagOctets)
+		oid, value, rest, err := nextControl(controls)
 		if err != nil {
 			return false, nil, err
 		}
-		if string(oid) != ldap.ControlTypePaging {
+		if controls = rest; oid != ldap.ControlTypePaging {
 			continue
-		}
-		var value []byte
-		for len(rest) > 0 {
-			var v tlv
-			if v, rest, err = next(rest); err != nil {
-				return false, nil, err
-			}
-			if v.tag == tagOctets {
-				value = v.body
-			}
 		}
 		seq, _, err := expect(value, tagSequence)
 		if err != nil {
