@@ -1,0 +1,120 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+)
+
+// isSecret says whether what has the name is kept from everybody. The name is in small letters.
+func isSecret(name string) bool {
+	name = lastName(name)
+	for _, part := range [...]string{"password", "passwd", "secret", "token", "credential", "authorization", "assertion", "apikey", "api_key"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastName is the last part of an attribute's path, in small letters.
+func lastName(path string) string {
+	path = strings.ToLower(strings.TrimSpace(path))
+	if i := strings.LastIndexByte(path, ']'); i >= 0 && i < len(path)-1 {
+		path = path[i+1:]
+	} else if i := strings.IndexByte(path, '['); i >= 0 {
+		path = path[:i]
+	}
+	return path[strings.LastIndexAny(path, ".:")+1:]
+}
+
+// isCount names numbers of the protocol.
+func isCount(name string) bool {
+	switch name {
+	case "totalresults", "itemsperpage", "startindex", "count", "failonerrors", "status":
+		return true
+	}
+	return false
+}
+
+// harmless says whether a text under this name stays as it is: words of the protocol, where they mean what they mean there.
+func harmless(name, s string) bool {
+	lower := strings.ToLower(s)
+	switch name {
+	case "schemas":
+		return strings.HasPrefix(lower, "urn:ietf:params:scim:") && isName(s)
+	case "op":
+		return oneOf(lower, "add", "replace", "remove")
+	case "type":
+		return oneOf(lower, "work", "home", "other", "mobile", "fax", "pager", "photo", "thumbnail", "user", "group", "direct", "indirect",
+			"aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo")
+	case "workertype":
+		return oneOf(lower, "employee", "contractor", "partner", "customer", "service")
+	case "resourcetype":
+		return oneOf(lower, "user", "group", "schema", "resourcetype", "serviceproviderconfig")
+	case "method":
+		return oneOf(lower, "get", "post", "put", "patch", "delete")
+	case "sortorder":
+		return oneOf(lower, "ascending", "descending")
+	case "scimtype":
+		return oneOf(lower, "invalidfilter", "toomany", "uniqueness", "mutability", "invalidsyntax", "invalidpath", "notarget", "invalidvalue",
+			"invalidvers", "sensitive", "invalidcursor", "expiredcursor", "invalidcount")
+	case "status", "startindex", "count", "failonerrors":
+		return isSmall(s, 7)
+	case "version":
+		return isTag(s)
+	case "created", "lastmodified", "startdate", "enddate":
+		return isDate(s)
+	}
+	return false
+}
+
+func oneOf(s string, words ...string) bool {
+	for _, w := range words {
+		if s == w {
+			return true
+		}
+	}
+	return false
+}
+
+// isTag says whether the text is an entity tag as we make them, or a list of some.
+func isTag(s string) bool {
+	for tag := range strings.SplitSeq(s, ",") {
+		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+		quoted := len(tag) > 2 && tag[0] == '"' && tag[len(tag)-1] == '"'
+		if tag != "*" && !(quoted && isSmall(tag[1:len(tag)-1], 7)) && !isSmall(tag, 4) {
+			return false
+		}
+	}
+	return true
+}
+
+// isSmall says whether the text is a number of so many digits at most: a larger one may be somebody's.
+func isSmall(s string, most int) bool {
+	return s != "" && len(s) <= most && strings.Trim(s, "0123456789") == ""
+}
+
+// isName says whether the text can be an attribute's name, with its URN or sub-attribute.
+func isName(s string) bool {
+	if s == "" || len(s) > 200 || !(s[0] == '$' || 'a' <= s[0]|0x20 && s[0]|0x20 <= 'z') {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("$_.:-", c) >= 0) {
+			return false
+		}
+	}
+	return !isUUID(s)
+}
+
+func writeEscaped(b *bytes.Buffer, c rune) {
+	if c > 0xffff {
+		high, low := utf16.EncodeRune(c)
+		fmt.Fprintf(b, `\u%04x\u%04x`, high, low)
+		return
+	}
+	fmt.Fprintf(b, `\u%04x`, c)
+}

@@ -1,0 +1,342 @@
+package capture
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Pseudonyms replaces text by text of the same shape, word by word: letters by letters of the same script and case, digits by
+// digits; everything else stays. Texts that are equal, or equal but for case, stay so, and different texts stay different,
+// because each word goes through a keyed permutation of all words of its shape. No word of two letters or more that can change stays as it is.
+type Pseudonyms struct{ key []byte }
+
+// NewPseudonyms makes the pseudonyms of one key. Without the key they cannot be made again, nor undone.
+func NewPseudonyms(key []byte) *Pseudonyms { return &Pseudonyms{key: key} }
+
+const bulkMark = "bulkId:"
+
+// Text is the pseudonym of a text. Ids of ours (UUID version 7), truth values in letters, and the beginnings "bulkId:",
+// "http://" and "https://" stay; another UUID becomes another UUID, a date another date.
+func (p *Pseudonyms) Text(s string) string {
+	if isOurID(s) {
+		return s
+	}
+	if isUUID(s) {
+		return p.uuid(s)
+	}
+	if d, ok := p.date(s); ok {
+		return d
+	}
+	for _, start := range [...]string{bulkMark, "https://", "http://"} {
+		if len(s) > len(start) && strings.EqualFold(s[:len(start)], start) {
+			return s[:len(start)] + p.words(s[len(start):])
+		}
+	}
+	return p.words(s)
+}
+
+func (p *Pseudonyms) words(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := 0; i < len(s); {
+		class := classAt(s[i:])
+		end := i
+		for end < len(s) && classAt(s[end:]) == class {
+			_, n := utf8.DecodeRuneInString(s[end:])
+			end += n
+		}
+		switch class {
+		case letters:
+			b.WriteString(p.word(s[i:end]))
+		case digits:
+			b.WriteString(p.number(s[i:end]))
+		default:
+			b.WriteString(s[i:end])
+		}
+		i = end
+	}
+	return b.String()
+}
+
+type class uint8
+
+const (
+	others class = iota
+	letters
+	digits
+)
+
+func classAt(s string) class {
+	r, n := utf8.DecodeRuneInString(s)
+	switch {
+	case r == utf8.RuneError && n <= 1:
+		return others
+	case unicode.IsLetter(r), unicode.IsMark(r):
+		return letters
+	case unicode.IsDigit(r):
+		return digits
+	}
+	return others
+}
+
+// word permutes a run of letters. Truth values stay and are nobody's pseudonym: their meaning must neither be lost nor appear.
+func (p *Pseudonyms) word(s string) string {
+	for out := s; ; {
+		if isTruth(out) && out == s {
+			return out
+		}
+		out = p.permuted(out)
+		if !isTruth(out) {
+			return out
+		}
+	}
+}
+
+func isTruth(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
+
+func (p *Pseudonyms) permuted(s string) string {
+	var all []symbol
+	for _, r := range s {
+		all = append(all, letter(r))
+	}
+	p.permute(all)
+	var b strings.Builder
+	for _, c := range all {
+		b.WriteRune(c.rune())
+	}
+	return b.String()
+}
+
+// number permutes a run of digits. A zero in front stays one, and nothing else becomes one: 0049 and 49 are of another kind.
+func (p *Pseudonyms) number(s string) string {
+	var all []symbol
+	for i, r := range s {
+		switch {
+		case r >= utf8.RuneSelf:
+			all = append(all, letter(r))
+		case i > 0:
+			all = append(all, symbol{pool: []rune("0123456789"), at: int(r - '0')})
+		case r == '0':
+			all = append(all, symbol{pool: []rune("0")})
+		default:
+			all = append(all, symbol{pool: []rune("123456789"), at: int(r - '1')})
+		}
+	}
+	p.permute(all)
+	var b strings.Builder
+	for _, c := range all {
+		b.WriteRune(c.rune())
+	}
+	return b.String()
+}
+
+// uuid permutes the hexadecimal digits, but for version and variant.
+func (p *Pseudonyms) uuid(s string) string {
+	const hex = "0123456789abcdef"
+	var all []symbol
+	for i, r := range s {
+		at := strings.IndexRune(hex, unicode.ToLower(r))
+		if at < 0 || i == 14 || i == 19 {
+			all = append(all, symbol{pool: []rune{r}})
+			continue
+		}
+		all = append(all, symbol{pool: []rune(hex), at: at, upper: unicode.IsUpper(r)})
+	}
+	p.permute(all)
+	upper := s != strings.ToLower(s)
+	var b strings.Builder
+	for _, c := range all {
+		c.upper = upper
+		b.WriteRune(c.rune())
+	}
+	return b.String()
+}
+
+// date moves a date by a number of days that is the capture's own. Order and distances stay.
+func (p *Pseudonyms) date(s string) (string, bool) {
+	if !isDate(s) {
+		return "", false
+	}
+	day, err := time.Parse(time.DateOnly, s[:10])
+	if err != nil {
+		return "", false
+	}
+	moved := day.AddDate(0, 0, -400-int(p.stream("date", nil).next(4000)))
+	if moved.Year() < 1000 {
+		moved = day.AddDate(0, 0, 400+int(p.stream("date", nil).next(4000)))
+	}
+	return moved.Format(time.DateOnly) + s[10:], true
+}
+
+// isDate says whether the text is a date, or a date and time, as xsd:dateTime writes it.
+func isDate(s string) bool {
+	if len(s) < 10 || len(s) > 40 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	if _, err := time.Parse(time.DateOnly, s[:10]); err != nil {
+		return false
+	}
+	if s = s[10:]; s == "" {
+		return true
+	}
+	return len(s) >= 6 && (s[0] == 'T' || s[0] == 't') && strings.Trim(s[1:], "0123456789:.+-Zz") == ""
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isOurID says whether the text is an id as we make them. It is nobody's name.
+func isOurID(s string) bool { return isUUID(s) && s[14] == '7' && s == strings.ToLower(s) }
+
+// symbol is one character: a place in the pool of those that may stand there.
+type symbol struct {
+	pool  []rune
+	at    int
+	upper bool
+}
+
+func (s symbol) rune() rune {
+	r := s.pool[s.at]
+	if s.upper {
+		return unicode.ToUpper(r)
+	}
+	return r
+}
+
+// letter finds the pool of a letter: those in its block of 64 that are cased, or not, as it is. They take as many bytes.
+func letter(r rune) symbol {
+	base, upper := r, false
+	kind := kindOf(r)
+	if kind == 'U' {
+		base, upper, kind = unicode.ToLower(r), true, 'l'
+	}
+	if kind == 0 { // marks and what has no fellow
+		return symbol{pool: []rune{r}}
+	}
+	s := symbol{upper: upper}
+	for c := base &^ 63; c <= base|63; c++ {
+		if c == base {
+			s.at = len(s.pool)
+		}
+		if kindOf(c) == kind {
+			s.pool = append(s.pool, c)
+		}
+	}
+	return s
+}
+
+// kindOf: 'l' and 'U' are letters with a simple other case of the same length, 'c' and 'C' small and capital letters without, 'd' digits.
+func kindOf(r rune) byte {
+	same := func(a, b rune) bool { return utf8.RuneLen(a) == utf8.RuneLen(b) }
+	switch {
+	case unicode.IsDigit(r):
+		return 'd'
+	case !unicode.IsLetter(r):
+		return 0
+	}
+	if l := unicode.ToLower(r); l != r {
+		if unicode.ToUpper(l) == r && same(l, r) {
+			return 'U'
+		}
+		return 'C'
+	}
+	if u := unicode.ToUpper(r); u != r && unicode.ToLower(u) == r && same(u, r) {
+		return 'l'
+	}
+	return 'c'
+}
+
+// permute replaces the word by the next one in an order that only the key knows: such a permutation leaves no word where it was.
+func (p *Pseudonyms) permute(word []symbol) {
+	var free []*symbol
+	for i := range word {
+		if len(word[i].pool) > 1 {
+			free = append(free, &word[i])
+		}
+	}
+	switch n := len(free); {
+	case n == 0:
+		return
+	case n == 1:
+		size := uint32(len(free[0].pool)) //nolint:gosec // at most 64
+		step := 1 + p.stream("one", nil).next(size-1)
+		free[0].at = int((uint32(free[0].at) + step) % size) //nolint:gosec // at most 64
+		return
+	}
+	const rounds = 8
+	for r := range rounds {
+		p.round(free, r, 1)
+	}
+	for _, s := range free { // plus one, with carry
+		if s.at = (s.at + 1) % len(s.pool); s.at != 0 {
+			break
+		}
+	}
+	for r := rounds - 1; r >= 0; r-- {
+		p.round(free, r, -1)
+	}
+}
+
+// round is one of a Feistel network over symbols: it adds to one half what the key makes of the other, or takes it away.
+func (p *Pseudonyms) round(word []*symbol, n, sign int) {
+	from, to := word[:len(word)/2], word[len(word)/2:]
+	if n%2 == 1 {
+		from, to = to, from
+	}
+	data := make([]byte, 0, 2+2*len(from))
+	data = append(data, byte(n), byte(len(to)))
+	for _, s := range from {
+		data = append(data, byte(s.at))
+	}
+	stream := p.stream("round", data)
+	for _, s := range to {
+		size := len(s.pool)
+		s.at = ((s.at+sign*int(stream.next(uint32(size))))%size + size) % size //nolint:gosec // at most 64
+	}
+}
+
+// stream is as many numbers as wanted that only the key knows.
+type stream struct {
+	p    *Pseudonyms
+	data []byte
+	buf  []byte
+	n    byte
+}
+
+func (p *Pseudonyms) stream(tag string, data []byte) *stream {
+	return &stream{p: p, data: append(append([]byte(tag), 0), data...)}
+}
+
+func (s *stream) next(below uint32) uint32 {
+	if len(s.buf) < 4 {
+		mac := hmac.New(sha256.New, s.p.key)
+		mac.Write([]byte{s.n}) //nolint:errcheck // never fails
+		mac.Write(s.data)      //nolint:errcheck // never fails
+		s.buf = mac.Sum(nil)
+		s.n++
+	}
+	v := binary.BigEndian.Uint32(s.buf)
+	s.buf = s.buf[4:]
+	return v % below
+}

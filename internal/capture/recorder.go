@@ -1,0 +1,472 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"jmld/model"
+)
+
+// Bounds of what a recorder holds. What goes beyond is lost to the capture, never to the client.
+const (
+	maxRequest = 4 << 20
+	maxAnswer  = 1 << 20
+	maxPending = 32 << 20 // bytes, of all exchanges that go on or wait to be stored
+	maxQueue   = 4096
+	maxBatch   = 50
+
+	pollEvery    = 500 * time.Millisecond
+	flushEvery   = 200 * time.Millisecond
+	storeTimeout = 5 * time.Second
+	// blindFor is how long a recorder goes on that cannot see whether it should.
+	blindFor = 10 * time.Second
+	// sweepEvery is how often what abandoned captures left is removed.
+	sweepEvery = time.Minute
+)
+
+// Settle is how long a recorder takes to see that a capture has begun, or to hand over what it has when it has ended.
+const Settle = 2 * pollEvery
+
+// Store is where captures are kept while they run.
+type Store interface {
+	// Captures are those that run now.
+	Captures(ctx context.Context) ([]model.Capture, error)
+	AddCaptureLines(ctx context.Context, lines []model.CaptureLine) error
+	// SweepCaptures removes those that nobody will end any more.
+	SweepCaptures(ctx context.Context) error
+}
+
+// Recorder records the requests of sources that are captured.
+type Recorder struct {
+	store   Store
+	replica string
+	now     func() time.Time
+	failed  func(error) // tells what went wrong
+
+	active  atomic.Pointer[map[string]*session] // by source; nil: there is no capture
+	queue   chan *exchange
+	pending atomic.Int64
+}
+
+// NewRecorder makes a recorder; Run makes it look for captures. What goes wrong is told to failed.
+func NewRecorder(store Store, replica string, now func() time.Time, failed func(error)) *Recorder {
+	return &Recorder{store: store, replica: replica, now: now, failed: failed, queue: make(chan *exchange, maxQueue)}
+}
+
+// request and answer are as they came.
+type request struct {
+	method, path, query, id, auth string
+	header                        http.Header
+	body                          buffer
+	length                        int64
+	read                          bool
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   buffer
+	broken bool
+}
+
+// Wrap is next with the recorder before it. Without a capture it costs one look at a pointer.
+func (r *Recorder) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		active := r.active.Load()
+		if active == nil {
+			next.ServeHTTP(w, req)
+			return
+		}
+		s := (*active)[sourceOf(req.URL.Path)]
+		if s == nil {
+			next.ServeHTTP(w, req)
+			return
+		}
+		r.record(s, next, w, req)
+	})
+}
+
+// sourceOf is the segment after scim.
+func sourceOf(path string) string {
+	rest := strings.TrimLeft(path, "/")
+	head, rest, _ := strings.Cut(rest, "/")
+	if head != "scim" {
+		return ""
+	}
+	source, _, _ := strings.Cut(strings.TrimLeft(rest, "/"), "/")
+	return source
+}
+
+func (r *Recorder) record(s *session, next http.Handler, w http.ResponseWriter, req *http.Request) {
+	x := &exchange{session: s, begin: r.now().UTC()}
+	x.request = request{
+		method: req.Method, path: req.URL.EscapedPath(), query: req.URL.RawQuery, id: req.Header.Get("X-Request-Id"),
+		auth: scheme(req.Header.Get("Authorization")), header: req.Header.Clone(), length: req.ContentLength,
+	}
+	// What proves who somebody is does not even get near the file.
+	for _, name := range [...]string{"Authorization", "Cookie", "Proxy-Authorization"} {
+		x.request.header.Del(name)
+	}
+	x.request.body = buffer{r: r, x: x, limit: maxRequest}
+	x.answer.body = buffer{r: r, x: x, limit: maxAnswer}
+	if forSecrets(x.request.path) {
+		x.request.body.limit, x.answer.body.limit = -1, -1
+	}
+	req = req.WithContext(context.WithValue(req.Context(), watchKey{}, &Watch{x}))
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = &tee{req.Body, x}
+	}
+	out := &answerWriter{ResponseWriter: w, x: x}
+	start := time.Now()
+	done := false
+	defer func() {
+		x.took = time.Since(start)
+		x.answer.broken = !done
+		x.answer.header = w.Header().Clone()
+		r.keep(x)
+	}()
+	next.ServeHTTP(out, req)
+	done = true
+}
+
+func scheme(header string) string {
+	s, _, _ := strings.Cut(header, " ")
+	if s = strings.ToLower(s); s == "" || s == "bearer" || s == "basic" {
+		return s
+	}
+	return "other"
+}
+
+// forSecrets says whether the path is the token endpoint: what goes over it is withheld.
+func forSecrets(path string) bool { return strings.Contains(path, "/oauth") }
+
+// keep hands the exchange over, or gives it up.
+func (r *Recorder) keep(x *exchange) {
+	for i := range x.before.records {
+		r.take(x, int64(len(x.before.records[i].Attrs)+500))
+	}
+	if r.pending.Load() <= maxPending {
+		select {
+		case r.queue <- x:
+			return
+		default:
+		}
+	}
+	x.session.lost.Add(1)
+	r.pending.Add(-x.size)
+}
+
+// take counts n bytes for the exchange, as long as there is room.
+func (r *Recorder) take(x *exchange, n int64) bool {
+	x.size += n
+	return r.pending.Add(n) <= maxPending
+}
+
+// buffer keeps the beginning of a body.
+type buffer struct {
+	r     *Recorder
+	x     *exchange
+	limit int // -1: nothing
+	text  []byte
+	n     int64
+	over  bool
+}
+
+func (b *buffer) add(p []byte) {
+	b.n += int64(len(p))
+	switch {
+	case b.limit < 0 || b.over:
+	case len(b.text)+len(p) > b.limit || !b.r.take(b.x, int64(len(p))):
+		b.over, b.text = true, nil // a part of a body is of no use
+	default:
+		b.text = append(b.text, p...)
+	}
+}
+
+type tee struct {
+	io.ReadCloser
+	x *exchange
+}
+
+// Read notes what the handler reads.
+func (t *tee) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.x.request.body.add(p[:n])
+	if err == io.EOF { //nolint:errorlint // by contract of io.Reader
+		t.x.request.read = true
+	}
+	return n, err
+}
+
+type answerWriter struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+// WriteHeader notes the status.
+func (w *answerWriter) WriteHeader(status int) {
+	if w.x.answer.status == 0 && status >= http.StatusOK {
+		w.x.answer.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes the body.
+func (w *answerWriter) Write(p []byte) (int, error) {
+	if w.x.answer.status == 0 {
+		w.x.answer.status = http.StatusOK
+	}
+	w.x.answer.body.add(p)
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Run looks for captures and stores what they record, until ctx ends.
+func (r *Recorder) Run(ctx context.Context) error {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	flush := time.NewTicker(flushEvery)
+	defer flush.Stop()
+	var lines []model.CaptureLine
+	seen, swept := r.now(), time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			// What was answered before the end is still stored.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+			defer cancel()
+			for len(r.queue) > 0 {
+				lines = append(lines, r.line(<-r.queue))
+			}
+			r.flush(last, append(lines, r.losses()...))
+			return nil
+		case x := <-r.queue:
+			if lines = append(lines, r.line(x)); len(lines) >= maxBatch {
+				r.flush(ctx, lines)
+				lines = nil
+			}
+		case <-flush.C:
+			r.flush(ctx, append(lines, r.losses()...))
+			lines = nil
+		case <-poll.C:
+			now := r.now()
+			if err := r.look(ctx); err == nil {
+				seen = now
+			} else if now.Sub(seen) > blindFor {
+				r.active.Store(nil)
+			}
+			if now.Sub(swept) > sweepEvery {
+				swept = now
+				r.try(ctx, r.store.SweepCaptures)
+			}
+		}
+	}
+}
+
+func (r *Recorder) try(ctx context.Context, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := do(ctx); err != nil && ctx.Err() == nil {
+		r.failed(err)
+	}
+}
+
+// look finds out which captures run.
+func (r *Recorder) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	list, err := r.store.Captures(ctx)
+	if err != nil {
+		return err
+	}
+	was := r.active.Load()
+	if len(list) == 0 {
+		if was != nil {
+			r.active.Store(nil)
+		}
+		return nil
+	}
+	now := map[string]*session{}
+	for _, c := range list {
+		if was != nil && (*was)[c.Source] != nil && (*was)[c.Source].ID == c.ID {
+			now[c.Source] = (*was)[c.Source]
+			continue
+		}
+		now[c.Source] = newSession(c)
+	}
+	r.active.Store(&now)
+	return nil
+}
+
+// flush stores lines. Those that cannot be stored are lost, and counted.
+func (r *Recorder) flush(ctx context.Context, lines []model.CaptureLine) {
+	if len(lines) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err := r.store.AddCaptureLines(ctx, lines)
+	if err == nil {
+		return
+	}
+	r.failed(err)
+	if active := r.active.Load(); active != nil {
+		for _, s := range *active {
+			for _, l := range lines {
+				if l.Capture == s.ID {
+					s.lost.Add(1)
+				}
+			}
+		}
+	}
+}
+
+// losses are lines about what was lost since the last ones.
+func (r *Recorder) losses() []model.CaptureLine {
+	active := r.active.Load()
+	if active == nil {
+		return nil
+	}
+	var out []model.CaptureLine
+	for _, s := range *active {
+		if n := s.lost.Load(); n > s.told {
+			out = append(out, r.encode(s, r.now(), Line{Lost: &Lost{Replica: r.replica, Exchanges: n - s.told}}))
+			s.told = n
+		}
+	}
+	return out
+}
+
+func (r *Recorder) encode(s *session, at time.Time, l Line) model.CaptureLine {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(l); err != nil { // texts and numbers always encode; attributes are JSON
+		r.failed(err)
+		return model.CaptureLine{ID: model.NewID(at), Capture: s.ID, Text: `{"lost":{"exchanges":1}}`}
+	}
+	return model.CaptureLine{ID: model.NewID(at), Capture: s.ID, Text: strings.TrimSuffix(b.String(), "\n")}
+}
+
+// line redacts an exchange.
+func (r *Recorder) line(x *exchange) model.CaptureLine {
+	r.pending.Add(-x.size)
+	red := &redaction{Pseudonyms: x.session.redact, source: x.session.Source}
+	out := Exchange{
+		Begin: x.begin, Micros: x.took.Microseconds(), Replica: r.replica,
+		Request: Request{
+			Method: method(x.request.method), Path: red.path(x.request.path), Query: red.query(x.request.query),
+			Headers: red.header(x.request.header), Auth: x.request.auth,
+		},
+		Answer: Answer{Status: x.answer.status, Headers: red.header(x.answer.header), Broken: x.answer.broken},
+	}
+	if isOurID(x.request.id) {
+		out.Request.ID = x.request.id
+	}
+	out.Request.Body = red.kept(&x.request.body, x.request.length)
+	if b := &x.request.body; !x.request.read && x.request.length != 0 && out.Request.Missing == "" && (x.request.length < 0 || b.n < x.request.length) {
+		out.Request.Body = Body{Length: x.request.length, Missing: missingUnread}
+	}
+	static := discovery(x.request.path) && x.answer.status == http.StatusOK
+	if static && !x.answer.body.over {
+		out.Answer.Body = Body{Text: string(x.answer.body.text), Length: x.answer.body.n}
+	} else {
+		out.Answer.Body = red.kept(&x.answer.body, x.answer.body.n)
+	}
+	out.Before = red.state(&x.before)
+	out.Inexact = red.inexact || x.partial
+	return r.encode(x.session, x.begin, Line{Exchange: &out})
+}
+
+func method(s string) string {
+	if oneOf(s, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT") {
+		return s
+	}
+	return "OTHER"
+}
+
+// discovery answers are about this program and nobody else.
+func discovery(path string) bool {
+	parts := strings.FieldsFunc(strings.ToLower(path), func(c rune) bool { return c == '/' })
+	return len(parts) >= 4 && oneOf(parts[3], "schemas", "resourcetypes", "serviceproviderconfig")
+}
+
+// kept is a redacted body.
+func (r *redaction) kept(b *buffer, length int64) Body {
+	out := Body{Length: length}
+	if length < 0 && !b.over {
+		out.Length = b.n
+	}
+	switch {
+	case b.limit < 0:
+		if b.n > 0 {
+			out.Missing = missingWithheld
+		}
+	case b.over:
+		out.Missing = missingLong
+		out.Length = max(out.Length, b.n)
+	default:
+		if text := r.body(b.text); utf8.Valid(text) {
+			out.Text = string(text)
+		} else {
+			out.Binary = text
+		}
+	}
+	return out
+}
+
+func (r *redaction) state(b *before) *State {
+	if b.empty() {
+		return nil
+	}
+	out := &State{Bounded: b.bounded}
+	for i := range b.records {
+		rec := &b.records[i]
+		out.Records = append(out.Records, Record{
+			ID: r.Text(rec.ID), Kind: rec.Kind, Version: rec.Version, Active: rec.Active, Created: rec.CreatedAt.UTC(), Updated: rec.UpdatedAt.UTC(),
+			Attrs: r.body([]byte(rec.Attrs)),
+		})
+	}
+	for i := range b.names {
+		rec := &b.names[i]
+		out.Records = append(out.Records, Record{ID: r.Text(rec.ID), Kind: rec.Kind, Name: r.Text(rec.DisplayName)})
+	}
+	out.Members = r.members(b)
+	return out
+}
+
+func (r *redaction) members(b *before) []Members {
+	by := map[string]*Members{}
+	var order []string
+	of := func(group string) *Members {
+		if by[group] == nil {
+			by[group] = &Members{Group: r.Text(group)}
+			order = append(order, group)
+		}
+		return by[group]
+	}
+	for group, ids := range b.in {
+		for _, id := range ids {
+			of(group).In = append(of(group).In, r.Text(id))
+		}
+	}
+	for group, ids := range b.out {
+		for _, id := range ids {
+			of(group).Out = append(of(group).Out, r.Text(id))
+		}
+	}
+	var out []Members
+	for _, group := range order {
+		out = append(out, *by[group])
+	}
+	return out
+}

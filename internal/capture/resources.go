@@ -1,0 +1,133 @@
+package capture
+
+import (
+	"context"
+	"errors"
+
+	"jmld/model"
+)
+
+// Resources is where a handler reads records.
+type Resources interface {
+	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
+	Query(ctx context.Context, q model.Query) (model.Page, error)
+	Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error
+	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
+}
+
+// Watched notes what captured requests read. Other requests pass as they are.
+func Watched(r Resources) Resources { return &watched{r} }
+
+type watched struct{ Resources }
+
+// Record is one record.
+func (r *watched) Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error) {
+	rec, err := r.Resources.Record(ctx, source, kind, id)
+	if w := Of(ctx); w != nil && err == nil {
+		w.Record(&rec)
+	}
+	return rec, err
+}
+
+// Query selects records.
+func (r *watched) Query(ctx context.Context, q model.Query) (model.Page, error) {
+	page, err := r.Resources.Query(ctx, q)
+	if w := Of(ctx); w != nil && err == nil {
+		for i := range page.Records {
+			w.Record(&page.Records[i])
+		}
+		if page.Total > len(page.Records) {
+			w.Partial()
+		}
+	}
+	return page, err
+}
+
+// Members streams the members of a group.
+func (r *watched) Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error {
+	w := Of(ctx)
+	if w == nil {
+		return r.Resources.Members(ctx, source, group, yield)
+	}
+	return r.Resources.Members(ctx, source, group, func(id string, kind model.Kind, name string) error {
+		w.Member(group, id, true)
+		w.Named(id, kind, name)
+		return yield(id, kind, name)
+	})
+}
+
+// GroupsOf returns the groups of records. Which group is in which, is noted, too.
+func (r *watched) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
+	of, err := r.Resources.GroupsOf(ctx, source, ids)
+	if w := Of(ctx); w != nil && err == nil {
+		r.noteGroups(ctx, w, source, of)
+	}
+	return of, err
+}
+
+// noteGroups notes direct memberships and the groups themselves. What cannot be read is missing in the capture; the request goes on.
+func (r *watched) noteGroups(ctx context.Context, w *Watch, source string, of map[string][]model.Membership) {
+	var fresh []string
+	note := func(of map[string][]model.Membership) {
+		for id, list := range of {
+			for _, g := range list {
+				if g.Direct {
+					w.Member(g.GroupID, id, true)
+				}
+				if !w.knows(g.GroupID) && len(fresh) < maxParents {
+					if rec, err := r.Resources.Record(ctx, source, model.KindGroup, g.GroupID); err == nil {
+						w.Record(&rec)
+						fresh = append(fresh, g.GroupID)
+					}
+				}
+			}
+		}
+	}
+	note(of)
+	if len(fresh) == 0 {
+		return
+	}
+	if above, err := r.Resources.GroupsOf(ctx, source, fresh); err == nil { // all of them are in fresh already
+		note(above)
+	}
+}
+
+// errEnough ends a stream of members.
+var errEnough = errors.New("enough")
+
+// Before notes who of these is in the group, of everybody when all is set, before a request changes that.
+func Before(ctx context.Context, r Resources, among func(ids []string) ([]string, error), source, group string, ids []string, all bool) {
+	w := Of(ctx)
+	if w == nil {
+		return
+	}
+	if all {
+		n := 0
+		err := r.Members(ctx, source, group, func(id string, kind model.Kind, name string) error {
+			if n++; n > maxBefore {
+				return errEnough
+			}
+			w.Member(group, id, true)
+			w.Named(id, kind, name)
+			return nil
+		})
+		if err != nil {
+			return // the request finds out itself what is wrong
+		}
+	}
+	ids = w.Unknown(group, ids)
+	if len(ids) == 0 {
+		return
+	}
+	in, err := among(ids)
+	if err != nil {
+		return
+	}
+	is := make(map[string]bool, len(in))
+	for _, id := range in {
+		is[id] = true
+	}
+	for _, id := range ids {
+		w.Member(group, id, is[id])
+	}
+}

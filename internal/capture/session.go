@@ -1,0 +1,177 @@
+package capture
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"jmld/model"
+)
+
+// Bounds of the state that is kept.
+const (
+	maxKnown   = 200_000 // resources and memberships that one capture remembers
+	maxBefore  = 2000    // new ones in one exchange
+	maxParents = 200     // groups looked up because somebody is in them
+)
+
+// session is one capture in this process.
+type session struct {
+	model.Capture
+	redact  *Pseudonyms
+	lost    atomic.Int64
+	told    int64 // of lost, in the file
+	written int64 // bytes
+
+	mu      sync.Mutex
+	records map[string]bool    // id -> whole; false: only its name
+	pairs   map[[2]string]bool // group and member: whether it was one is known
+	closed  map[string]bool    // groups all of whose members are known
+}
+
+func newSession(c model.Capture) *session {
+	return &session{
+		Capture: c, redact: NewPseudonyms(c.Key),
+		records: map[string]bool{}, pairs: map[[2]string]bool{}, closed: map[string]bool{},
+	}
+}
+
+// exchange is one while it goes on.
+type exchange struct {
+	session *session
+	begin   time.Time
+	took    time.Duration
+	request request
+	answer  answer
+	before  before
+	partial bool // the answer is a part of what there is
+	size    int64
+}
+
+// before is the state as it was read, not redacted yet.
+type before struct {
+	records []model.Record
+	names   []model.Record // of which only ID, Kind and DisplayName are known
+	in, out map[string][]string
+	bounded bool
+}
+
+func (b *before) empty() bool {
+	return len(b.records)+len(b.names)+len(b.in)+len(b.out) == 0 && !b.bounded
+}
+
+// Watch notes what a request that is captured reads from the store. A nil Watch notes nothing.
+type Watch struct{ x *exchange }
+
+type watchKey struct{}
+
+// Of is the watch of the request, or nil.
+func Of(ctx context.Context) *Watch {
+	w, _ := ctx.Value(watchKey{}).(*Watch)
+	return w
+}
+
+// Record notes a resource as it is stored before the request changes it.
+func (w *Watch) Record(rec *model.Record) {
+	if w == nil || rec == nil {
+		return
+	}
+	s, b := w.x.session, &w.x.before
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if whole := s.records[rec.ID]; whole || !s.room(b, len(b.records)) {
+		return
+	}
+	s.records[rec.ID] = true
+	b.records = append(b.records, *rec)
+}
+
+// Named notes a resource of which only kind and name are known.
+func (w *Watch) Named(id string, kind model.Kind, name string) {
+	if w == nil || kind == "" {
+		return
+	}
+	s, b := w.x.session, &w.x.before
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.records[id]; known || !s.room(b, len(b.names)) {
+		return
+	}
+	s.records[id] = false
+	b.names = append(b.names, model.Record{ID: id, Kind: kind, DisplayName: name})
+}
+
+// Made notes that the resource is made by the capture itself: there is nothing before.
+func (w *Watch) Made(id string) {
+	if w == nil {
+		return
+	}
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records[id], s.closed[id] = true, true
+}
+
+// Member notes whether somebody is in a group before the request changes that.
+func (w *Watch) Member(group, id string, is bool) {
+	if w == nil {
+		return
+	}
+	s, b := w.x.session, &w.x.before
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pair := [2]string{group, id}
+	if s.closed[group] || s.pairs[pair] || !s.room(b, len(b.in[group])+len(b.out[group])) {
+		return
+	}
+	s.pairs[pair] = true
+	list := &b.out
+	if is {
+		list = &b.in
+	}
+	if *list == nil {
+		*list = map[string][]string{}
+	}
+	(*list)[group] = append((*list)[group], id)
+}
+
+// Partial notes that the answer has a part of what there is: the rest is not known.
+func (w *Watch) Partial() {
+	if w != nil {
+		w.x.partial = true
+	}
+}
+
+// Unknown returns those of the members of the group about whom nothing is known yet.
+func (w *Watch) Unknown(group string, ids []string) []string {
+	if w == nil {
+		return nil
+	}
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed[group] {
+		return nil
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return s.pairs[[2]string{group, id}] })
+	return ids[:min(len(ids), maxBefore)]
+}
+
+// knows says whether the resource needs no look.
+func (w *Watch) knows(id string) bool {
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[id]
+}
+
+// room says whether n more may be noted. The caller holds the lock.
+func (s *session) room(b *before, n int) bool {
+	if n >= maxBefore || len(s.records)+len(s.pairs) >= maxKnown {
+		b.bounded = true
+		return false
+	}
+	return true
+}

@@ -1,0 +1,170 @@
+package capture
+
+import (
+	"net/url"
+	"strings"
+)
+
+// path redacts the path of a request's URL, as it was sent: what is no name of an endpoint and no id of ours.
+func (r *redaction) path(escaped string) string {
+	parts := strings.Split(escaped, "/")
+	seen := 0 // segments that are not empty
+	for i, part := range parts {
+		if part == "" {
+			continue
+		}
+		s, err := url.PathUnescape(part)
+		if err != nil {
+			parts[i] = r.words(strings.ReplaceAll(part, "%", "")) + "%zz"
+			continue
+		}
+		if seen++; seen == 1 && s == "scim" || seen == 2 && s == r.source || seen == 3 && isVersion(s) {
+			continue
+		}
+		parts[i] = r.segment(s, part)
+	}
+	return strings.Join(parts, "/")
+}
+
+func isVersion(s string) bool {
+	return len(s) > 1 && len(s) < 8 && s[0] == 'v' && strings.Trim(s[1:], "0123456789.") == ""
+}
+
+// segment redacts one segment; given is how it was written.
+func (r *redaction) segment(s, given string) string {
+	if oneOf(strings.ToLower(s), "users", "groups", "bulk", "me", ".search", "schemas", "resourcetypes", "serviceproviderconfig", "user", "group",
+		"oauth", "token") ||
+		strings.HasPrefix(s, "urn:ietf:params:scim:") && isName(s) {
+		return given
+	}
+	return url.PathEscape(r.Text(s))
+}
+
+// resourcePath redacts the path of a bulk operation: "/Users/…".
+func (r *redaction) resourcePath(s string) string {
+	path, query, asks := strings.Cut(s, "?")
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if part = strings.TrimSpace(part); part != "" {
+			if out := r.segment(part, part); out != part {
+				parts[i] = r.Text(part)
+			}
+		}
+	}
+	out := strings.Join(parts, "/")
+	if asks {
+		out += "?" + r.query(query)
+	}
+	return out
+}
+
+// query redacts the query of a URL. Its order, its names and what is not well-formed in it stay.
+func (r *redaction) query(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	pieces := strings.Split(raw, "&")
+	for i, piece := range pieces {
+		name, value, has := strings.Cut(piece, "=")
+		pieces[i] = r.parameter(name, has)
+		if has {
+			pieces[i] += "=" + r.argument(name, value)
+		}
+		if strings.Contains(piece, ";") { // which is refused
+			pieces[i] += ";"
+		}
+	}
+	return strings.Join(pieces, "&")
+}
+
+// parameter redacts what is not the name of a parameter.
+func (r *redaction) parameter(name string, has bool) string {
+	s, err := url.QueryUnescape(name)
+	switch {
+	case err != nil:
+		return r.words(strings.ReplaceAll(name, "%", "")) + "%zz"
+	case has && isName(s):
+		return name
+	}
+	return url.QueryEscape(r.Text(s))
+}
+
+func (r *redaction) argument(name, value string) string {
+	s, err := url.QueryUnescape(value)
+	if err != nil {
+		return url.QueryEscape(r.words(strings.ReplaceAll(value, "%", " "))) + "%zz"
+	}
+	return url.QueryEscape(r.value(frame{key: strings.ToLower(name)}, s))
+}
+
+// url redacts a URL. One of ours keeps what follows the source; where the daemon is, is not told.
+func (r *redaction) url(s string) string {
+	at := strings.Index(s, "/scim/"+url.PathEscape(r.source)+"/v2")
+	if at < 0 || !strings.HasPrefix(s, "http") {
+		if strings.HasPrefix(s, "/") {
+			return r.resourcePath(s)
+		}
+		return r.Text(s)
+	}
+	path, query, asks := strings.Cut(s[at:], "?")
+	out := scratchURL + r.path(path)
+	if asks {
+		out += "?" + r.query(query)
+	}
+	return out
+}
+
+// header redacts the headers that are kept: those that decide what a request means.
+func (r *redaction) header(h map[string][]string) map[string]string {
+	out := map[string]string{}
+	for _, name := range [...]string{"Content-Type", "Accept", "Content-Encoding", "If-Match", "If-None-Match", "Etag", "Location", "Retry-After", "Allow", "User-Agent"} {
+		list := h[name]
+		if len(list) == 0 {
+			continue
+		}
+		s := strings.Join(list, ", ")
+		switch name {
+		case "If-Match", "If-None-Match", "Etag":
+			if !isTag(s) {
+				s = r.Text(s)
+			}
+		case "Location":
+			s = r.url(s)
+		case "Content-Type", "Accept":
+			s = r.media(s)
+		case "Content-Encoding":
+			if !oneOf(strings.ToLower(s), "gzip", "identity", "deflate", "br") {
+				s = r.Text(s)
+			}
+		case "User-Agent":
+			s = r.product(s)
+		}
+		if len(s) <= 500 {
+			out[name] = s
+		}
+	}
+	return out
+}
+
+// media keeps the words of media types.
+func (r *redaction) media(s string) string {
+	for part := range strings.FieldsFuncSeq(strings.ToLower(s), func(c rune) bool { return strings.ContainsRune("/+;=, \"", c) }) {
+		if !oneOf(part, "application", "scim", "json", "text", "xml", "html", "plain", "*", "charset", "utf-8", "q", "x-www-form-urlencoded",
+			"multipart", "form-data", "octet-stream") && !isSmall(strings.ReplaceAll(part, ".", ""), 4) {
+			return r.Text(s)
+		}
+	}
+	return s
+}
+
+// product keeps the names under which identity providers and tools call; they tell the dialect.
+func (r *redaction) product(s string) string {
+	lower := strings.ToLower(s)
+	for _, known := range [...]string{"okta", "azure", "microsoft", "entra", "onelogin", "pingidentity", "jumpcloud", "google", "keycloak", "authentik",
+		"sailpoint", "curl", "python", "go-http-client", "java", "apache-httpclient", "postman"} {
+		if strings.Contains(lower, known) {
+			return known
+		}
+	}
+	return "other"
+}
