@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"jmld/internal/capture"
 	"jmld/internal/config"
 	"jmld/internal/logs"
 	"jmld/internal/store"
@@ -25,8 +26,9 @@ const (
 // running is the daemon while it runs.
 type running struct {
 	*site
-	log *zap.Logger
-	url string // where it listens, as clients see it
+	log      *zap.Logger
+	url      string // where it listens, as clients see it
+	recorder *capture.Recorder
 }
 
 // serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, stop the engine, close
@@ -54,6 +56,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		return err
 	}
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
+	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) })
 	front, err := a.newFront(d, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -75,6 +78,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		}
 		return nil
 	})
+	g.Go(func() error { return d.recorder.Run(engineCtx) })
 	if then != nil {
 		g.Go(func() error {
 			if err := then(gctx, d); err != nil && gctx.Err() == nil {

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"jmld/internal/capture"
 	"jmld/internal/console"
 	"jmld/internal/httpd"
 	"jmld/model"
@@ -20,7 +21,7 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, error) {
 	}
 	o := httpd.Options{
 		Listener: l, Insecure: d.cfg.Listen.Insecure,
-		SCIM: scim.New(provider), Console: console.New(a.consoleOptions(d)),
+		SCIM: d.recorder.Wrap(scim.New(provider)), Console: console.New(a.consoleOptions(d)),
 		Ready: d.store.Ping, Figures: d.store, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
 	if c := d.cfg.Listen.TLS; c != nil {
@@ -31,7 +32,7 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, error) {
 
 func (a *app) scimOptions(d *running) (scim.Options, error) {
 	o := scim.Options{
-		URL: d.url, Pusher: d.engine, Resources: d.store, Tokens: d.store, Log: d.log, Now: a.now,
+		URL: d.url, Pusher: watched{d.engine, d.store}, Resources: capture.Watched(d.store), Tokens: d.store, Log: d.log, Now: a.now,
 		TrustedProxies: prefixes(d.cfg.Listen.TrustedProxies),
 	}
 	for i := range d.cfg.Sources {

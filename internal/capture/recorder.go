@@ -378,7 +378,7 @@ func (r *Recorder) line(x *exchange) model.CaptureLine {
 	}
 	static := discovery(x.request.path) && x.answer.status == http.StatusOK
 	if static && !x.answer.body.over {
-		out.Answer.Body = Body{Text: string(x.answer.body.text), Length: x.answer.body.n}
+		out.Answer.Body = Body{Text: red.places(string(x.answer.body.text)), Length: x.answer.body.n}
 	} else {
 		out.Answer.Body = red.kept(&x.answer.body, x.answer.body.n)
 	}

@@ -263,9 +263,7 @@ func (p *player) send(ctx context.Context, x *Exchange) (got *reply, err error) 
 		req.ContentLength = x.Request.Length
 	}
 	for name, v := range x.Request.Headers {
-		if name != "User-Agent" {
-			req.Header.Set(name, v)
-		}
+		req.Header.Set(name, v)
 	}
 	req.Header.Set("Authorization", "Bearer "+p.token)
 	got = &reply{header: http.Header{}}

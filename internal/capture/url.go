@@ -114,6 +114,18 @@ func (r *redaction) url(s string) string {
 	return out
 }
 
+// places takes out of an answer that has nothing else to hide where the daemon is.
+func (r *redaction) places(text string) string {
+	mark := "/scim/" + url.PathEscape(r.source) + "/v2"
+	parts := strings.Split(text, mark)
+	for i := range parts[:len(parts)-1] {
+		if start := strings.LastIndexByte(parts[i], '"') + 1; strings.HasPrefix(parts[i][start:], "http") {
+			parts[i] = parts[i][:start] + scratchURL
+		}
+	}
+	return strings.Join(parts, mark)
+}
+
 // header redacts the headers that are kept: those that decide what a request means.
 func (r *redaction) header(h map[string][]string) map[string]string {
 	out := map[string]string{}
