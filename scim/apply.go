@@ -125,7 +125,7 @@ func (op *operation) multi(m map[string]any) error {
 				kept = append(kept, e)
 			}
 		}
-		return store(a, m, kept)
+		return store(a, m, kept, op.most)
 	}
 	set := newCollection(a, cloned(old))
 	for _, e := range cloned(values) {
@@ -134,7 +134,7 @@ func (op *operation) multi(m map[string]any) error {
 		}
 		set.add(e)
 	}
-	return store(a, m, set.list)
+	return store(a, m, set.list, op.most)
 }
 
 // names says whether one of the values to remove means the element: each says what it says of it.
@@ -187,7 +187,7 @@ func (op *operation) selected(m map[string]any) error {
 	clear := op.value == nil
 	switch {
 	case op.sub == nil && (op.verb == verbRemove || clear):
-		return store(a, m, kept)
+		return store(a, m, kept, op.most)
 	case len(hit) == 0 && (op.verb == verbRemove || clear):
 		return nil
 	case len(hit) == 0:
@@ -252,13 +252,13 @@ func (op *operation) set(m map[string]any, list []any, hit []map[string]any) err
 			e[op.sub.name] = op.value
 		}
 	}
-	return store(op.attr, m, list)
+	return store(op.attr, m, list, op.most)
 }
 
-func store(a *attribute, m map[string]any, list []any) error {
+func store(a *attribute, m map[string]any, list []any, most int) error {
 	switch {
-	case len(list) > maxValues:
-		return invalidValue("%s has more than %d values.", a.label(), maxValues)
+	case len(list) > most:
+		return invalidValue("%s has more than %d values.", a.label(), most)
 	case len(list) > 0:
 		m[a.name] = list
 	case a.required:

@@ -35,7 +35,14 @@ func (s *source) provider() [][]byte {
 	if m, ok := doc.(map[string]any); ok {
 		m["authenticationSchemes"] = s.schemes()
 		if bulk, ok := m["bulk"].(map[string]any); ok {
-			bulk["maxPayloadSize"], bulk["maxOperations"] = int(s.MaxBody), s.operations()
+			bulk["maxPayloadSize"], bulk["maxOperations"] = int(s.MaxBody), s.Bounds.BulkOperations
+		}
+		m["filter"] = map[string]any{"supported": true, "maxResults": s.Bounds.MaxPage}
+		if s.AnnounceCursors {
+			m["pagination"] = map[string]any{ // RFC 9865 §4
+				"cursor": true, "index": true, "defaultPaginationMethod": "index", "defaultPageSize": s.Bounds.Page,
+				"maxPageSize": s.Bounds.MaxPage, "cursorTimeout": int(cursorTimeout.Seconds()),
+			}
 		}
 	}
 	return bytes.Split(appendJSON(nil, doc), []byte(`\u0000`))

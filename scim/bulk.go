@@ -7,9 +7,6 @@ import (
 	"strconv"
 )
 
-// maxBulkOperations bounds the operations of one bulk request, where the source does not.
-const maxBulkOperations = 1000
-
 const (
 	urnBulkRequest  = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 	urnBulkResponse = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
@@ -49,14 +46,6 @@ func (op *bulkOperation) ok() bool { return op.status >= 200 && op.status < 300 
 type part struct {
 	id   string // of the resource to make
 	data object
-}
-
-// operations is how many a bulk request may have.
-func (s *source) operations() int {
-	if s.MaxOperations > 0 {
-		return s.MaxOperations
-	}
-	return maxBulkOperations
 }
 
 // bulk answers POST /Bulk. The status is 200 whatever became of the operations; each result has its own.

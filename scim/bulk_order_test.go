@@ -105,7 +105,7 @@ func TestReferencesAreFoundWhereTheyMayStand(t *testing.T) {
 		{"paths of nobody", "PATCH", "x", `{"path":"a[b eq \"bulkId:\"] \"bulkId:v\""}`, `{"path":"a[b eq \"bulkId:\"] \"ID-v\""}`, "x"},
 		{"no paths but in a PATCH", "PUT", "x", `{"path":"a[b eq \"bulkId:u\"]"}`, `{"path":"a[b eq \"bulkId:u\"]"}`, "x"},
 	} {
-		o, err := decodeObject([]byte(tt.data))
+		o, err := decodeObject([]byte(tt.data), storedDepth)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func (q *request) bulkJob(o object) (*bulkJob, error) {
 	if !ok || len(list) == 0 {
 		return nil, invalidSyntax("Operations is missing or empty.")
 	}
-	if most := q.source.operations(); len(list) > most {
+	if most := q.source.Bounds.BulkOperations; len(list) > most {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "", "The request has more operations than maxOperations, %d.", most)
 	}
 	if s, ok := o.get("schemas"); !ok || !new(compiler).lists(s, urnBulkRequest) {
@@ -136,8 +136,8 @@ func (q *request) bulkPath(text string) (rt *resourceType, id string, err error)
 	switch {
 	case text == "":
 		return nil, "", invalidSyntax("path is missing.")
-	case len(text) > maxURL:
-		return nil, "", refuse(http.StatusRequestURITooLong, "", "The path is longer than %d bytes.", maxURL)
+	case len(text) > q.source.Bounds.URL:
+		return nil, "", refuse(http.StatusRequestURITooLong, "", "The path is longer than %d bytes.", q.source.Bounds.URL)
 	case strings.ContainsAny(text, "?#"):
 		return nil, "", invalidSyntax("The path has a query or a fragment.")
 	}

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxReferencing is how long a PATCH path may be for references in it to be looked for.
+const maxReferencing = 4 << 10
+
 // bulkMark begins a reference to what another operation makes (RFC 7644 §3.7.2).
 const bulkMark = "bulkId:"
 
@@ -60,7 +63,7 @@ func referred(key, text string, paths bool, resolve func(string) string) string 
 		}
 		return text
 	}
-	if !paths || !strings.EqualFold(key, "path") || len(text) > maxFilter { // a longer one is refused as it is
+	if !paths || !strings.EqualFold(key, "path") || len(text) > maxReferencing { // a longer one is refused as it is
 		return text
 	}
 	const open = `"` + bulkMark

@@ -151,7 +151,7 @@ func (j *bulkJob) circle(unit []int) {
 		j.prepare(&j.ops[i])
 	}
 	for _, i := range unit { // before anything is made: a person made and taken back is a joiner and a leaver
-		if err := j.ops[i].makeable(j.q.notes.strict); err != nil {
+		if err := j.ops[i].makeable(j.q.notes.strict, j.q.source.Bounds); err != nil {
 			j.refuseAll(unit, i, err, refused)
 			return
 		}
@@ -181,8 +181,8 @@ func (j *bulkJob) refuseAll(unit []int, because int, err, others error) {
 }
 
 // makeable says whether a POST could be done as far as its data tells.
-func (op *bulkOperation) makeable(strict bool) error {
-	c := compiler{normaliser: normaliser{&notes{strict: strict}}, rt: op.rt, id: op.id}
+func (op *bulkOperation) makeable(strict bool, b Bounds) error {
+	c := compiler{normaliser: normaliser{&notes{strict: strict}, b}, rt: op.rt, id: op.id}
 	if err := c.body(op.data); err != nil {
 		return err
 	}

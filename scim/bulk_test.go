@@ -98,7 +98,7 @@ func (c *client) total(t testing.TB, endpoint string) any {
 
 func TestR124BulkIsAnnouncedWithTheLimitsThereAre(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[0].MaxBody, o.Sources[0].MaxOperations = 5000, 3 })
+	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[0].MaxBody, o.Sources[0].Bounds.BulkOperations = 5000, 3 })
 	want := any(map[string]any{"supported": true, "maxOperations": 3.0, "maxPayloadSize": 5000.0})
 	if diff := cmp.Diff(want, c.must(t, "GET", "/ServiceProviderConfig", "", 200).at("bulk")); diff != "" {
 		t.Error(diff)
@@ -374,7 +374,7 @@ func TestR129ReferencesAreReplacedInPathAndData(t *testing.T) {
 
 func TestR130RequestsAboveALimitAre413NamingIt(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[0].MaxBody, o.Sources[0].MaxOperations = 1000, 3 })
+	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[0].MaxBody, o.Sources[0].Bounds.BulkOperations = 1000, 3 })
 	gone := `{"method":"DELETE","path":"/Users/gone"}`
 	c.bulk(t, bulkOf(gone, gone, gone), "DELETE 404", "DELETE 404", "DELETE 404")
 	for limit, body := range map[string]string{

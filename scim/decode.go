@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of JSON that is accepted, and so the recursion here. SCIM needs five levels.
-const maxDepth = 40
+// storedDepth bounds the nesting, and so the recursion, of what is not a client's body: resources as they are stored, and
+// literals in filters. SCIM needs five levels.
+const storedDepth = 40
 
 // Bodies that are nearly nothing but brackets and commas take many times their size in memory. What clients send has 20 bytes
 // and more for each value; so much is not asked of small bodies.
@@ -40,11 +41,11 @@ func (o object) get(key string) (any, bool) {
 // decode reads one JSON value that is the whole text. Stricter than encoding/json where leniency would hide data: keys
 // equal but for case are one attribute in SCIM (RFC 7643 §2.1) and may stand once; text after the value, broken UTF-8,
 // unpaired surrogates and U+0000 (which no text column holds) are refused.
-func decode(text []byte) (any, error) {
+func decode(text []byte, depth int) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, invalidSyntax("The body is not UTF-8.")
 	}
-	d := decoder{text: text}
+	d := decoder{text: text, depth: depth}
 	d.space()
 	if d.pos == len(text) {
 		return nil, invalidSyntax("The body is empty; a JSON object is expected.")
@@ -59,8 +60,8 @@ func decode(text []byte) (any, error) {
 	return v, nil
 }
 
-func decodeObject(text []byte) (object, error) {
-	v, err := decode(text)
+func decodeObject(text []byte, depth int) (object, error) {
+	v, err := decode(text, depth)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func decodeObject(text []byte) (object, error) {
 
 // document reads a stored resource. Its objects are maps.
 func document(text string) (map[string]any, error) {
-	d := decoder{text: []byte(text), stored: true}
+	d := decoder{text: []byte(text), depth: storedDepth, stored: true}
 	v, err := d.value(0)
 	m, ok := v.(map[string]any)
 	if err != nil || !ok || d.pos < len(text) {
@@ -85,6 +86,7 @@ func document(text string) (map[string]any, error) {
 type decoder struct {
 	text   []byte
 	pos    int
+	depth  int // levels there may be
 	values int
 	stored bool // our own text: objects become maps, keys are unique
 }
@@ -112,8 +114,8 @@ func (d *decoder) peek() byte {
 }
 
 func (d *decoder) value(depth int) (any, error) {
-	if depth > maxDepth {
-		return nil, invalidSyntax("JSON is nested deeper than %d levels.", maxDepth)
+	if depth > d.depth {
+		return nil, invalidSyntax("JSON is nested deeper than %d levels.", d.depth)
 	}
 	if d.values++; !d.stored && d.values > minValues && d.values > len(d.text)/bytesPerValue {
 		return nil, invalidSyntax("JSON has too many values for its size.")

@@ -44,7 +44,7 @@ func TestDecodeRefusesWhatHidesData(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v, err := decode([]byte(tt.text))
+			v, err := decode([]byte(tt.text), storedDepth)
 			if err == nil {
 				t.Fatalf("read as %#v", v)
 			}
@@ -57,7 +57,7 @@ func TestDecodeRefusesWhatHidesData(t *testing.T) {
 
 func TestDecodeKeepsOrderAndText(t *testing.T) {
 	t.Parallel()
-	got, err := decode([]byte(` { "b" : [ 1.50 , true , null , "\"\\\/\b\f\n\r\té😀\u00e5" ] , "a" : { } } `))
+	got, err := decode([]byte(` { "b" : [ 1.50 , true , null , "\"\\\/\b\f\n\r\té😀\u00e5" ] , "a" : { } } `), storedDepth)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		v, err := decode(text)
+		v, err := decode(text, storedDepth)
 		if err != nil {
 			return
 		}

@@ -61,8 +61,8 @@ func providerDocument() any {
 		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},
 		"patch":   yes,
 		// Each source puts its own figures here.
-		"bulk":           map[string]any{"supported": true, "maxOperations": maxBulkOperations, "maxPayloadSize": defaultMaxBody},
-		"filter":         map[string]any{"supported": true, "maxResults": maxCount},
+		"bulk":           map[string]any{"supported": true},
+		"filter":         yes,
 		"changePassword": no,
 		"sort":           yes,
 		"etag":           yes,

@@ -5,7 +5,7 @@ import "jmld/model"
 // Selection is a filter as the store gets it.
 func Selection(kind model.Kind, text string, groups map[string]map[string]bool) (model.Filter, func(*model.Record) bool, error) {
 	rt := newSchemas().of(kind)
-	e, err := parseFilter(text)
+	e, err := parseFilter(text, Bounds{}.filled())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -22,7 +22,7 @@ func Dialect(agent, method, query, body string, differently bool) (string, error
 	var o object
 	if body != "" {
 		var err error
-		if o, err = decodeObject([]byte(body)); err != nil {
+		if o, err = decodeObject([]byte(body), storedDepth); err != nil {
 			return "", err
 		}
 	}

@@ -7,13 +7,6 @@ import (
 	"jmld/model"
 )
 
-// Bounds of a filter. They are far above what identity providers send, and keep the recursion of the parser shallow.
-const (
-	maxFilter      = 4 << 10 // bytes
-	maxFilterDepth = 32
-	maxTerms       = 100
-)
-
 // expr is a parsed filter whose names have not been looked at yet.
 type expr struct {
 	kind  exprKind
@@ -37,11 +30,11 @@ const (
 
 // parseFilter reads a filter of RFC 7644 §3.4.2.2, and beyond it what Entra sends: a comparison of a sub-attribute after
 // a value filter, and words without quotation marks as values. It takes time in proportion to the text, which is bounded.
-func parseFilter(text string) (*expr, error) {
-	if len(text) > maxFilter {
-		return nil, invalidFilter("The filter is longer than %d bytes.", maxFilter)
+func parseFilter(text string, b Bounds) (*expr, error) {
+	if len(text) > b.Filter {
+		return nil, invalidFilter("The filter is longer than %d bytes.", b.Filter)
 	}
-	p := filterParser{text: text}
+	p := filterParser{text: text, bounds: b}
 	e, err := p.or(0)
 	if err != nil {
 		return nil, err
@@ -59,11 +52,11 @@ type path struct {
 	sub    string
 }
 
-func parsePath(text string) (path, error) {
-	if len(text) > maxFilter {
-		return path{}, invalidPath("The path is longer than %d bytes.", maxFilter)
+func parsePath(text string, b Bounds) (path, error) {
+	if len(text) > b.Filter {
+		return path{}, invalidPath("The path is longer than %d bytes.", b.Filter)
 	}
-	p := filterParser{text: strings.TrimSpace(text)}
+	p := filterParser{text: strings.TrimSpace(text), bounds: b}
 	out := path{attr: p.name()}
 	if out.attr == "" {
 		return path{}, invalidPath("The path does not begin with an attribute name.")
@@ -92,9 +85,10 @@ func parsePath(text string) (path, error) {
 }
 
 type filterParser struct {
-	text  string
-	pos   int
-	terms int
+	text   string
+	pos    int
+	terms  int
+	bounds Bounds
 }
 
 func (p *filterParser) fail(expected string) error {
@@ -149,8 +143,8 @@ func (p *filterParser) or(depth int) (*expr, error) {
 }
 
 func (p *filterParser) chain(depth int, word string, kind exprKind, next func() (*expr, error)) (*expr, error) {
-	if depth > maxFilterDepth {
-		return nil, invalidFilter("The filter is nested deeper than %d levels.", maxFilterDepth)
+	if depth > p.bounds.FilterDepth {
+		return nil, invalidFilter("The filter is nested deeper than %d levels.", p.bounds.FilterDepth)
 	}
 	first, err := next()
 	if err != nil {
@@ -186,8 +180,8 @@ func (p *filterParser) term(depth int) (*expr, error) {
 	if p.peek() == '(' {
 		return p.group(depth)
 	}
-	if p.terms++; p.terms > maxTerms {
-		return nil, invalidFilter("The filter has more than %d terms.", maxTerms)
+	if p.terms++; p.terms > p.bounds.FilterTerms {
+		return nil, invalidFilter("The filter has more than %d terms.", p.bounds.FilterTerms)
 	}
 	attr := p.name()
 	if attr == "" {
@@ -333,7 +327,7 @@ func (p *filterParser) quoted() (any, error) {
 		p.pos = end + 1
 		return raw[1 : len(raw)-1], nil
 	}
-	v, err := decode([]byte(raw))
+	v, err := decode([]byte(raw), storedDepth)
 	if err != nil {
 		return nil, p.fail("a JSON string")
 	}

@@ -13,7 +13,7 @@ import (
 
 func resolveText(t *testing.T, rt *resourceType, text string) (model.Filter, []string, error) {
 	t.Helper()
-	e, err := parseFilter(text)
+	e, err := parseFilter(text, Bounds{}.filled())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -178,7 +178,7 @@ func FuzzPath(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := parsePath(text)
+		p, err := parsePath(text, Bounds{}.filled())
 		if err != nil {
 			if r := refusalOf(err); r.ScimType != elimity.ScimTypeInvalidPath {
 				t.Fatalf("%q: %v", text, err)
@@ -200,7 +200,7 @@ func BenchmarkParseFilter(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				e, err := parseFilter(text)
+				e, err := parseFilter(text, Bounds{}.filled())
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -21,7 +21,6 @@ import (
 
 // Bounds of a request.
 const (
-	maxURL         = 8 << 10
 	defaultMaxBody = 4 << 20
 	defaultTimeout = 30 * time.Second
 )
@@ -58,10 +57,12 @@ type Tokens interface {
 type Source struct {
 	Name    string
 	MaxBody int64 // bytes; 0: 4 MiB
-	// MaxOperations is how many operations a bulk request may have; 0: 1000
-	MaxOperations int
+	Bounds  Bounds
 	// Strict refuses what is read differently from how it is written, in place of noting it.
 	Strict bool
+	// AnnounceCursors says in ServiceProviderConfig that lists have cursors (RFC 9865 §4). They have them anyway; some
+	// clients cannot read the announcement.
+	AnnounceCursors bool
 	Access
 }
 
@@ -131,6 +132,7 @@ func New(o Options) *Handler {
 		if s.MaxBody <= 0 {
 			s.MaxBody = defaultMaxBody
 		}
+		s.Bounds = s.Bounds.filled()
 		h.sources[s.Name] = h.newSource(s)
 	}
 	return h
@@ -243,12 +245,16 @@ func (q *request) actor() string {
 
 // serve is the chain up to the route's own handler.
 func (q *request) serve() error {
-	if len(q.r.RequestURI) > maxURL || len(q.r.URL.RawQuery) > maxURL {
-		return refuse(http.StatusRequestURITooLong, "", "The URL is longer than %d bytes.", maxURL)
-	}
 	segments, err := segmentsOf(q.r.URL)
 	if err != nil {
 		return err
+	}
+	most := Bounds{}.filled().URL
+	if src := q.h.sources[segments[0]]; src != nil {
+		most = src.Bounds.URL
+	}
+	if len(q.r.RequestURI) > most || len(q.r.URL.RawQuery) > most {
+		return refuse(http.StatusRequestURITooLong, "", "The URL is longer than %d bytes.", most)
 	}
 	if err := q.reachable(segments[0]); err != nil {
 		return err

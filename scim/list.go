@@ -20,7 +20,7 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 	var filter *expr
 	var err error
 	if s.filter != "" {
-		if filter, err = parseFilter(s.filter); err != nil {
+		if filter, err = parseFilter(s.filter, q.source.Bounds); err != nil {
 			return err
 		}
 		if !spaced(s.filter) {

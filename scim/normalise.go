@@ -13,9 +13,6 @@ import (
 	"jmld/model"
 )
 
-// maxValues bounds the values of one multi-valued attribute (members are not held as an attribute).
-const maxValues = 1000
-
 // fold is how text is compared that is not case-exact: in compatibility form (RFC 8265 §3.3), then without case.
 func fold(s string) string { return model.FoldKey(normalForm(s)) }
 
@@ -28,7 +25,10 @@ func normalForm(s string) string {
 
 // normaliser brings values of any dialect into the type their attribute has. nil is "unassigned" (RFC 7643 §2.5). The
 // maps it returns may hold nil members: "unassign this sub-attribute".
-type normaliser struct{ notes *notes }
+type normaliser struct {
+	notes  *notes
+	bounds Bounds
+}
 
 func (n normaliser) value(a *attribute, raw any) (any, error) {
 	if a.multi {
@@ -132,7 +132,7 @@ func parseBool(s string) (value, ok bool) {
 
 // isNumber says whether the text is a number as JSON has it ("1_0", "0x1p2" and "+1" are numbers for strconv only).
 func isNumber(s string) bool {
-	v, err := decode([]byte(s))
+	v, err := decode([]byte(s), storedDepth)
 	_, ok := v.(json.Number)
 	return err == nil && ok
 }
@@ -170,7 +170,7 @@ func (n normaliser) complex(a *attribute, raw any) (any, error) {
 	case string:
 		if strings.HasPrefix(strings.TrimSpace(v), "{") {
 			// SCIM-SDK and Entra's AppRoleAssignmentsComplex send JSON inside text.
-			o, err := decodeObject([]byte(v))
+			o, err := decodeObject([]byte(v), n.bounds.Depth)
 			if err == nil {
 				n.notes.add("%s: text read as the JSON it holds", a.label())
 				return n.subs(a, o)
@@ -237,7 +237,7 @@ func (n normaliser) packed(a *attribute, o object) object {
 	if a.index["value"] == nil || !strings.HasPrefix(text, "{") {
 		return nil
 	}
-	inner, err := decodeObject([]byte(text))
+	inner, err := decodeObject([]byte(text), n.bounds.Depth)
 	if err != nil {
 		return nil
 	}
@@ -263,8 +263,8 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		n.notes.add("%s: single value read as an array of one", a.label())
 		list = []any{raw}
 	}
-	if len(list) > maxValues {
-		return nil, invalidValue("%s has more than %d values.", a.label(), maxValues)
+	if len(list) > n.bounds.Values {
+		return nil, invalidValue("%s has more than %d values.", a.label(), n.bounds.Values)
 	}
 	set := newCollection(a, nil)
 	for _, raw := range list {

@@ -13,12 +13,12 @@ import (
 
 // created makes the record of a POST.
 func created(rt *resourceType, body string) (*model.Record, []string, error) {
-	o, err := decodeObject([]byte(body))
+	o, err := decodeObject([]byte(body), storedDepth)
 	if err != nil {
 		return nil, nil, err
 	}
 	n := &notes{}
-	c := compiler{normaliser: normaliser{n}, rt: rt}
+	c := compiler{normaliser: normaliser{n, Bounds{}.filled()}, rt: rt}
 	if err := c.body(o); err != nil {
 		return nil, n.list, err
 	}

@@ -8,9 +8,6 @@ import (
 	"jmld/model"
 )
 
-// maxOperations bounds the operations on attributes in one request. Operations on members are cheap and not counted.
-const maxOperations = 1000
-
 type verb uint8
 
 const (
@@ -28,6 +25,7 @@ type operation struct {
 	sub   *attribute     // below the elements of on
 	value any            // nil: unassigned
 	given bool           // remove: there was a value
+	most  int            // values that attr may have
 	seed  map[string]any // the element that on describes, when it can be made from it
 }
 
@@ -147,7 +145,7 @@ func (c *compiler) operation(i int, op object) error {
 func (c *compiler) pathless(i int, v verb, value any) error {
 	c.notes.profile(elimity.ScimTypeInvalidPath, "operation %d has no path", i+1)
 	if s, ok := value.(string); ok && strings.HasPrefix(s, "{") {
-		inner, err := decodeObject([]byte(s))
+		inner, err := decodeObject([]byte(s), c.bounds.Depth)
 		if err != nil {
 			return invalidValue("Operation %d: value is not an object.", i+1)
 		}
@@ -173,7 +171,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	if byPath {
 		raw = named.value
 	}
-	p, err := parsePath(name)
+	p, err := parsePath(name, c.bounds)
 	if err != nil {
 		if byPath {
 			return err
@@ -238,9 +236,10 @@ func (c *compiler) misnamed(byPath bool, format string, args ...any) {
 }
 
 func (c *compiler) push(op operation) error {
-	if len(c.ops) >= maxOperations {
-		return invalidValue("More than %d operations.", maxOperations)
+	if len(c.ops) >= c.bounds.PatchOperations {
+		return invalidValue("The request has more than %d operations on attributes.", c.bounds.PatchOperations)
 	}
+	op.most = c.bounds.Values
 	c.ops = append(c.ops, op)
 	return nil
 }

@@ -17,12 +17,12 @@ import (
 
 // patched applies the operations, given as the JSON array, to a stored resource.
 func patched(rt *resourceType, stored, operations string) (doc string, change engine.MemberChange, noted []string, err error) {
-	o, err := decodeObject([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":` + operations + `}`))
+	o, err := decodeObject([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":`+operations+`}`), storedDepth)
 	if err != nil {
 		return "", change, nil, err
 	}
 	n := &notes{}
-	c := compiler{normaliser: normaliser{n}, rt: rt, id: "r1"}
+	c := compiler{normaliser: normaliser{n, Bounds{}.filled()}, rt: rt, id: "r1"}
 	if err := c.request(o); err != nil {
 		return "", change, n.list, err
 	}

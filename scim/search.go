@@ -10,12 +10,8 @@ import (
 	elimity "github.com/elimity-com/scim/errors"
 )
 
-// Pages of a list.
-const (
-	defaultCount = 100
-	maxCount     = 1000
-	maxStart     = 1 << 30
-)
+// maxStart is the last index that a page can begin with.
+const maxStart = 1 << 30
 
 const urnSearch = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
@@ -83,7 +79,7 @@ func (q *request) searchRequest() (searchRequest, error) {
 	if s.start, err = integer(values, "startindex", 1, 1, maxStart); err != nil {
 		return s, err
 	}
-	if s.count, err = integer(values, "count", defaultCount, 0, maxCount); err != nil {
+	if s.count, err = integer(values, "count", q.source.Bounds.Page, 0, q.source.Bounds.MaxPage); err != nil {
 		return s, err
 	}
 	if s.byCursor = values.Has("cursor"); s.byCursor {

@@ -95,7 +95,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	c := compiler{normaliser: normaliser{&q.notes}, rt: rt, id: id}
+	c := compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id}
 	if err := c.request(o); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (q *request) resource(rt *resourceType, id string) (*compiler, projection, 
 	if err != nil {
 		return nil, p, err
 	}
-	c := &compiler{normaliser: normaliser{&q.notes}, rt: rt, id: id}
+	c := &compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id}
 	return c, p, c.body(o)
 }
 
@@ -195,7 +195,7 @@ func (q *request) body() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := decodeObject(text)
+	o, err := decodeObject(text, q.source.Bounds.Depth)
 	if err == nil {
 		q.shape = shapeOf(q.r.Method, q.r.URL.RawQuery, o)
 	}

@@ -36,6 +36,14 @@ func scimAccess(c *config.SCIMSource) (scim.Access, error) {
 	return a, nil
 }
 
+// scimBounds is how much one request may ask for.
+func scimBounds(l *config.SCIMLimits) scim.Bounds {
+	return scim.Bounds{
+		URL: int(l.URL), Depth: l.Depth, Values: l.Values, Filter: int(l.Filter), FilterDepth: l.FilterDepth, FilterTerms: l.FilterTerms,
+		BulkOperations: l.BulkOperations, PatchOperations: l.PatchOperations, Page: l.PageSize, MaxPage: l.MaxPageSize,
+	}
+}
+
 func prefixes(list []config.Network) []netip.Prefix {
 	var out []netip.Prefix
 	for _, n := range list {

@@ -44,7 +44,10 @@ func (a *app) scimOptions(d *running) (scim.Options, error) {
 		if err != nil {
 			return o, model.Errorf(model.CodeConfig, "source %s: %w", s.Name, err)
 		}
-		o.Sources = append(o.Sources, scim.Source{Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Strict: s.SCIM.Strict, Access: access})
+		o.Sources = append(o.Sources, scim.Source{
+			Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Bounds: scimBounds(&s.SCIM.Limits), Strict: s.SCIM.Strict,
+			AnnounceCursors: s.SCIM.Cursors, Access: access,
+		})
 	}
 	return o, nil
 }

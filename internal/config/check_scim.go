@@ -13,6 +13,7 @@ func (d *decoder) checkSCIMSource(c *Config, s *SCIMSource, at route) {
 	if d.has(at.with("networks")) && len(s.Networks) == 0 {
 		d.wrong(at.with("networks"), "no networks, so that nobody could push; expected at least one, or leave the key out")
 	}
+	d.checkBounds(&s.Limits, at.with("limits"))
 	if s.Basic != nil {
 		if strings.Contains(s.Basic.User, ":") {
 			d.wrong(at.with("basic", "user"), "a user name with a colon cannot be sent; expected one without") // RFC 7617 §2
@@ -27,6 +28,27 @@ func (d *decoder) checkSCIMSource(c *Config, s *SCIMSource, at route) {
 	}
 	if s.MTLS != nil {
 		d.checkMTLS(c, s.MTLS, at.with("mtls"))
+	}
+}
+
+// maxURL is what the listener takes of a request's head.
+const maxURL = 48 << 10
+
+func (d *decoder) checkBounds(l *SCIMLimits, at route) {
+	for _, bound := range []struct {
+		key  string
+		size Size
+	}{{"url", l.URL}, {"filter", l.Filter}} {
+		if bound.size < 1<<10 || bound.size > maxURL {
+			d.wrong(at.with(bound.key), "%s is out of range; expected 1KiB to 48KiB", bound.size)
+		}
+	}
+	if l.PageSize > l.MaxPageSize {
+		key := "page_size"
+		if !d.has(at.with(key)) {
+			key = "max_page_size"
+		}
+		d.wrong(at.with(key), "pages of %d are larger than the largest, %d; expected page_size to be at most max_page_size", l.PageSize, l.MaxPageSize)
 	}
 }
 

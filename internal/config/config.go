@@ -76,7 +76,8 @@ type SCIMSource struct {
 	JWT      *SCIMJWT   `yaml:"jwt"`
 	MTLS     *SCIMMTLS  `yaml:"mtls"`
 	Limits   SCIMLimits `yaml:"limits"`
-	Strict   bool       `yaml:"strict"` // dialects are refused
+	Strict   bool       `yaml:"strict"`           // dialects are refused
+	Cursors  bool       `yaml:"announce_cursors"` // RFC 9865 §4
 }
 
 // LDAP is a directory that is read.

@@ -36,9 +36,20 @@ type SCIMMTLS struct {
 	Fingerprints []string `yaml:"fingerprints"`
 }
 
-// SCIMLimits are of one client of the source in one daemon.
+// SCIMLimits are of one client of the source in one daemon, and of one request.
 type SCIMLimits struct {
 	Requests   Rate `yaml:"requests" default:"500/s"`
 	Burst      int  `yaml:"burst" default:"1000" range:"1 1000000"`
 	Concurrent int  `yaml:"concurrent" default:"64" range:"0 100000"`
+
+	URL             Size `yaml:"url" default:"8KiB"`
+	Depth           int  `yaml:"depth" default:"40" range:"10 500"` // of JSON
+	Values          int  `yaml:"values" default:"1000" range:"10 100000"`
+	Filter          Size `yaml:"filter" default:"4KiB"`
+	FilterDepth     int  `yaml:"filter_depth" default:"32" range:"4 100"`
+	FilterTerms     int  `yaml:"filter_terms" default:"100" range:"4 500"`
+	BulkOperations  int  `yaml:"bulk_operations" default:"1000" range:"1 100000"`
+	PatchOperations int  `yaml:"patch_operations" default:"1000" range:"10 100000"`
+	PageSize        int  `yaml:"page_size" default:"100" range:"1 10000"`
+	MaxPageSize     int  `yaml:"max_page_size" default:"1000" range:"1 10000"`
 }

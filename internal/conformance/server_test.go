@@ -42,7 +42,7 @@ func ours(t *testing.T, sources ...string) (http.Handler, *store.Store) {
 	hash := sha256.Sum256([]byte(secret))
 	var all []scim.Source
 	for _, name := range sources {
-		all = append(all, scim.Source{Name: name})
+		all = append(all, scim.Source{Name: name, AnnounceCursors: true})
 		if err := s.AddToken(t.Context(), model.Token{ID: model.NewID(now), Source: name, Name: "test", Hash: hash[:], CreatedAt: now}); err != nil {
 			t.Fatal(err)
 		}
