@@ -74,7 +74,7 @@ func TestFailuresAreAnsweredWithoutTheirText(t *testing.T) {
 		f.Pusher, f.Resources = o.Pusher, o.Resources
 		o.Pusher, o.Resources, o.Log = &f, &f, zap.New(core)
 	})
-	id := c.create(t, "/Users", `{"userName":"ada"}`)
+	id := c.create(t, "/Users", `{"userName":"lovelace"}`)
 	const patch = `{"Operations":[{"op":"add","path":"title","value":"x"}]}`
 	for _, tt := range []struct {
 		name       string
@@ -113,7 +113,7 @@ func TestFailuresAreAnsweredWithoutTheirText(t *testing.T) {
 	}
 	requests := logs.FilterMessage("scim request")
 	for _, e := range requests.All() {
-		if text := fmt.Sprint(e.ContextMap()); strings.Contains(text, "ada") {
+		if text := fmt.Sprint(e.ContextMap()); strings.Contains(text, "lovelace") {
 			t.Errorf("log: %s", text)
 		}
 	}
