@@ -36,7 +36,7 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	s := &stage{source: f.Source}
 	s.Clock(f.Begun)
 	o := engine.Options{Now: s.clock, Replica: "replay"}
-	provider := scim.Source{Name: f.Source, MaxBody: f.MaxBody, MaxOperations: f.MaxOperations, Strict: f.Strict}
+	provider := scim.Source{Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict}
 	if err := a.stageRules(f, &o, &provider); err != nil {
 		return nil, err
 	}
