@@ -110,3 +110,16 @@ type Token struct {
 	LastUsed  *time.Time
 	RevokedAt *time.Time
 }
+
+// DialectUse counts the requests of one dialect in a source, and those among them in which the same thing was read
+// differently from how it was written.
+type DialectUse struct {
+	Source    string `gorm:"primaryKey"`
+	Dialect   string `gorm:"primaryKey"` // a name from a fixed list
+	Note      string `gorm:"primaryKey"` // `active: "False" read as false`; "": the requests of the dialect, noted or not
+	Requests  int64
+	FirstAt   time.Time
+	LastAt    time.Time
+	RequestID string // of the last one
+	RecordID  string // that it was about, if it was about one
+}

@@ -99,6 +99,9 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 		j.count(q.reason)
 	}
 	op.data = nil // what is done takes no memory any more
+	if j.q.shape == "" {
+		j.q.shape = q.shape
+	}
 	for _, n := range q.notes.list {
 		if n != bulkNote {
 			j.q.notes.remark("%s", n)
@@ -110,7 +113,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *request {
 	q := *j.q
 	q.w = &statusWriter{ResponseWriter: w}
-	q.leaving, q.record, q.reason, q.notes = nil, "", "", notes{strict: q.notes.strict}
+	q.leaving, q.record, q.reason, q.shape, q.notes = nil, "", "", "", notes{strict: q.notes.strict}
 	q.id = j.q.id + "." + strconv.Itoa(i+1)
 	q.part = &part{id: op.id, data: op.data}
 	r := &http.Request{Method: op.method, URL: &url.URL{}, Header: http.Header{}}

@@ -73,6 +73,7 @@ type Options struct {
 	Pusher    Pusher
 	Resources Resources
 	Tokens    Tokens
+	Dialects  DialectUses      // nil: dialects are only logged
 	Log       *zap.Logger      // nil: nothing is logged
 	Now       func() time.Time // nil: time.Now
 	Timeout   time.Duration    // of one request; 0: 30 s
@@ -99,6 +100,7 @@ type Handler struct {
 	schemas   *schemas
 	discovery *discovery
 	sources   map[string]*source
+	uses      useCounts // of dialects, when somebody stores them
 }
 
 type source struct {
@@ -214,7 +216,9 @@ func (q *request) finish(start time.Time) {
 		fields = append(fields, zap.String(model.FieldSource, q.source.Name), zap.String(model.FieldActor, q.actor()))
 	}
 	if q.base != "" {
-		fields = append(fields, zap.String(model.FieldDialect, q.dialect()))
+		dialect := q.dialect()
+		fields = append(fields, zap.String(model.FieldDialect, dialect))
+		q.countDialect(dialect, start)
 	}
 	if isID(q.record) {
 		fields = append(fields, zap.String(model.FieldRecord, q.record))

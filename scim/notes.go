@@ -9,8 +9,11 @@ import (
 	elimity "github.com/elimity-com/scim/errors"
 )
 
-// maxNotes bounds what one request can write into the log.
-const maxNotes = 32
+// Bounds of what one request can write into the log.
+const (
+	maxNotes = 32
+	maxNote  = 300 // bytes
+)
 
 // notes collects what was read differently from how it was written. They name attributes, never their values; only what
 // stood for true and false is quoted. For a strict source such a reading refuses the request before anything is done:
@@ -53,7 +56,11 @@ func (n *notes) remark(format string, args ...any) {
 	if len(n.list) >= maxNotes {
 		return
 	}
-	if s := fmt.Sprintf(format, args...); !slices.Contains(n.list, s) {
+	s := fmt.Sprintf(format, args...)
+	if len(s) > maxNote { // blanks around a word are as many as the client likes
+		s = strings.ToValidUTF8(s[:maxNote], "") + "…"
+	}
+	if !slices.Contains(n.list, s) {
 		n.list = append(n.list, s)
 	}
 }

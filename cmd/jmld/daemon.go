@@ -57,14 +57,14 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	}
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
 	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) })
-	front, err := a.newFront(d, l)
+	front, provider, err := a.newFront(d, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("listening", zap.Stringer(model.FieldAddress, l.Addr()), zap.String("url", d.url),
 		zap.String(model.FieldVersion, version), zap.String(model.FieldReplica, s.options.Replica))
 
-	// The engine outlives the listener: what requests have begun may still need it.
+	// The engine outlives the listener: what requests have begun may still need it. So does what counts them.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
 	g, gctx := errgroup.WithContext(ctx)
@@ -79,6 +79,10 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		return nil
 	})
 	g.Go(func() error { return d.recorder.Run(engineCtx) })
+	g.Go(func() error {
+		provider.Run(engineCtx)
+		return nil
+	})
 	if then != nil {
 		g.Go(func() error {
 			if err := then(gctx, d); err != nil && gctx.Err() == nil {

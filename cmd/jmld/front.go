@@ -13,26 +13,28 @@ import (
 	"jmld/scim"
 )
 
-// newFront makes everything that answers HTTP on l.
-func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, error) {
-	provider, err := a.scimOptions(d)
+// newFront makes everything that answers HTTP on l. The SCIM provider in it wants to run, too.
+func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, *scim.Handler, error) {
+	options, err := a.scimOptions(d)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	provider := scim.New(options)
 	o := httpd.Options{
 		Listener: l, Insecure: d.cfg.Listen.Insecure,
-		SCIM: d.recorder.Wrap(scim.New(provider)), Console: console.New(a.consoleOptions(d)),
+		SCIM: d.recorder.Wrap(provider), Console: console.New(a.consoleOptions(d)),
 		Ready: d.store.Ping, Figures: d.store, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
 	if c := d.cfg.Listen.TLS; c != nil {
 		o.TLS = &httpd.TLS{Certificate: string(c.Certificate), Key: string(c.Key), ClientCA: string(c.ClientCA)}
 	}
-	return httpd.New(o)
+	front, err := httpd.New(o)
+	return front, provider, err
 }
 
 func (a *app) scimOptions(d *running) (scim.Options, error) {
 	o := scim.Options{
-		URL: d.url, Pusher: watched{d.engine, d.store}, Resources: capture.Watched(d.store), Tokens: d.store, Log: d.log, Now: a.now,
+		URL: d.url, Pusher: watched{d.engine, d.store}, Resources: capture.Watched(d.store), Tokens: d.store, Dialects: d.store, Log: d.log, Now: a.now,
 		TrustedProxies: prefixes(d.cfg.Listen.TrustedProxies),
 	}
 	for i := range d.cfg.Sources {

@@ -40,7 +40,7 @@ func wanted(t *testing.T) map[string]map[string]column {
 	var cache sync.Map
 	for _, m := range []any{
 		&model.Record{}, &model.Identity{}, &model.IdentityKey{}, &model.Account{}, &model.Plan{}, &model.Change{}, &model.Run{},
-		&model.AuditEntry{}, &model.Token{}, &model.PlatformUser{}, &model.AppUser{},
+		&model.AuditEntry{}, &model.Token{}, &model.DialectUse{}, &model.PlatformUser{}, &model.AppUser{},
 		&model.Capture{}, &model.CaptureLine{},
 	} {
 		s, err := schema.Parse(m, &cache, schema.NamingStrategy{})
