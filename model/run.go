@@ -8,6 +8,7 @@ type RunState string
 // The states of a run.
 const (
 	RunRunning   RunState = "running"
+	RunStopping  RunState = "stopping" // somebody told it to stop; ErrorText says who
 	RunSucceeded RunState = "succeeded"
 	RunHeld      RunState = "held"   // succeeded, and its leavers wait for approval
 	RunFailed    RunState = "failed" // the read failed or could not be stored

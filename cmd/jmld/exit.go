@@ -130,7 +130,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &e):
 		return e.code
-	case errors.Is(err, context.Canceled) && model.CodeOf(err) == model.CodeInternal:
+	case errors.Is(err, context.Canceled) && (model.CodeOf(err) == model.CodeInternal || model.CodeOf(err) == model.CodeSourceStopped):
 		return exitSignal
 	case errors.Is(err, model.ErrNotFound):
 		return exitNotFound

@@ -66,7 +66,7 @@ func newRoot(a *app) *cobra.Command {
 
 	root.AddCommand(
 		newServe(a), newConfig(a),
-		newPlan(a), newSync(a), newRuns(a), newHeld(a), newApprove(a),
+		newPlan(a), newSync(a), newStop(a), newRuns(a), newHeld(a), newApprove(a),
 		newPerson(a), newAccounts(a), newRetry(a),
 		newToken(a), newSCIM(a), newVersion(a), newExitCodes(a),
 	)

@@ -181,7 +181,7 @@ func sourceMark(row sourceRow, incomplete int) mark {
 		return mark{"failed, will retry", watch}
 	case row.Overdue:
 		return mark{"overdue", act}
-	case row.Last.State == model.RunRunning:
+	case row.Last.State == model.RunRunning || row.Last.State == model.RunStopping:
 		return mark{"reading", plain}
 	case row.Last.State == model.RunAbandoned:
 		return mark{"interrupted", watch}

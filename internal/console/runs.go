@@ -40,7 +40,7 @@ func (c *console) runRow(r model.Run) runRow {
 	switch {
 	case r.FinishedAt != nil:
 		row.Took = took(r.FinishedAt.Sub(r.StartedAt))
-	case r.State == model.RunRunning:
+	case r.State == model.RunRunning || r.State == model.RunStopping:
 		row.Took = took(c.now().Sub(r.StartedAt).Truncate(time.Second))
 	}
 	row.Steps = steps(row.Funnel)

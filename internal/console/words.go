@@ -187,6 +187,8 @@ func runMark(s model.RunState) mark {
 	switch s {
 	case model.RunRunning:
 		return mark{"running", plain}
+	case model.RunStopping:
+		return mark{"stopping", watch}
 	case model.RunSucceeded:
 		return mark{"succeeded", fine}
 	case model.RunHeld, model.RunFailed, model.RunAbandoned: // the overview says whether somebody must act now

@@ -31,6 +31,18 @@ func (s *Store) UpdateRun(ctx context.Context, r *model.Run) error {
 	})
 }
 
+// StopRun tells a running run to stop; text says who does. False: it does not run (any more).
+func (s *Store) StopRun(ctx context.Context, id, text string) (bool, error) {
+	told := false
+	err := s.update(ctx, func(tx *gorm.DB) error {
+		res := tx.Model(&model.Run{}).Where("id = ? AND state IN ?", id, []model.RunState{model.RunRunning, model.RunStopping}).
+			Updates(map[string]any{"state": model.RunStopping, "error_text": text})
+		told = res.RowsAffected > 0
+		return res.Error
+	})
+	return told, err
+}
+
 // LastScheduled is the job's run with the newest scheduled time, or ErrNotFound.
 func (s *Store) LastScheduled(ctx context.Context, job string) (model.Run, error) {
 	var r model.Run
@@ -43,7 +55,7 @@ func (s *Store) LastScheduled(ctx context.Context, job string) (model.Run, error
 // AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.
 func (s *Store) AbandonRuns(ctx context.Context, job, keep string) error {
 	return s.update(ctx, func(tx *gorm.DB) error {
-		return tx.Model(&model.Run{}).Where("job = ? AND state = ? AND id <> ?", job, model.RunRunning, keep).
+		return tx.Model(&model.Run{}).Where("job = ? AND state IN ? AND id <> ?", job, []model.RunState{model.RunRunning, model.RunStopping}, keep).
 			Updates(map[string]any{"state": model.RunAbandoned, "finished_at": gorm.Expr(s.now())}).Error
 	})
 }

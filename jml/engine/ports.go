@@ -146,6 +146,12 @@ type Runs interface {
 	StartRun(ctx context.Context, r *model.Run) error
 	// UpdateRun stores state, verdict, proof, funnel, error and heartbeat.
 	UpdateRun(ctx context.Context, r *model.Run) error
+	// Run is one run, or ErrNotFound.
+	Run(ctx context.Context, id string) (model.Run, error)
+	// RunList lists runs of the source, newest first, after the run before when that is not "".
+	RunList(ctx context.Context, source string, limit int, before string) ([]model.Run, error)
+	// StopRun marks a running run as stopping; text says who wants that. False: it does not run.
+	StopRun(ctx context.Context, id, text string) (bool, error)
 	// LastScheduled is the newest run of the job that was scheduled, or ErrNotFound.
 	LastScheduled(ctx context.Context, job string) (model.Run, error)
 	// AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.

@@ -96,11 +96,21 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	}
 	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress, absence: s.Absence}
 	held, stop := rd.hold(ctx, lease)
-	err := rd.execute(held, s.Source)
+	err := e.mayBind(held, &run)
+	if err == nil {
+		err = rd.execute(held, s.Source)
+	}
 	ended := held.Err() != nil // by the lease, the time limit or the caller; stop ends it, too
 	stop()
 	if err != nil && ended {
-		if cause := context.Cause(held); cause != nil && !errors.Is(err, cause) {
+		switch cause := context.Cause(held); {
+		case ctx.Err() != nil && errors.Is(cause, context.Canceled):
+			who := "the daemon was told to end"
+			if o.Trigger == "demand" {
+				who = "stopped by " + o.Actor + ", who had asked for it"
+			}
+			err = fmt.Errorf("%w: %w", model.Errorf(model.CodeSourceStopped, "%s", who), err)
+		case cause != nil && !errors.Is(err, cause):
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 	}
@@ -120,7 +130,7 @@ func (rd *reading) hold(ctx context.Context, lease string) (context.Context, fun
 	go func() {
 		defer close(done)
 		for renewed := time.Now(); ; {
-			if err := sleep(ctx, leaseTTL/4); err != nil {
+			if err := rd.awaitStop(ctx, cancel); err != nil {
 				return
 			}
 			_, ok, err := rd.e.o.Store.Acquire(ctx, lease, beat.ID, leaseTTL)

@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// A read is stopped from another process: it ends, proves nothing, says who stopped it, and takes nothing from anybody.
+func TestARunningReadIsStopped(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(20)
+		h.sync()
+		if _, err := h.Engine.Stop(h.ctx, "corp", "ada"); !errors.Is(err, model.ErrNotFound) {
+			t.Errorf("nobody reads: %v", err)
+		}
+		other := h.opts
+		other.Replica = "two"
+		stopper := engine.New(other)
+		var stopped model.Run
+		var stopErr error
+		done := make(chan struct{})
+		began := false
+		h.dir.users = h.dir.users[:10]
+		h.dir.during = func() {
+			if began {
+				return
+			}
+			began = true
+			go func() { stopped, stopErr = stopper.Stop(h.ctx, "corp", "ada"); close(done) }()
+			time.Sleep(4 * time.Second)
+		}
+		out, err := h.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "schedule"})
+		if <-done; stopErr != nil {
+			t.Fatal(stopErr)
+		}
+		if model.CodeOf(err) != model.CodeSourceStopped || !strings.Contains(err.Error(), "stopped by ada") || out.Run.Verdict != model.VerdictIncomplete {
+			t.Errorf("the read: %v, %s", err, out.Run.Verdict)
+		}
+		if stopped.ID != out.Run.ID || stopped.State != model.RunFailed || stopped.ErrorCode != model.CodeSourceStopped ||
+			stopped.Verdict != model.VerdictIncomplete || !strings.Contains(stopped.ErrorText, "stopped by ada") {
+			t.Errorf("the run: %+v", stopped)
+		}
+		h.dir.during, h.dir.users = nil, people(20)
+		if out := h.sync(); !out.Proof.Complete || out.Funnel.Unchanged != 20 {
+			t.Errorf("afterwards: %+v", out.Funnel)
+		}
+	})
+}
+
+// Ctrl-C and the end of the daemon are written down as what they are.
+func TestAReadThatIsCancelledSaysByWhom(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "sqlite:"+t.TempDir()+"/jmld.db")
+	h.dir.users = people(5)
+	for trigger, want := range map[string]string{"demand": "stopped by ada", "schedule": "the daemon was told to end"} {
+		ctx, cancel := context.WithCancel(h.ctx)
+		h.dir.during = cancel
+		out, err := h.Sync(ctx, "corp", engine.SyncOptions{Trigger: trigger, Actor: "ada"})
+		cancel()
+		if !errors.Is(err, context.Canceled) || out.Run.ErrorCode != model.CodeSourceStopped || !strings.Contains(out.Run.ErrorText, want) {
+			t.Errorf("%s: %v, run %s %s", trigger, err, out.Run.ErrorCode, out.Run.ErrorText)
+		}
+	}
+}
+
+// After refused binds scheduled reads leave the account alone for longer and longer, whoever runs them; an operator may try, and
+// success ends it.
+func TestRefusedBindsPause(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		now := time.Now()
+		opts := h.opts
+		opts.Now = func() time.Time { return now }
+		e := engine.New(opts)
+		h.dir.users = people(3)
+		refusal := model.Errorf(model.CodeSourceLocked, "the account is locked")
+		h.dir.fail, h.dir.stop = refusal, 0
+		read := func(trigger string) model.Code {
+			now = now.Add(time.Second)
+			out, err := e.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: trigger})
+			if err == nil && out.Run.ErrorCode != "" {
+				t.Fatalf("no error, and %s", out.Run.ErrorCode)
+			}
+			return model.CodeOf(err)
+		}
+		for _, pause := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 8 * time.Hour} {
+			if code := read("schedule"); code != model.CodeSourceLocked {
+				t.Fatalf("before a pause of %s: %s", pause, code)
+			}
+			for range 3 {
+				now = now.Add(pause/3 - 2*time.Second)
+				if code := read("schedule"); code != model.CodeSourcePaused {
+					t.Fatalf("in a pause of %s: %s", pause, code)
+				}
+			}
+			now = now.Add(10 * time.Second)
+		}
+		if code := read("demand"); code != model.CodeSourceLocked {
+			t.Errorf("an operator: %s", code)
+		}
+		if code := read("schedule"); code != model.CodeSourcePaused {
+			t.Errorf("after that: %s", code)
+		}
+		h.dir.fail = nil
+		if code := read("demand"); code != model.CodeInternal { // no error
+			t.Errorf("mended: %s", code)
+		}
+		h.dir.fail = refusal
+		if code := read("schedule"); code != model.CodeSourceLocked {
+			t.Errorf("success ends the pause: %s", code)
+		}
+	})
+}
