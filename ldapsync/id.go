@@ -1,14 +1,12 @@
 package ldapsync
 
 import (
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"jmld/jml/entry"
 	"jmld/ldapsync/wire"
 )
 
@@ -27,20 +25,12 @@ func (s *Source) entryID(e *wire.Entry) (string, error) {
 // decodeID turns the value of an id attribute into text. Known binary ones have a form of their own; all others are
 // text, compared without case.
 func decodeID(attr string, v []byte) (string, error) {
-	switch strings.ToLower(attr) {
-	case "objectguid", "msexchmailboxguid", "ms-ds-consistencyguid":
-		// Active Directory keeps the first three parts with their low byte first.
-		if len(v) != 16 {
-			return "", fmt.Errorf("%s has %d bytes, want 16", attr, len(v))
+	if t := entry.TypeOf(attr); t.Binary() {
+		id, err := t.Convert(v)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", attr, err)
 		}
-		return uuidText([]byte{v[3], v[2], v[1], v[0], v[5], v[4], v[7], v[6], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]}), nil
-	case "guid": // eDirectory
-		if len(v) != 16 {
-			return "", fmt.Errorf("%s has %d bytes, want 16", attr, len(v))
-		}
-		return uuidText(v), nil
-	case "objectsid":
-		return sidText(v)
+		return strings.ToLower(id), nil
 	}
 	if !utf8.Valid(v) {
 		return "", fmt.Errorf("%s is not text", attr)
@@ -55,26 +45,6 @@ func decodeID(attr string, v []byte) (string, error) {
 		return "", fmt.Errorf("%s has control characters", attr)
 	}
 	return id, nil
-}
-
-func uuidText(b []byte) string {
-	s := hex.EncodeToString(b)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}
-
-// sidText writes a Windows security identifier: revision, count of parts, authority with its high byte first, parts
-// with their low byte first.
-func sidText(v []byte) (string, error) {
-	if len(v) < 8 || len(v) != 8+4*int(v[1]) {
-		return "", errors.New("objectSid has the wrong length")
-	}
-	var authority [8]byte
-	copy(authority[2:], v[2:8])
-	s := fmt.Sprintf("s-%d-%d", v[0], binary.BigEndian.Uint64(authority[:]))
-	for p := v[8:]; len(p) > 0; p = p[4:] {
-		s += "-" + strconv.FormatUint(uint64(binary.LittleEndian.Uint32(p)), 10)
-	}
-	return s, nil
 }
 
 // rawValues returns the values of an attribute as they came, its name compared without case.

@@ -5,31 +5,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"jmld/jml/entry"
 )
 
 // enterprise is the URN of the enterprise user extension, RFC 7643 §4.3.
 const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-
-// DefaultAttributes maps SCIM paths to the attributes of inetOrgPerson (RFC 2798).
-func DefaultAttributes() map[string]string {
-	return map[string]string{
-		"userName":          "uid",
-		"displayName":       "displayName",
-		"name.formatted":    "cn",
-		"name.givenName":    "givenName",
-		"name.familyName":   "sn",
-		"emails":            "mail",
-		"phoneNumbers":      "telephoneNumber",
-		"title":             "title",
-		"userType":          "employeeType",
-		"preferredLanguage": "preferredLanguage",
-		"employeeNumber":    "employeeNumber",
-		"department":        "departmentNumber",
-		"organization":      "o",
-		"division":          "ou",
-		"manager":           "manager",
-	}
-}
 
 // shape is how LDAP values stand in a SCIM attribute.
 type shape int
@@ -49,40 +30,69 @@ type field struct {
 	shape shape
 	into  []string // names from the top of the record to the place of the value
 	typ   string   // plural and address
+
+	literal bool            // the value stands in JSON without quotes
+	from    entry.Attribute // where values come from
 }
 
-// mapping is People.Attributes, ready for use.
+// pointer is the JSON pointer (RFC 6901) of what the field fills: of lists the whole.
+func (f *field) pointer() string {
+	into := f.into
+	if f.shape == plural || f.shape == address {
+		into = into[:1]
+	}
+	b := ""
+	for _, name := range into {
+		b += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	}
+	return b
+}
+
+// says names the source of the field's values.
+func (f *field) says() string {
+	if f.from.CEL != "" {
+		return f.from.CEL
+	}
+	return strings.Join(f.from.From, ", ")
+}
+
+// mapping is the preset's attributes changed by People.Attributes, ready for use. While an entry is converted, its values
+// stand in slots: those asked for first, as text or as bytes, then those computed from them.
 type mapping struct {
-	fields  []field // by path
-	slots   map[string]int
-	request []string // attributes to ask for
-	id      int      // slot
-	status  int      // slot of Inactive.Attribute, or -1
-	shape   []node
+	fields   []field // by path
+	slots    map[string]places
+	request  []string // attributes to ask for
+	id       int      // slot
+	size     int      // slots in all
+	computed []computed
+	rules    []entry.Rule // who is not active
+	counting []string     // names of rules
+	ruleAt   []int        // slots
+	shape    []node
 
 	userName, displayName field // the zero field when not mapped
 }
 
-func newMapping(o Options) (mapping, error) {
-	paths := DefaultAttributes()
-	for path, attr := range o.People.Attributes {
+// places are the slots of an attribute: its values as checked and sorted text, and as they came; -1 for none.
+type places struct{ text, raw int }
+
+func newMapping(o Options, preset entry.Preset) (mapping, error) {
+	paths := preset.Attributes
+	for path, a := range o.People.Attributes {
 		short, _ := strings.CutPrefix(path, enterprise+":")
 		delete(paths, short) // the same path in its two spellings
-		paths[path] = attr
+		paths[path] = a
 	}
-	m := mapping{slots: map[string]int{}, status: -1}
-	m.id = m.slot(o.ID)
-	if o.Inactive.Attribute != "" {
-		m.status = m.slot(o.Inactive.Attribute)
+	m := mapping{slots: map[string]places{}, rules: preset.Status, counting: preset.Inactive}
+	m.id = m.slot(o.ID, true)
+	for _, r := range m.rules {
+		m.ruleAt = append(m.ruleAt, m.slot(r.Attribute, false))
 	}
 	taken := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		attr := paths[path]
-		if attr == "" {
+		a := paths[path]
+		if a.Empty() {
 			continue
-		}
-		if !attributeName(attr) {
-			return m, fmt.Errorf("%s: %q is not the name of an LDAP attribute", path, attr)
 		}
 		f, err := parsePath(path)
 		if err != nil {
@@ -93,16 +103,29 @@ func newMapping(o Options) (mapping, error) {
 			return m, fmt.Errorf("%s and %s are the same attribute", other, path)
 		}
 		taken[place] = path
-		f.attr, f.slot = strings.ToLower(attr), m.slot(attr)
+		if err := m.source(&f, a); err != nil {
+			return m, fmt.Errorf("%s: %w", path, err)
+		}
 		m.fields = append(m.fields, f)
-		switch path {
+	}
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.slot < 0 { // computed: behind all that is asked for
+			f.slot = m.size - f.slot - 1
+		}
+		switch f.path {
 		case "userName":
-			m.userName = f
+			m.userName = *f
 		case "displayName":
-			m.displayName = f
+			m.displayName = *f
 		}
 	}
-	if m.userName.attr == "" {
+	for i := range m.computed {
+		m.computed[i].slot = m.size + i
+		m.computed[i].pointer = m.computed[i].field.pointer()
+	}
+	m.size += len(m.computed)
+	if m.userName.path == "" {
 		return m, fmt.Errorf("userName needs an LDAP attribute")
 	}
 	m.shape = shapeOf(m.fields)
@@ -110,15 +133,23 @@ func newMapping(o Options) (mapping, error) {
 }
 
 // slot returns the place of an attribute's values while an entry is converted, and asks for the attribute.
-func (m *mapping) slot(attr string) int {
+func (m *mapping) slot(attr string, raw bool) int {
 	key := strings.ToLower(attr)
-	if i, ok := m.slots[key]; ok {
-		return i
+	p, ok := m.slots[key]
+	if !ok {
+		p = places{-1, -1}
+		m.request = append(m.request, attr)
 	}
-	i := len(m.request)
-	m.slots[key] = i
-	m.request = append(m.request, attr)
-	return i
+	at := &p.text
+	if raw {
+		at = &p.raw
+	}
+	if *at < 0 {
+		*at = m.size
+		m.size++
+	}
+	m.slots[key] = p
+	return *at
 }
 
 // parsePath knows the attributes of RFC 7643 §4.1 and §4.3 that a directory can fill, and any attribute of another

@@ -14,6 +14,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
 
+	"jmld/jml/entry"
 	"jmld/model"
 )
 
@@ -40,38 +41,41 @@ type Options struct {
 	Password func() (string, error) // simple; asked for each read, so that it can be renewed
 	Kerberos Kerberos               // gssapi
 
+	Preset   string // what kind of directory it is, see jml/entry; it has the defaults of what follows
 	Base     string // where everything is; its entry is read before and after
-	ID       string // attribute with an immutable id; entryUUID
+	ID       string // attribute with an immutable id
 	People   People
 	Groups   *Groups // nil: no groups
 	Inactive Inactive
 
-	PageSize int // 1000
-	Timeouts Timeouts
-	Log      *zap.Logger // nil: none. DNs at debug, attribute values never
+	PageSize    int
+	Incremental entry.Method // how changes are found
+	Timeouts    Timeouts
+	Log         *zap.Logger // nil: none. DNs at debug, attribute values never
 }
 
 // People are the entries that become user records.
 type People struct {
 	Base   string // Options.Base
-	Filter string // (objectClass=inetOrgPerson)
-	// Attributes maps SCIM paths to LDAP attributes. It changes DefaultAttributes path by path; an empty LDAP attribute
-	// takes a path out.
-	Attributes map[string]string
+	Filter string
+	// Attributes maps SCIM paths. It changes the mapping of the preset path by path; the zero value takes a path out.
+	Attributes map[string]entry.Attribute
 }
 
 // Groups are the entries that become group records.
 type Groups struct {
 	Base   string // Options.Base
-	Filter string // (objectClass=groupOfNames)
-	Name   string // cn
-	Member string // member; values are DNs
+	Filter string
+	Name   string
+	Member string // values are DNs, or user names in memberUid
 }
 
-// Inactive says which people are not active: those with the attribute, or with one of Values when there are any.
+// Inactive says which people are not active: those with the attribute, or with one of Values when there are any; or those
+// for whom one of the preset's rules holds that When names. The zero value has the preset's choice.
 type Inactive struct {
 	Attribute string
 	Values    []string // compared without case
+	When      []string // entry.Disabled, …
 }
 
 // Timeouts bound every wait.
@@ -81,10 +85,7 @@ type Timeouts struct {
 	Run     time.Duration // the whole read; 30 min
 }
 
-const (
-	defaultPageSize = 1000
-	maxPageSize     = 100_000
-)
+const maxPageSize = 100_000
 
 func (o *Options) setDefaults() {
 	set := func(s *string, def string) {
@@ -94,19 +95,11 @@ func (o *Options) setDefaults() {
 	}
 	set(&o.Auth, AuthSimple)
 	set(&o.Kerberos.Config, "/etc/krb5.conf")
-	set(&o.ID, "entryUUID")
 	set(&o.People.Base, o.Base)
-	set(&o.People.Filter, "(objectClass=inetOrgPerson)")
 	if o.Groups != nil {
 		g := *o.Groups // the caller's stays as it is
 		set(&g.Base, o.Base)
-		set(&g.Filter, "(objectClass=groupOfNames)")
-		set(&g.Name, "cn")
-		set(&g.Member, "member")
 		o.Groups = &g
-	}
-	if o.PageSize == 0 {
-		o.PageSize = defaultPageSize
 	}
 	for _, t := range []struct {
 		d   *time.Duration

@@ -13,6 +13,7 @@ import (
 func (r *run) prove(err error) model.Proof {
 	p := model.Proof{
 		Server: r.src.where(), Users: r.users, Groups: r.groups, Unresolved: r.unresolved, Skipped: r.skipped,
+		Unknown: r.unknownAll, UnknownAt: r.unknown,
 	}
 	p.Conditions = r.conditions(err)
 	if c := r.sess; c != nil {

@@ -26,40 +26,36 @@ type partialError struct{ text string }
 func (e partialError) Error() string { return e.text }
 
 // person makes a user record of an entry. The same content makes the same record, in whatever order the directory
-// gives attributes and values: both are sets (RFC 4512 §2.2).
-func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (model.Record, error) {
+// gives attributes and values: both are sets (RFC 4512 §2.2). doubts says what is unknown about it, and why.
+func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (out model.Entry, doubts []string, err error) {
 	m := &s.people
-	x := filler{values: make([][][]byte, len(m.request)), dn: e.DN, active: true, resolve: resolve}
-	for i := range e.Attrs {
-		a := &e.Attrs[i]
-		slot, ok := m.slots[a.Name]
-		if !ok {
-			slot, ok = m.slots[strings.ToLower(a.Name)]
-		}
-		if !ok || slot == m.id {
-			continue
-		}
-		var err error
-		if x.values[slot], err = texts(a); err != nil {
-			return model.Record{}, err
+	x := filler{values: make([][][]byte, m.size), dn: e.DN, active: true, resolve: resolve}
+	if err := m.collect(e, x.values); err != nil {
+		return out, nil, err
+	}
+	if len(m.computed) > 0 {
+		out.Unknown, doubts = m.compute(e.DN, x.values)
+	}
+	if len(m.rules) > 0 {
+		status := m.status(x.values, s.now())
+		if x.active = status.Active; status.Err != nil {
+			out.Unknown, doubts = append(out.Unknown, "/active"), append(doubts, "active: "+status.Err.Error())
 		}
 	}
 	userName := string(choose(x.values[m.userName.slot], e.DN, m.userName.attr))
 	key := foldKey(userName)
-	if key == "" {
-		return model.Record{}, errors.New("it has no userName (" + m.userName.attr + ")")
+	if key == "" && !slices.Contains(out.Unknown, m.userName.pointer()) {
+		return out, nil, errors.New("it has no userName (" + m.userName.says() + ")")
 	}
-	r := model.Record{Kind: model.KindUser, ID: id, UserName: userName, UserNameKey: key}
-	if m.displayName.attr != "" {
-		r.DisplayName = string(choose(x.values[m.displayName.slot], e.DN, m.displayName.attr))
+	out.Record = model.Record{Kind: model.KindUser, ID: id, UserName: userName, UserNameKey: key, Active: x.active}
+	if m.displayName.path != "" {
+		out.DisplayName = string(choose(x.values[m.displayName.slot], e.DN, m.displayName.attr))
 	}
-	if m.status >= 0 && s.o.Inactive.matches(x.values[m.status]) {
-		x.active = false
-	}
-	r.Active = x.active
 	text := x.object(make([]byte, 0, 1024), m.shape)
-	s.complete(&r, text, nil)
-	return r, nil
+	slices.Sort(out.Unknown)
+	out.Unknown = slices.Compact(out.Unknown)
+	s.complete(&out.Record, text, out.Unknown)
+	return out, doubts, nil
 }
 
 // group makes a group record of an entry; unresolved counts the members that name nobody in the read.
@@ -101,8 +97,8 @@ func (s *Source) group(e *wire.Entry, id string, resolve func(dn []byte) (string
 	return g, unresolved, nil
 }
 
-// complete fills what follows from the rest. It uses the memory of text.
-func (s *Source) complete(r *model.Record, text []byte, members []string) {
+// complete fills what follows from the rest; more is content beside the text. It uses the memory of text.
+func (s *Source) complete(r *model.Record, text []byte, more []string) {
 	r.Source, r.ExternalID = s.o.Name, r.ID
 	r.DisplayNameKey = foldKey(r.DisplayName)
 	r.Attrs = string(text)
@@ -113,20 +109,11 @@ func (s *Source) complete(r *model.Record, text []byte, members []string) {
 	}
 	part(string(r.Kind))
 	part(r.Attrs)
-	for _, m := range members {
+	for _, m := range more {
 		part(m)
 	}
 	sum := sha256.Sum256(b)
 	r.Hash = append([]byte(nil), sum[:16]...)
-}
-
-func (i Inactive) matches(values [][]byte) bool {
-	if len(i.Values) == 0 {
-		return len(values) > 0
-	}
-	return slices.ContainsFunc(values, func(v []byte) bool {
-		return slices.ContainsFunc(i.Values, func(w string) bool { return strings.EqualFold(string(v), w) })
-	})
 }
 
 // texts returns the values of an attribute as sorted text without duplicates and without empty ones.

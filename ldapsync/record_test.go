@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"jmld/jml/entry"
 	"jmld/ldapsync/wire"
 	"jmld/model"
 )
@@ -70,29 +71,54 @@ func TestEntriesBecomeSCIMShapedRecords(t *testing.T) {
 		"values are kept as they are, empty ones are none": {nil, testEntry("uid=ada", "uid", "ada", "title", "  ", "sn", `<O'"Brien & Söhne>`),
 			`{"active":true,"name":{"familyName":"<O'\"Brien & Söhne>"},"userName":"ada"}`, true},
 		"changed mapping": {func(o *Options) {
-			o.People.Attributes = map[string]string{
+			o.People.Attributes = simple(map[string]string{
 				"userName": "sAMAccountName", "emails.home": "homeMail", "emails": "mail", "phoneNumbers.mobile": "mobile", "title": "",
 				"urn:example:params:scim:schemas:hr:2.0:User:startDate": "hireDate", "addresses.locality": "l", "addresses.country": "c",
 				"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "department", "roles": "businessCategory",
-			}
+			})
 		}, testEntry("cn=ada", "sAMAccountName", "ada", "uid", "ignored", "homeMail", "a@home.example", "mail", "z@example.org", "mobile", "1", "title", "ignored",
 			"hireDate", "2026-01-01", "l", "Berlin", "c", "DE", "department", "R&D", "departmentNumber", "ignored", "businessCategory", "r1"),
 			`{"active":true,"addresses":[{"country":"DE","locality":"Berlin","type":"work"}],` +
 				`"emails":[{"primary":true,"type":"work","value":"z@example.org"},{"type":"home","value":"a@home.example"}],` +
 				`"phoneNumbers":[{"primary":true,"type":"mobile","value":"1"}],"roles":[{"value":"r1"}],` +
 				`"urn:example:params:scim:schemas:hr:2.0:User":{"startDate":"2026-01-01"},` + ent + `:{"department":"R&D"},"userName":"ada"}`, true},
+		"computed, converted, the first that has a value": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{
+				"userName": {CEL: "entry.mail[0].lowerAscii()"}, "employeeNumber": {From: []string{"employeeID", "uidNumber"}},
+				"emails": {CEL: "entry.mail.map(m, m.lower())"}, "displayName": {CEL: "entry.sn[0] + ', ' + entry.givenName[0]"},
+				hr + ":contractEnd": {From: []string{"accountExpires"}}, hr + ":remote": {From: []string{"remote"}, Type: entry.Boolean},
+				hr + ":level": {CEL: "int(entry.level[0]) + 1"}, hr + ":sid": {From: []string{"objectSid"}},
+				hr + ":sponsor": {From: []string{"sponsor"}, Type: entry.Reference}, hr + ":key": {From: []string{"key"}, Type: entry.Base64},
+			}
+		}, testEntry("cn=ada", "mail", "B@Example.org", "mail", "Ada@Example.org", "uidNumber", "1001", "sn", "Kern", "givenName", "Ada",
+			"accountExpires", "132539328000000000", "remote", "TRUE", "level", "2", "objectSid", "\x01\x02\x00\x00\x00\x00\x00\x05\x20\x00\x00\x00\x20\x02\x00\x00",
+			"sponsor", "uid=boss,dc=example,dc=org", "key", "\x00\xff"),
+			`{"active":true,"displayName":"Kern, Ada","emails":[{"primary":true,"type":"work","value":"ada@example.org"},{"type":"work","value":"b@example.org"}],` +
+				`"name":{"familyName":"Kern","givenName":"Ada"},` +
+				`"` + hr + `":{"contractEnd":"2021-01-01T00:00:00Z","key":"AP8=","level":3,"remote":true,"sid":"S-1-5-32-544","sponsor":{"value":"id-of-boss"}},` +
+				ent + `:{"employeeNumber":"1001"},"userName":"ada@example.org"}`, true},
+		"preset active-directory, disabled": {func(o *Options) { o.Preset, o.ID = entry.ActiveDirectory, "" },
+			testEntry("cn=ada", "userPrincipalName", "ada@ad.example.org", "sAMAccountName", "ada", "userAccountControl", "514"),
+			`{"active":false,"userName":"ada@ad.example.org"}`, false},
+		"preset active-directory, no UPN": {func(o *Options) { o.Preset, o.ID = entry.ActiveDirectory, "" },
+			testEntry("cn=ada", "sAMAccountName", "ada", "userAccountControl", "512", "employeeID", "7"),
+			`{"active":true,` + ent + `:{"employeeNumber":"7"},"userName":"ada"}`, true},
+		"another choice of rules": {func(o *Options) { o.Preset, o.Inactive.When = entry.OpenLDAP, []string{entry.Locked} },
+			testEntry("uid=ada", "uid", "ada", "pwdAccountLockedTime", "20261122105900Z"), `{"active":false,"userName":"ada"}`, false},
 		"inactive by presence": {func(o *Options) { o.Inactive.Attribute = "pwdAccountLockedTime" },
 			testEntry("uid=ada", "uid", "ada", "pwdaccountlockedtime", "20260101000000Z"), `{"active":false,"userName":"ada"}`, false},
 		"active without it": {func(o *Options) { o.Inactive.Attribute = "pwdAccountLockedTime" },
 			testEntry("uid=ada", "uid", "ada"), `{"active":true,"userName":"ada"}`, true},
-		"inactive by value": {func(o *Options) { o.Inactive = Inactive{"employeeType", []string{"former", "Retired"}} },
+		"inactive by value": {func(o *Options) {
+			o.Inactive = Inactive{Attribute: "employeeType", Values: []string{"former", "Retired"}}
+		},
 			testEntry("uid=ada", "uid", "ada", "employeeType", "retired"), `{"active":false,"userName":"ada","userType":"retired"}`, false},
-		"active with another value": {func(o *Options) { o.Inactive = Inactive{"employeeType", []string{"former"}} },
+		"active with another value": {func(o *Options) { o.Inactive = Inactive{Attribute: "employeeType", Values: []string{"former"}} },
 			testEntry("uid=ada", "uid", "ada", "employeeType", "employee"), `{"active":true,"userName":"ada","userType":"employee"}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, err := testSource(t, c.change).person(c.entry, "id", resolve)
+			r, _, err := testSource(t, c.change).person(c.entry, "id", resolve)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,12 +129,23 @@ func TestEntriesBecomeSCIMShapedRecords(t *testing.T) {
 	}
 }
 
+const hr = "urn:example:params:scim:schemas:hr:2.0:User"
+
+// simple maps each path to one LDAP attribute.
+func simple(m map[string]string) map[string]entry.Attribute {
+	out := map[string]entry.Attribute{}
+	for path, attr := range m {
+		out[path] = entry.Of(attr)
+	}
+	return out
+}
+
 func TestUserNameKeysAreNFKCWithoutCase(t *testing.T) {
 	t.Parallel()
 	s := testSource(t, nil)
 	var keys []string
 	for _, name := range []string{"Zoë", "Zoe\u0308", "ＺＯË", " zoë "} {
-		r, err := s.person(testEntry("cn=x", "uid", name), "id", nil)
+		r, _, err := s.person(testEntry("cn=x", "uid", name), "id", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,8 +264,8 @@ func TestOrderChangesNothing(t *testing.T) {
 			}
 			return out
 		}
-		a, errA := s.person(testEntry("uid=x", flat(pairs)...), "id", nil)
-		b, errB := s.person(testEntry("uid=x", flat(other)...), "id", nil)
+		a, _, errA := s.person(testEntry("uid=x", flat(pairs)...), "id", nil)
+		b, _, errB := s.person(testEntry("uid=x", flat(other)...), "id", nil)
 		if errA != nil || errB != nil || !cmp.Equal(a, b) {
 			t.Fatalf("%v %v\n%s", errA, errB, cmp.Diff(a, b))
 		}
@@ -288,14 +325,28 @@ func TestMistakesInTheOptionsAreNamed(t *testing.T) {
 		"groups' filter":      {func(o *Options) { o.Groups.Filter = "cn" }, "groups.filter"},
 		"page size":           {func(o *Options) { o.PageSize = -1 }, "page_size"},
 		"timeout":             {func(o *Options) { o.Timeouts.Idle = -1 }, "timeouts"},
-		"SCIM path":           {func(o *Options) { o.People.Attributes = map[string]string{"name.nick": "cn"} }, "name.nick"},
-		"unknown path":        {func(o *Options) { o.People.Attributes = map[string]string{"shoeSize": "cn"} }, "shoeSize"},
-		"active":              {func(o *Options) { o.People.Attributes = map[string]string{"active": "cn"} }, "inactive"},
-		"LDAP attribute":      {func(o *Options) { o.People.Attributes = map[string]string{"title": "job title"} }, "job title"},
-		"no userName":         {func(o *Options) { o.People.Attributes = map[string]string{"userName": ""} }, "userName"},
-		"one place twice":     {func(o *Options) { o.People.Attributes = map[string]string{"emails.work": "otherMail"} }, "the same"},
-		"sub-attribute":       {func(o *Options) { o.People.Attributes = map[string]string{"title.x": "cn"} }, "title"},
-		"enterprise":          {func(o *Options) { o.People.Attributes = map[string]string{enterprise + ":salary": "x"} }, "salary"},
+		"preset":              {func(o *Options) { o.Preset = "novell" }, "preset"},
+		"generic without id":  {func(o *Options) { o.Preset = entry.Generic }, "id"},
+		"rule":                {func(o *Options) { o.Preset, o.Inactive.When = entry.DS389, []string{entry.Locked} }, "inactive.when"},
+		"rule without preset": {func(o *Options) { o.Inactive.When = []string{entry.Locked} }, "inactive.when"},
+		"rules twice":         {func(o *Options) { o.Inactive = Inactive{Attribute: "a", When: []string{entry.Locked}} }, "one of them"},
+		"expression": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {CEL: "entry.title"}}
+		}, "title: cel: the expression yields list(string)"},
+		"type": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {From: []string{"x"}, Type: "float"}}
+		}, "float"},
+		"reference": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {From: []string{"x"}, Type: entry.Reference}}
+		}, "reference"},
+		"SCIM path":       {func(o *Options) { o.People.Attributes = simple(map[string]string{"name.nick": "cn"}) }, "name.nick"},
+		"unknown path":    {func(o *Options) { o.People.Attributes = simple(map[string]string{"shoeSize": "cn"}) }, "shoeSize"},
+		"active":          {func(o *Options) { o.People.Attributes = simple(map[string]string{"active": "cn"}) }, "inactive"},
+		"LDAP attribute":  {func(o *Options) { o.People.Attributes = simple(map[string]string{"title": "job title"}) }, "job title"},
+		"no userName":     {func(o *Options) { o.People.Attributes = simple(map[string]string{"userName": ""}) }, "userName"},
+		"one place twice": {func(o *Options) { o.People.Attributes = simple(map[string]string{"emails.work": "otherMail"}) }, "the same"},
+		"sub-attribute":   {func(o *Options) { o.People.Attributes = simple(map[string]string{"title.x": "cn"}) }, "title"},
+		"enterprise":      {func(o *Options) { o.People.Attributes = simple(map[string]string{enterprise + ":salary": "x"}) }, "salary"},
 	} {
 		o := Options{
 			Name: "corp", URL: "ldaps://ldap.example.org", BindDN: "cn=reader,dc=example,dc=org",
@@ -333,9 +384,9 @@ func FuzzPerson(f *testing.F) {
 		}{{n1, v1}, {n2, v2}, {n3, v3}} {
 			e.Attrs = append(e.Attrs, wire.Attr{Name: a.n, Values: [][]byte{a.v}})
 		}
-		r, err := s.person(e, "id", resolve)
+		r, _, err := s.person(e, "id", resolve)
 		if err == nil {
-			check(t, r)
+			check(t, r.Record)
 		}
 		g, _, err := s.group(e, "id", resolve)
 		if err == nil {
@@ -372,5 +423,36 @@ func check(t *testing.T, r model.Record) {
 	}
 	if r.Kind == model.KindUser && r.UserNameKey == "" || r.Kind == model.KindGroup && r.DisplayNameKey == "" {
 		t.Fatalf("no key: %+v", r)
+	}
+}
+
+// What cannot be told of an entry is unknown, with the reason, and is not empty (D-16).
+func TestWhatCannotBeToldIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := testSource(t, func(o *Options) {
+		o.Preset, o.ID = entry.ActiveDirectory, ""
+		o.People.Attributes = map[string]entry.Attribute{
+			"title": {CEL: "entry.title[0]"}, "emails.home": {CEL: "entry.homeMail[0]"}, hr + ":end": {From: []string{"accountExpires"}},
+			"userName": {CEL: "entry.uid[0]"}, "nickName": {CEL: "has(entry.nick) ? entry.nick[0] : ''"},
+		}
+	})
+	got, doubts, err := s.person(testEntry("cn=ada", "mail", "ada@example.org", "accountExpires", "soon"), "id", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := model.Entry{Unknown: []string{"/active", "/emails", "/title", "/" + hr + "/end", "/userName"}}
+	if d := cmp.Diff(want.Unknown, got.Unknown); d != "" {
+		t.Error(d)
+	}
+	wantDoubts := []string{
+		"emails.home: the entry has no homeMail", "title: the entry has no title", hr + `:end: accountExpires: "soon" is not a FILETIME`,
+		"userName: the entry has no uid", "active: userAccountControl is missing; may it be read?\naccountExpires: \"soon\" is not a FILETIME",
+	}
+	if d := cmp.Diff(wantDoubts, doubts); d != "" {
+		t.Error(d)
+	}
+	again, _, err := s.person(testEntry("cn=ada", "mail", "ada@example.org", "accountExpires", "soon", "title", "x"), "id", nil)
+	if err != nil || cmp.Equal(again.Hash, got.Hash) {
+		t.Errorf("the hash does not show that something is known again: %v", err)
 	}
 }

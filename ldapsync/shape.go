@@ -109,10 +109,14 @@ func (x *filler) node(b []byte, n *node) []byte {
 		b = appendText(b, []byte(id))
 		return append(b, '}')
 	default:
-		if values := x.values[f.slot]; len(values) > 0 {
-			return appendText(b, choose(values, x.dn, f.attr))
+		values := x.values[f.slot]
+		switch {
+		case len(values) == 0:
+			return b
+		case f.literal:
+			return append(b, values[0]...)
 		}
-		return b
+		return appendText(b, choose(values, x.dn, f.attr))
 	}
 }
 

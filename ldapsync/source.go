@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"jmld/jml/entry"
 	"jmld/ldapsync/wire"
 	"jmld/model"
 )
@@ -27,7 +29,8 @@ const maxSkipped = 100
 // Source reads one directory. It implements the engine's port.
 type Source struct {
 	o      Options
-	fixed  []server // none with SRV
+	fixed  []server     // none with SRV
+	preset entry.Preset // in force
 	people mapping
 	now    func() time.Time
 
@@ -38,16 +41,20 @@ type Source struct {
 
 // New checks the options; it does not connect.
 func New(o Options) (*Source, error) {
+	preset, err := o.applyPreset()
+	if err != nil {
+		return nil, model.Errorf(model.CodeConfig, "ldap source %s: %w", o.Name, err)
+	}
 	o.setDefaults()
 	fixed, err := o.validate()
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMapping(o)
+	m, err := newMapping(o, preset)
 	if err != nil {
 		return nil, model.Errorf(model.CodeConfig, "ldap source %s: people.attributes: %w", o.Name, err)
 	}
-	return &Source{o: o, fixed: fixed, people: m, now: time.Now, trouble: map[string]time.Time{}}, nil
+	return &Source{o: o, fixed: fixed, preset: preset, people: m, now: time.Now, trouble: map[string]time.Time{}}, nil
 }
 
 // Name of the source.
@@ -86,6 +93,8 @@ type run struct {
 	users, groups int               // handed out
 	skipped       []model.Skipped
 	skippedMore   int
+	unknown       []model.Skipped // entries of which something is unknown, the first of them
+	unknownAll    int
 	nameless      int // entries without a usable id
 	unnamed       int // entries whose DN cannot be parsed
 	duplicates    int
@@ -201,13 +210,14 @@ func (r *run) readPeople(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		rec, err := r.src.person(e, id, r.seen.resolve)
+		rec, doubts, err := r.src.person(e, id, r.seen.resolve)
 		if err != nil {
 			r.skip(id, e.DN, err)
 			return nil
 		}
+		r.doubt(id, e.DN, doubts)
 		r.users++
-		return r.emit(model.Entry{Record: rec})
+		return r.emit(rec)
 	})
 }
 
@@ -268,4 +278,14 @@ func (r *run) skip(id, dn string, err error) {
 		return
 	}
 	r.skipped = append(r.skipped, model.Skipped{ID: id, Name: printable(dn), Text: err.Error()})
+}
+
+// doubt notes an entry with attributes that are unknown; the entry counts as read.
+func (r *run) doubt(id, dn string, doubts []string) {
+	if len(doubts) == 0 {
+		return
+	}
+	if r.unknownAll++; len(r.unknown) < maxSkipped {
+		r.unknown = append(r.unknown, model.Skipped{ID: id, Name: printable(dn), Text: strings.Join(doubts, "; ")})
+	}
 }

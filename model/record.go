@@ -66,6 +66,9 @@ type Value struct {
 type Entry struct {
 	Record
 	Members []string // groups: user and group ids, sorted, without duplicates
+	// Unknown are the attributes about which the directory was asked and could not be understood, as JSON pointers (RFC 6901)
+	// into Attrs: "/active", "/name/givenName". The record keeps what it has there.
+	Unknown []string
 }
 
 // Proof says whether a read saw everything there is, and how that is known. The zero value proves nothing.
@@ -78,6 +81,8 @@ type Proof struct {
 	Bytes      int64       `json:"bytes,omitempty"`
 	Unresolved int         `json:"unresolved,omitempty"` // member values that name nobody in the read
 	Skipped    []Skipped   `json:"skipped,omitempty"`    // entries that could not be used, the first 100
+	Unknown    int         `json:"unknown,omitempty"`    // entries with attributes that could not be told, which stay as they are
+	UnknownAt  []Skipped   `json:"unknownAt,omitempty"`  // the first 100 of them
 	Conditions []Condition `json:"conditions"`
 }
 

@@ -125,4 +125,10 @@ func (a *app) printRun(r model.Run) {
 	for _, sk := range p.Skipped {
 		a.printf("  skipped  %s: %s\n", line(sk.Name), line(sk.Text))
 	}
+	for _, u := range p.UnknownAt {
+		a.printf("  kept     %s: %s\n", line(u.Name), line(u.Text))
+	}
+	if more := p.Unknown - len(p.UnknownAt); more > 0 {
+		a.printf("  kept     what could not be told of %s more\n", count(more, "entry", "entries"))
+	}
 }

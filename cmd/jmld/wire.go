@@ -11,6 +11,7 @@ import (
 	"jmld/internal/config"
 	"jmld/internal/store"
 	"jmld/jml/engine"
+	"jmld/jml/entry"
 	"jmld/ldapsync"
 	"jmld/model"
 	"jmld/target/local"
@@ -54,11 +55,14 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	l := c.LDAP
 	o := ldapsync.Options{
 		Name: c.Name, URL: l.URL, Servers: l.Servers, SRV: l.SRV, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
-		Pins: l.Pins, Auth: l.Auth, BindDN: l.BindDN, Password: l.Password.Value, Base: l.Base, ID: l.ID,
-		People:   ldapsync.People{Base: l.People.Base, Filter: l.People.Filter, Attributes: l.People.Attributes},
-		PageSize: l.PageSize,
+		Pins: l.Pins, Auth: l.Auth, BindDN: l.BindDN, Password: l.Password.Value, Preset: l.Preset, Base: l.Base, ID: l.ID,
+		People:   ldapsync.People{Base: l.People.Base, Filter: l.People.Filter, Attributes: map[string]entry.Attribute{}},
+		PageSize: l.PageSize, Incremental: entry.Method(l.Changes),
 		Timeouts: ldapsync.Timeouts{Connect: l.Timeouts.Connect.Std(), Idle: l.Timeouts.Idle.Std(), Run: l.Timeouts.Run.Std()},
 		Log:      log,
+	}
+	for path, a := range l.People.Attributes {
+		o.People.Attributes[path] = a.Attribute
 	}
 	if p := l.Client; p != nil {
 		o.ClientCertificate, o.ClientKey = string(p.Certificate), string(p.Key)
@@ -70,7 +74,7 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 		o.Groups = &ldapsync.Groups{Base: g.Base, Filter: g.Filter, Name: g.Name, Member: g.Member}
 	}
 	if l.Inactive != nil {
-		o.Inactive = ldapsync.Inactive{Attribute: l.Inactive.Attribute, Values: l.Inactive.Values}
+		o.Inactive = ldapsync.Inactive{Attribute: l.Inactive.Attribute, Values: l.Inactive.Values, When: l.Inactive.When}
 	}
 	src, err := ldapsync.New(o)
 	if err != nil {

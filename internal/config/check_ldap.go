@@ -18,6 +18,7 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 	d.checkServers(l, at)
 	d.checkCA(l.CAFile, at.with("ca_file"))
 	d.checkBind(l, at)
+	d.checkPreset(l, at)
 	d.checkDN(l.Base, at.with("base"))
 	d.checkAttribute(l.ID, at.with("id"))
 
@@ -35,12 +36,6 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 		d.checkFilter(g.Filter, at.with("groups", "filter"))
 		d.checkAttribute(g.Name, at.with("groups", "name"))
 		d.checkAttribute(g.Member, at.with("groups", "member"))
-	}
-	if in := l.Inactive; in != nil {
-		d.checkAttribute(in.Attribute, at.with("inactive", "attribute"))
-		if d.has(at.with("inactive", "values")) && len(in.Values) == 0 {
-			d.wrong(at.with("inactive", "values"), "no values; expected at least one, or no values at all for any value")
-		}
 	}
 	d.checkSchedule(l, at)
 	if l.Timeouts.Run < l.Timeouts.Connect || l.Timeouts.Run < l.Timeouts.Idle {
@@ -86,28 +81,6 @@ func isAttributeDescription(s string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`).MatchString(s)
 }
 
-// checkMapping brings the paths into their full form. The mapping changes the one of inetOrgPerson (RFC 2798) path by
-// path, so it need not be complete.
-func (d *decoder) checkMapping(p *People, at route) {
-	out := make(map[string]string, len(p.Attributes))
-	for _, path := range sortedKeys(p.Attributes) {
-		one, attr := at.with(path), p.Attributes[path]
-		full, err := directoryPath(path)
-		_, twice := out[full]
-		switch {
-		case err != nil:
-			d.mistake(d.keyPlace(one), "%s", err)
-		case twice:
-			d.mistake(d.keyPlace(one), "%s is mapped twice; expected it once", full)
-		case full == "userName" && attr == "" && !d.faulty[one.String()]:
-			d.wrong(one, "userName cannot be left out; expected an LDAP attribute")
-		}
-		out[full] = attr
-		d.checkAttribute(attr, one)
-	}
-	p.Attributes = out
-}
-
 // directoryPath checks a SCIM path that a directory can fill, and returns its full form. Values of the attributes with
 // types have a path for each: phoneNumbers.mobile.
 func directoryPath(path string) (string, error) {
@@ -135,7 +108,7 @@ func directoryPath(path string) (string, error) {
 	return policy.CanonicalPath(path)
 }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

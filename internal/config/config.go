@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"jmld/jml"
+	"jmld/jml/entry"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -94,12 +95,14 @@ type LDAP struct {
 	BindDN   string    `yaml:"bind_dn"`
 	Password Secret    `yaml:"password"`
 	Kerberos *Kerberos `yaml:"kerberos"`
+	Preset   string    `yaml:"preset"` // what kind of directory it is: jml/entry has the defaults of what follows
 	Base     string    `yaml:"base,required"`
-	ID       string    `yaml:"id" default:"entryUUID"` // attribute that never changes
+	ID       string    `yaml:"id"` // attribute that never changes
 	People   People    `yaml:"people"`
 	Groups   *Groups   `yaml:"groups"`
 	Inactive *Inactive `yaml:"inactive"`
-	PageSize int       `yaml:"page_size" default:"1000" range:"1 100000"`
+	PageSize int       `yaml:"page_size" range:"1 100000"`
+	Changes  string    `yaml:"incremental"`
 	Schedule string    `yaml:"schedule"`                // cron; "": on demand only
 	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
 	Absence  Absence   `yaml:"absence"`
@@ -120,25 +123,31 @@ type Kerberos struct {
 	Service   string `yaml:"service"` // of the server; default ldap/HOST
 }
 
-// People says which entries are people, and how the mapping differs from that of inetOrgPerson.
+// People says which entries are people, and how the mapping differs from that of the preset.
 type People struct {
 	Base       string            `yaml:"base"` // default LDAP.Base
-	Filter     string            `yaml:"filter" default:"(objectClass=inetOrgPerson)"`
-	Attributes map[string]string `yaml:"attributes" empty:"ok"` // SCIM path in its full form -> LDAP attribute; "": none
+	Filter     string            `yaml:"filter"`
+	Attributes map[string]Mapped `yaml:"attributes"` // SCIM path in its full form
 }
+
+// Mapped is where the values of a SCIM attribute come from. It is written as the name of an LDAP attribute, "" for none, as
+// a list of them, of which the first with a value counts, or as a mapping {from: …, type: …} or {cel: …}.
+type Mapped struct{ entry.Attribute }
 
 // Groups says which entries are groups.
 type Groups struct {
 	Base   string `yaml:"base"` // default LDAP.Base
-	Filter string `yaml:"filter" default:"(objectClass=groupOfNames)"`
-	Name   string `yaml:"name" default:"cn"`
-	Member string `yaml:"member" default:"member"`
+	Filter string `yaml:"filter"`
+	Name   string `yaml:"name"`
+	Member string `yaml:"member"`
 }
 
-// Inactive says which people are not active: those with the attribute, or with one of its values.
+// Inactive says which people are not active: those with the attribute, or with one of its values, or those for whom a rule of
+// the preset holds.
 type Inactive struct {
-	Attribute string   `yaml:"attribute,required"`
+	Attribute string   `yaml:"attribute"`
 	Values    []string `yaml:"values"`
+	When      []string `yaml:"when"` // names of rules
 }
 
 // Absence says when an entry that a read does not find counts as gone. Explicit evidence does not wait.

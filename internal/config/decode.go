@@ -149,6 +149,9 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at route, tag reflect.Struc
 	case *Categories:
 		d.categories(n, t, at)
 		return
+	case *Mapped:
+		d.mapped(n, t, at)
+		return
 	case *Path:
 		d.scalar(n, v, at, tag)
 		t.in(d.dir)

@@ -210,6 +210,9 @@ func causes(proof model.Proof, findings []model.Change, total int) []cause {
 	for _, s := range proof.Skipped {
 		add(model.CodeSourceEntry, 1, sample{Text: s.Text, Who: s.Name})
 	}
+	for _, s := range proof.UnknownAt {
+		add(model.CodeSourceEntry, 1, sample{Text: "kept, since it cannot be told: " + s.Text, Who: s.Name})
+	}
 	for _, f := range findings {
 		s := sample{Text: reason(f.Because).Text, Who: f.Who}
 		if f.IdentityID != "" {

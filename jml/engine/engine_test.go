@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -380,4 +381,52 @@ func lines(changes []model.Change) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// What a source could not tell stays as it is: unknown is not no (D-01, invariant 2).
+func TestWhatASourceCannotTellIsKept(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		hr := "urn:example:params:scim:schemas:hr:2.0:User"
+		ada := person(1)
+		attrs := jml.Decode(ada.Attrs)
+		attrs["title"], attrs["name"] = "Engineer", map[string]any{"givenName": "Ada", "familyName": "Kern"}
+		attrs[hr] = map[string]any{"end": "2027-01-01T00:00:00Z", "level": 3}
+		ada.Attrs = jml.Canonical(attrs)
+		h.dir.users = []model.Entry{person(0), ada}
+		h.sync()
+
+		broken := person(1)
+		broken.Active, broken.UserName, broken.UserNameKey = false, "", ""
+		broken.Attrs = jml.Canonical(map[string]any{"displayName": "Ada K.", "name": map[string]any{"familyName": "King"}, "active": false,
+			"emails": []any{map[string]any{"value": "other@example.org"}}})
+		broken.Unknown = []string{"/active", "/emails", "/name/givenName", "/title", "/" + hr + "/end", "/userName", "/nickName", "/addresses/locality"}
+		newcomer, doubtful := person(2), person(3)
+		newcomer.Unknown, doubtful.Unknown = []string{"/title"}, []string{"/active"}
+		h.dir.users = []model.Entry{person(0), broken, newcomer, doubtful}
+		done := h.sync()
+
+		people, err := h.store.Load(h.ctx, []engine.Subject{{Source: "corp", Record: ada.ID}, {Source: "corp", Record: doubtful.ID}, {Source: "corp", Record: newcomer.ID}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := people[0].Record
+		want := jml.Canonical(map[string]any{"displayName": "Ada K.", "name": map[string]any{"givenName": "Ada", "familyName": "King"}, "title": "Engineer",
+			"userName": "person001", "emails": attrs["emails"], "active": false, hr: map[string]any{"end": "2027-01-01T00:00:00Z"}})
+		if diff := cmp.Diff(want, got.Attrs); diff != "" || !got.Active || got.UserName != "person001" {
+			t.Errorf("active %v, %s (-want +got):\n%s", got.Active, got.UserName, diff)
+		}
+		if people[1].Record != nil || people[2].Record == nil {
+			t.Errorf("somebody new with an unknown status is %+v; with an unknown title %+v", people[1].Record, people[2].Record)
+		}
+		if skipped := done.Proof.Skipped; len(skipped) != 1 || skipped[0].ID != doubtful.ID {
+			t.Errorf("skipped %+v", skipped)
+		}
+		if diff := cmp.Diff([]string{"person000", "person001", "person002"}, h.app.active()); diff != "" {
+			t.Error(diff)
+		}
+		if again := h.sync(); again.Funnel.Changed != 0 {
+			t.Errorf("the same doubt is a change: %+v", again.Funnel)
+		}
+	})
 }

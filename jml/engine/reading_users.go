@@ -76,7 +76,10 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	var second, disputed []model.Entry
 	for i, p := range people {
 		en := entries[i]
-		next := en.Record
+		next, err := keepUnknown(en, p.Record)
+		if err != nil {
+			return err
+		}
 		next.Source = rd.source
 		cause := jml.Cause{Source: rd.source, Record: en.ID, Text: "changed in " + rd.source}
 		if p.Record == nil {

@@ -25,6 +25,7 @@ const (
 // Expression computes the values of one SCIM attribute. It is read-only and may be used by several goroutines.
 type Expression struct {
 	attrs   []string // as they are written, without duplicates
+	literal bool
 	program cel.Program
 }
 
@@ -71,7 +72,8 @@ func Compile(text string, plural, literal bool) (*Expression, []policy.Mistake) 
 	if err != nil {
 		return wrong(1, 1, "%s; expected another expression", err)
 	}
-	return &Expression{attrs: attrs, program: program}, nil
+	out := tree.OutputType()
+	return &Expression{attrs: attrs, literal: out.IsExactType(cel.BoolType) || out.IsExactType(cel.IntType), program: program}, nil
 }
 
 func explain(text string) string {
@@ -224,3 +226,6 @@ func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	}
 	return &text
 }
+
+// Literal says that values are true, false or whole numbers rather than text.
+func (x *Expression) Literal() bool { return x.literal }
