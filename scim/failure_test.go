@@ -48,9 +48,9 @@ func (f *faults) Record(ctx context.Context, source string, kind model.Kind, id 
 	return f.Resources.Record(ctx, source, kind, id)
 }
 
-func (f *faults) Members(ctx context.Context, source, group string, yield func(string, model.Kind, string) error) error {
+func (f *faults) Members(ctx context.Context, source, group string, most int, yield func(string, model.Kind, string) error) error {
 	n := 0
-	return f.Resources.Members(ctx, source, group, func(id string, kind model.Kind, name string) error {
+	return f.Resources.Members(ctx, source, group, most, func(id string, kind model.Kind, name string) error {
 		if n++; f.read != nil && n > f.after {
 			return f.read
 		}

@@ -41,8 +41,8 @@ type Resources interface {
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
 	// Query selects records of one source and kind.
 	Query(ctx context.Context, q model.Query) (model.Page, error)
-	// Members streams the direct members of a group.
-	Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error
+	// Members streams the direct members of a group, at most so many; 0: all.
+	Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error
 	// GroupsOf returns the groups each of the ids is in, directly or through other groups.
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
 }

@@ -153,8 +153,11 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
-	n := 0
-	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, func(id string, kind model.Kind, name string) error {
+	n, most := 0, 0
+	if q.atMost > 0 {
+		most = q.atMost + 1
+	}
+	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, most, func(id string, kind model.Kind, name string) error {
 		if n++; q.atMost > 0 && n > q.atMost {
 			return errManyMembers
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +12,6 @@ import (
 	"jmld/jml/engine"
 	"jmld/jml/policy"
 	"jmld/model"
-	"jmld/scim"
 	"jmld/target/local"
 )
 
@@ -56,26 +53,6 @@ func assemble(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, er
 		Store: db, Rules: r, Guard: raised(), Sources: sources, Replica: "bench",
 		Targets: []engine.TargetSpec{{Target: local.New(appName, model.ClassApp, db, time.Now), Class: model.ClassApp}},
 	}), nil
-}
-
-// serve answers SCIM on loopback until ctx ends; it returns the base URL. The workers of targets do not run: what is
-// measured is what a client waits for.
-func serve(ctx context.Context, t *tb, db *store.Store) (string, error) {
-	e, err := assemble(db)
-	if err != nil {
-		return "", err
-	}
-	hash := sha256.Sum256([]byte(token))
-	if err := db.AddToken(ctx, model.Token{ID: model.NewID(time.Now()), Source: pushed, Name: "bench", Hash: hash[:], CreatedAt: time.Now()}); err != nil {
-		return "", err
-	}
-	url, err := listen(t, func(url string) http.Handler {
-		return scim.New(scim.Options{Sources: []scim.Source{{Name: pushed}}, URL: url, Pusher: e, Resources: db, Tokens: db})
-	})
-	if err != nil {
-		return "", err
-	}
-	return url + "/scim/" + pushed + "/v2", nil
 }
 
 // listen serves on loopback until the measurement ends; it returns the URL.

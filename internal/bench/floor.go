@@ -24,6 +24,8 @@ type database interface {
 	write(ctx context.Context, statements []stmt) error
 	// time is how the database keeps one.
 	time(t time.Time) any
+	// groupsOfAll asks for the groups of several.
+	groupsOfAll(ids []string) stmt
 }
 
 // byHand does what the daemon does for a request, with the statements alone: no HTTP, no SCIM, no decision. Each
@@ -45,7 +47,7 @@ const (
 )
 
 // create: is anybody known by these keys, what is known of them; then the person with everything that explains it.
-func (f byHand) create(ctx context.Context, n int64) (string, error) {
+func (f byHand) create(ctx context.Context, n int64) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	at := f.db.time(now)
 	id, iid, name := model.NewID(now), model.NewID(now), fmt.Sprintf("person%d@example.org", n)
@@ -61,10 +63,10 @@ func (f byHand) create(ctx context.Context, n int64) (string, error) {
 		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN (" + who + ")", keys},
 		{groupsOf, []any{pushed, id}},
 	}); err != nil {
-		return "", err
+		return err
 	}
-	p := texts(n, iid, id, now, true)
-	return id, f.db.write(ctx, []stmt{
+	p := texts(n, iid, id, now, true, titleOf(n))
+	return f.db.write(ctx, []stmt{
 		{"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
 			"findings, version, review_at, review_run, created_at, updated_at) " +
 			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', $7, $7)",
@@ -84,8 +86,15 @@ func (f byHand) create(ctx context.Context, n int64) (string, error) {
 	})
 }
 
-// setActive: everything about the person, the guard's count; then the person and what explains the change.
-func (f byHand) setActive(ctx context.Context, id string, active bool) error {
+// change is what a PATCH of active (op "!" or "^") or a PUT with another title (op "~") says.
+type change struct {
+	op     string
+	active bool
+	title  string
+}
+
+// alter: everything about the person, where somebody leaves the guard's count; then the person and what explains the change.
+func (f byHand) alter(ctx context.Context, action, id string, ch change) (string, error) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	at := f.db.time(now)
 	key := []any{pushed, id}
@@ -99,27 +108,30 @@ func (f byHand) setActive(ctx context.Context, id string, active bool) error {
 		{groupsOf, key},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if got[0] == nil || got[1] == nil || got[4] == nil {
-		return errNobody
+		return "", errNobody
 	}
 	identity, record, account := whole(got[0][0]), whole(got[1][0]), whole(got[4][0])
 	iid, name := got[0][1].(string), got[0][3].(string)
-	if !active {
+	if !ch.active {
 		if _, err := f.db.read(ctx, []stmt{{"SELECT count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 AND state = 'committed' " +
 			"AND op IN ('!', '-') AND decided_by IN ('', 'guard')", []any{pushed, f.db.time(now.Add(-24 * time.Hour))}}}); err != nil {
-			return err
+			return "", err
 		}
 	}
 	var n int64
 	if _, err := fmt.Sscanf(name, "person%d@", &n); err != nil {
-		return err
+		return "", err
 	}
-	p := texts(n, iid, id, now, active)
-	state, op, event, before, lifecycle := "inactive", "!", "leaver", texts(n, iid, id, now, true).after, "suspended"
-	if active {
-		state, op, event, before, lifecycle = "active", "^", "rehire", texts(n, iid, id, now, false).after, "active"
+	p := texts(n, iid, id, now, ch.active, ch.title)
+	state, event, before, lifecycle := "inactive", "leaver", texts(n, iid, id, now, true, ch.title).after, "suspended"
+	switch {
+	case ch.op == "~":
+		state, event, lifecycle = "active", "mover", "active"
+	case ch.active:
+		state, event, before, lifecycle = "active", "rehire", texts(n, iid, id, now, false, ch.title).after, "active"
 	}
 	if err := f.db.write(ctx, []stmt{
 		{"UPDATE identities SET lifecycle = $2, user_name = $3, display_name = $4, email = $3, search_key = $5, attrs = $6, provenance = $7, " +
@@ -127,36 +139,91 @@ func (f byHand) setActive(ctx context.Context, id string, active bool) error {
 			[]any{iid, lifecycle, name, p.display, p.search, p.attrs, p.provenance, identity + 1, at, identity}},
 		{"UPDATE records SET user_name = $3, user_name_key = $3, display_name = $4, external_id = $5, active = $6, attrs = $7, hash = $8, version = $9, " +
 			"updated_at = $10 WHERE source = $1 AND id = $2 AND version = $11",
-			[]any{pushed, id, name, p.display, p.external, active, p.attrs, p.hash, record + 1, at, record}},
+			[]any{pushed, id, name, p.display, p.external, ch.active, p.attrs, p.hash, record + 1, at, record}},
 		upsertAccount(iid, name, state, account+1, p, at),
-		insertChange(iid, op, event, before, p.after, p, at, now),
-		insertAudit("scim.patch", id, at, now),
+		insertChange(iid, ch.op, event, before, p.after, p, at, now),
+		insertAudit(action, id, at, now),
 	}); err != nil {
-		return err
+		return "", err
 	}
 	_, err = f.db.read(ctx, []stmt{{groupsOf, key}})
-	return err
+	return p.attrs, err
 }
 
-// find: the record, and the groups the answer lists. The kind is kept out of the index condition, as the daemon does: on a
-// database that was never analysed the planner would look at everybody.
-func (f byHand) find(ctx context.Context, n int64) (attrs string, err error) {
-	got, err := f.db.read(ctx, []stmt{{"SELECT " + recordCols + " FROM records WHERE source = $1 AND user_name_key = $2 AND user_name_key <> '' " +
-		"AND kind || '' = 'user' LIMIT 101",
-		[]any{pushed, fmt.Sprintf("person%d@example.org", n)}}})
+// member: the group, whether the person is in it; then the group's version, the member, the person marked for review.
+func (f byHand) member(ctx context.Context, group, id string, add bool) error {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	at := f.db.time(now)
+	got, err := f.db.read(ctx, []stmt{
+		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", []any{pushed, group}},
+		{"SELECT member_id FROM members WHERE source = $1 AND group_id = $2 AND member_id = $3", []any{pushed, group, id}},
+	})
+	if err != nil {
+		return err
+	}
+	if got[0] == nil || (got[1] != nil) == add {
+		return errNobody
+	}
+	version := whole(got[0][0])
+	change := stmt{"DELETE FROM members WHERE source = $1 AND group_id = $2 AND member_id = $3", []any{pushed, group, id}}
+	if add {
+		change.text = "INSERT INTO members (source, group_id, member_id) VALUES ($1, $2, $3)"
+	}
+	return f.db.write(ctx, []stmt{
+		{"UPDATE records SET version = $3, updated_at = $4 WHERE source = $1 AND id = $2 AND version = $5", []any{pushed, group, version + 1, at, version}},
+		change,
+		insertAudit("scim.patch", group, at, now),
+		{"UPDATE identities SET version = version + 1, review_at = $3 WHERE id IN (SELECT identity_id FROM records WHERE source = $1 AND id = $2)",
+			[]any{pushed, id, at}},
+	})
+}
+
+// get: the record, and the groups the answer lists.
+func (f byHand) get(ctx context.Context, id string) (string, error) {
+	return f.find(ctx, "id = $2", id)
+}
+
+// name and email find by index. The kind is kept out of the index condition, as the daemon does: on a database that was never
+// analysed the planner would look at everybody.
+func (f byHand) name(ctx context.Context, n int64) (string, error) {
+	return f.find(ctx, "user_name_key = $2 AND user_name_key <> '' AND kind || '' = 'user' ORDER BY created_at, id LIMIT 101", fmt.Sprintf("person%d@example.org", n))
+}
+
+func (f byHand) email(ctx context.Context, n int64) (string, error) {
+	return f.find(ctx, "kind || '' = 'user' AND id IN (SELECT record_id FROM record_values WHERE source = $1 AND attr = 'emails.value' AND value = $2 "+
+		"AND type = 'work') ORDER BY created_at, id LIMIT 101", fmt.Sprintf("person%d@example.org", n))
+}
+
+func (f byHand) find(ctx context.Context, where string, value any) (string, error) {
+	got, err := f.db.read(ctx, []stmt{{"SELECT " + recordCols + " FROM records WHERE source = $1 AND " + where, []any{pushed, value}}})
 	if err != nil {
 		return "", err
 	}
 	if got[0] == nil {
 		return "", errNobody
 	}
-	attrs, _ = got[0][14].(string)
+	attrs, _ := got[0][14].(string)
 	_, err = f.db.read(ctx, []stmt{{groupsOf, []any{pushed, got[0][2]}}})
 	return attrs, err
 }
 
-func (f byHand) lookup(ctx context.Context, n int64) error {
-	_, err := f.find(ctx, n)
+// page: a hundred records, how many there are, the groups of the hundred.
+func (f byHand) page(ctx context.Context) error {
+	got, err := f.db.read(ctx, []stmt{
+		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND kind = 'user' ORDER BY created_at, id LIMIT 101", []any{pushed}},
+		{"SELECT count(*) FROM records WHERE source = $1 AND kind = 'user'", []any{pushed}},
+	})
+	if err != nil {
+		return err
+	}
+	if got[0] == nil || got[1] == nil {
+		return errNobody
+	}
+	ids := make([]string, 100)
+	for i := range ids {
+		ids[i] = recordID(int64(i + 1))
+	}
+	_, err = f.db.read(ctx, []stmt{f.db.groupsOfAll(ids)})
 	return err
 }
 
@@ -194,10 +261,10 @@ type written struct {
 	hash                                                                  []byte
 }
 
-func texts(n int64, iid, record string, now time.Time, active bool) written {
+func texts(n int64, iid, record string, now time.Time, active bool, title string) written {
 	common := fmt.Sprintf(`"name":{"familyName":"Person %d","formatted":"Invented Person %d","givenName":"Invented"},`+
-		`"phoneNumbers":[{"type":"mobile","value":"+49 30 5550 %d"}],"preferredLanguage":"en-GB","title":"Engineer %d",`+
-		`"%s":{"department":"Department %d","employeeNumber":"%d"},"userName":"person%d@example.org"}`, n, n, n, n%7, enterprise, n%40, n, n)
+		`"phoneNumbers":[{"type":"mobile","value":"+49 30 5550 %d"}],"preferredLanguage":"en-GB","title":"%s",`+
+		`"%s":{"department":"Department %d","employeeNumber":"%d"},"userName":"person%d@example.org"}`, n, n, n, title, enterprise, n%40, n, n)
 	front := fmt.Sprintf(`"displayName":"Invented Person %d","emails":[{"primary":true,"type":"work","value":"person%d@example.org"}],`, n, n)
 	w := written{
 		display:    fmt.Sprintf("Invented Person %d", n),

@@ -13,37 +13,36 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "modernc.org/sqlite" // the driver the store uses
-
-	"jmld/internal/store"
 )
 
-// schema makes the tables as the daemon does.
-func schema(ctx context.Context, url string) error {
-	db, err := store.Open(ctx, store.Options{URL: url})
-	if err != nil {
-		return err
+// openFloor opens the database with its driver alone.
+func openFloor(ctx context.Context, url string) (byHand, func(), error) {
+	if strings.HasPrefix(url, "sqlite:") {
+		db, close, err := openLite(ctx, url)
+		return byHand{db}, close, err
 	}
-	return db.Close()
+	db, close, err := openPg(ctx, url)
+	return byHand{db}, close, err
 }
 
 // pg is pgx: a pool of the daemon's size, one round trip for all reads and one for a transaction.
 type pg struct{ pool *pgxpool.Pool }
 
-func pgFloor(ctx context.Context, t *tb, url string) (floor, error) {
-	if err := schema(ctx, url); err != nil {
-		return nil, err
-	}
+func openPg(ctx context.Context, url string) (pg, func(), error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, err
+		return pg{}, nil, err
 	}
 	config.MaxConns = 16
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, err
+		return pg{}, nil, err
 	}
-	t.Cleanup(pool.Close)
-	return newOverHTTP(t, byHand{pg{pool}})
+	return pg{pool}, pool.Close, nil
+}
+
+func (p pg) groupsOfAll(ids []string) stmt {
+	return stmt{strings.Replace(groupsOf, "member_id = $2", "member_id = ANY($2::text[])", 1), []any{pushed, ids}}
 }
 
 func (p pg) time(t time.Time) any { return t }
@@ -100,9 +99,12 @@ type lite struct {
 	prepared        *sync.Map // text and pool -> *sql.Stmt
 }
 
-func liteFloor(ctx context.Context, t *tb, at string) (floor, error) {
-	if err := schema(ctx, at); err != nil {
-		return nil, err
+func openLite(ctx context.Context, at string) (lite, func(), error) {
+	var opened []*sql.DB
+	close := func() {
+		for _, db := range opened {
+			db.Close()
+		}
 	}
 	open := func(max int, more ...string) (*sql.DB, error) {
 		q := url.Values{"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(67108864)"}, more...)}
@@ -115,29 +117,36 @@ func liteFloor(ctx context.Context, t *tb, at string) (floor, error) {
 		}
 		db.SetMaxOpenConns(max)
 		db.SetMaxIdleConns(max)
-		t.Cleanup(func() { db.Close() })
+		opened = append(opened, db)
 		return db, db.PingContext(ctx)
 	}
 	writer, err := open(1, "cache_size(-65536)")
 	if err != nil {
-		return nil, err
+		close()
+		return lite{}, nil, err
 	}
 	readers, err := open(4, "cache_size(-16384)", "query_only(1)")
 	if err != nil {
-		return nil, err
+		close()
+		return lite{}, nil, err
 	}
-	return newOverHTTP(t, byHand{lite{writer, readers, &sync.Map{}}})
+	return lite{writer, readers, &sync.Map{}}, close, nil
+}
+
+func (l lite) groupsOfAll(ids []string) stmt {
+	return stmt{strings.Replace(groupsOf, "member_id = $2", "member_id IN (SELECT value FROM json_each($2))", 1), []any{pushed, `["` + strings.Join(ids, `","`) + `"]`}}
 }
 
 func (l lite) time(t time.Time) any { return t.UnixMicro() }
 
-// prepare: SQLite calls the numbered parameter ?1.
+// prepare: SQLite calls the numbered parameter ?1. CROSS JOIN keeps it from turning joins around, which without ANALYZE it does for
+// the worse.
 func (l lite) prepare(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, error) {
 	key := fmt.Sprintf("%p %s", db, text)
 	if s, ok := l.prepared.Load(key); ok {
 		return s.(*sql.Stmt), nil
 	}
-	s, err := db.PrepareContext(ctx, strings.ReplaceAll(text, "$", "?"))
+	s, err := db.PrepareContext(ctx, strings.NewReplacer("$", "?", " JOIN ", " CROSS JOIN ").Replace(text))
 	if err != nil {
 		return nil, err
 	}

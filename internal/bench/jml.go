@@ -47,11 +47,11 @@ func jmlPart(ctx context.Context, b *bench) error {
 		name    string
 		workers int
 	}{{"one by one", 1}, {fmt.Sprintf("bulk, %d CPUs", runtime.NumCPU()), runtime.NumCPU()}} {
-		got, base, err := against(ctx, at.workers, b.round, decide, parse)
+		m, err := against(ctx, at.workers, b.round, nil, decide, parse)
 		if err != nil {
 			return err
 		}
-		b.add("jml decide a joiner, "+at.name, "decisions/s", got, base, "reading and writing the record as JSON")
+		b.add("jml decide a joiner, "+at.name, "decisions/s", m[0], m[1], "reading and writing the record as JSON")
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func jmlPart(ctx context.Context, b *bench) error {
 // situation is a new person who comes by SCIM.
 func situation(n int64, now time.Time) (jml.Situation, error) {
 	var attrs map[string]any
-	if err := json.Unmarshal([]byte(newUser(n)), &attrs); err != nil {
+	if err := json.Unmarshal([]byte(newUser(n, titleOf(n))), &attrs); err != nil {
 		return jml.Situation{}, err
 	}
 	delete(attrs, "schemas")

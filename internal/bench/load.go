@@ -26,28 +26,34 @@ func (m measured) at(share float64) float64 {
 	return float64(m.took[min(int(float64(len(m.took))*share), len(m.took)-1)].Microseconds()) / 1000
 }
 
-// against measures value and floor in turns, so that what else the machine does meets both.
-func against(ctx context.Context, clients int, round time.Duration, value, floor request) (v, f measured, err error) {
-	const turns = 3
+// against measures several kinds of request in turns, so that what else the machine does meets all of them. around has each turn
+// of the first in it; nil: nothing.
+func against(ctx context.Context, clients int, round time.Duration, around func(do func() error) error, all ...request) ([]measured, error) {
+	const turns = 4
+	out := make([]measured, len(all))
 	for turn := range turns {
-		for _, side := range []struct {
-			do request
-			to *measured
-		}{{value, &v}, {floor, &f}} {
+		for i, do := range all {
 			if turn == 0 { // caches and connections
-				if err := drive(ctx, clients, round/5, side.do, &measured{}); err != nil {
-					return v, f, err
+				if err := drive(ctx, clients, round/5, do, &measured{}); err != nil {
+					return nil, err
 				}
 			}
-			if err := drive(ctx, clients, round/turns, side.do, side.to); err != nil {
-				return v, f, err
+			measure := func() error { return drive(ctx, clients, round/turns, do, &out[i]) }
+			if i == 0 && around != nil {
+				plain := measure
+				measure = func() error { return around(plain) }
+			}
+			if err := measure(); err != nil {
+				return nil, err
 			}
 		}
 	}
-	if len(v.took) == 0 || len(f.took) == 0 {
-		return v, f, fmt.Errorf("no request was answered within %s", round)
+	for _, m := range out {
+		if len(m.took) == 0 {
+			return nil, fmt.Errorf("no request was answered within %s", round)
+		}
 	}
-	return v, f, nil
+	return out, nil
 }
 
 // drive lets clients do one request after the other for a while.

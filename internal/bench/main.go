@@ -1,8 +1,9 @@
 // Command bench measures jmld beside a floor that does the same work without it, prints one table and writes
 // bench/latest.json. `go run ./internal/bench` measures everything; a name (scim, ldap, jml) selects.
 //
-//	scim   requests of a SCIM client over HTTP on loopback, each durable when it is answered; floor: the same statements by
-//	       plain database/sql and pgx, as durable, by as many clients
+//	scim   requests of a SCIM client over HTTP on loopback to a process of their own, each write durable when it is answered, in
+//	       a store of ten thousand and of a million resources; floor: the same statements by plain database/sql and pgx, as
+//	       durable, by as many clients, alone and behind a bare net/http handler. Then a hostile second.
 //	ldap   a directory of 100,000 people from a real slapd into an empty and into an unchanged store, with the peak memory
 //	       of the process; floor: ldapsearch of the same
 //	jml    decisions a second; floor: reading and writing the same records as JSON
@@ -24,6 +25,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"jmld/scim"
 )
 
 // figure is one line of the table.
@@ -34,7 +37,15 @@ type figure struct {
 	Floor     float64 `json:"floor"`
 	FloorName string  `json:"floor_name"`
 	// Ratio is how much of the floor is reached: value/floor where more is better, floor/value where less is.
-	Ratio      float64 `json:"ratio"`
+	Ratio float64 `json:"ratio"`
+	// Behind is the rate of the floor behind a bare net/http handler.
+	Behind      float64 `json:"behind_http,omitempty"`
+	BehindRatio float64 `json:"behind_http_ratio,omitempty"`
+	Allocs      float64 `json:"allocations_per_request,omitempty"`
+	KiB         float64 `json:"kib_per_request,omitempty"`
+	// Target is what Ratio, or Value where that is a limit, has to reach; Met says whether.
+	Target     string  `json:"target,omitempty"`
+	Met        *bool   `json:"met,omitempty"`
 	P50        float64 `json:"p50_ms,omitempty"`
 	P99        float64 `json:"p99_ms,omitempty"`
 	FloorP99   float64 `json:"floor_p99_ms,omitempty"`
@@ -48,7 +59,8 @@ type bench struct {
 	figures []figure
 	out     io.Writer
 	round   time.Duration
-	people  int // there before requests are measured
+	scim    scimChoice
+	spawn   func(ctx context.Context, t *tb, url string, limits scim.Limits) (served, error)
 }
 
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, "  "+format+"\n", args...) }
@@ -74,12 +86,23 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 0 && args[0] == childName {
-		return child(ctx, args[1:], out)
+	if len(args) > 0 {
+		switch args[0] {
+		case childName:
+			return child(ctx, args[1:], out)
+		case serveName:
+			return serveChild(ctx, args[1:], out)
+		}
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured, and its floor")
 	entries := flags.Int("entries", 100_000, "people in the directory")
+	var choice scimChoice
+	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim: which databases")
+	flags.StringVar(&choice.sizes, "resources", "10000,1000000", "scim: how many resources are there")
+	flags.StringVar(&choice.clients, "clients", "1,16", "scim: how many clients are at it, at most 16")
+	flags.StringVar(&choice.only, "op", "", "scim: only operations, or parts, whose name holds this: create, PATCH, hostile, …")
+	flags.Int64Var(&choice.group, "group", 100_000, "scim: how many members the large groups have")
 	profile := flags.String("profile", "", "file for a CPU profile of this process: jmld and its client, or jml")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -102,7 +125,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(names) == 0 {
 		names = []string{"jml", "scim", "ldap"}
 	}
-	b := &bench{out: out, round: *round, people: 1000}
+	b := &bench{out: out, round: *round, scim: choice, spawn: spawn}
 	start := time.Now()
 	var errs []error
 	for _, name := range names {
@@ -122,7 +145,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 func (b *bench) table() error {
 	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "measurement\tvalue\tunit\tp50 ms\tp99 ms\tfloor\tfloor p99\tof floor\t  against")
+	fmt.Fprintln(w, "measurement\tvalue\tunit\tp50 ms\tp99 ms\tallocs\tKiB\tfloor\tfloor p99\tof floor\ttarget\tfloor+http\tof that\t  against")
 	for _, f := range b.figures {
 		notes := f.FloorName
 		if f.PeakMiB > 0 {
@@ -134,8 +157,13 @@ func (b *bench) table() error {
 		if f.Note != "" {
 			notes += "; " + f.Note
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", f.Name, number(f.Value), f.Unit, number(f.P50), number(f.P99),
-			number(f.Floor), number(f.FloorP99), number(f.Ratio), strings.TrimPrefix(notes, "; "))
+		target := f.Target
+		if f.Met != nil && !*f.Met {
+			target += " MISSED"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t  %s\n", f.Name, number(f.Value), f.Unit, number(f.P50), number(f.P99),
+			number(f.Allocs), number(f.KiB), number(f.Floor), number(f.FloorP99), number(f.Ratio), target, number(f.Behind), number(f.BehindRatio),
+			strings.TrimPrefix(notes, "; "))
 	}
 	return w.Flush()
 }

@@ -4,165 +4,237 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sync"
+	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"jmld/internal/store"
 	"jmld/internal/testserver"
+	"jmld/scim"
 )
+
+// scimChoice is what of the SCIM part is wanted, as on the command line.
+type scimChoice struct {
+	databases, sizes, clients, only string
+	group                           int64 // members of the large groups
+}
+
+func (c scimChoice) wants(name string) bool { return strings.Contains(name, c.only) }
+
+func numbers(list string) ([]int, error) {
+	var out []int
+	for s := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a list of numbers", list)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
 
 // scimPart measures what a SCIM client waits for.
 func scimPart(ctx context.Context, b *bench) error {
 	return with(func(t *tb) error {
-		pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
-		for _, db := range []struct {
-			name  string
-			open  func() string
-			floor func(ctx context.Context, t *tb, url string) (floor, error)
-			what  string
-		}{
-			{"sqlite", func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }, liteFloor, "database/sql"},
-			{"postgres", func() string { return pg.Database(t) }, pgFloor, "pgx"},
-		} {
-			if err := b.scimOn(ctx, t, db.name, db.open(), db.open(), db.floor, db.what); err != nil {
-				return fmt.Errorf("%s: %w", db.name, err)
+		var pg *testserver.PostgresServer
+		for name := range strings.SplitSeq(b.scim.databases, ",") {
+			var open func() string
+			switch name {
+			case "sqlite":
+				open = func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }
+			case "postgres":
+				if pg == nil {
+					pg = testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
+				}
+				open = func() string { return pg.Database(t) }
+			default:
+				return fmt.Errorf("%q is no database: sqlite or postgres", name)
+			}
+			if err := b.scimOn(ctx, t, name, open); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		return nil
 	})
 }
 
-// doer does what is measured: over HTTP against the daemon, or by hand against the database. People have numbers, from
-// 1 without gaps, and the id that create returns.
-type doer interface {
-	create(ctx context.Context, n int64) (string, error)
-	setActive(ctx context.Context, id string, active bool) error
-	lookup(ctx context.Context, n int64) error
+// stocked is a store with so many people, and the process that serves it.
+type stocked struct {
+	served
+	people  int
+	ops     []*scimOp
+	daemon  *client
+	plain   *client // the floor behind net/http
+	hand    byHand
+	ordinal map[*scimOp]*turns
 }
 
-// floor is a doer without the daemon.
-type floor = doer
-
-// people are those made so far; each client patches its own, so that no two writers meet.
-type people struct {
-	mu     sync.Mutex
-	ids    []string
-	active []bool
-	next   atomic.Int64
+func (b *bench) stock(ctx context.Context, t *tb, url string, people int) (*stocked, error) {
+	start := time.Now()
+	db, err := store.Open(ctx, store.Options{URL: url}) // makes the tables as the daemon does
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	if err := fill(ctx, url, int64(people), b.scim.group); err != nil {
+		return nil, fmt.Errorf("fill with %d: %w", people, err)
+	}
+	b.say("%d resources in %s", people, time.Since(start).Round(time.Second))
+	next := &atomic.Int64{}
+	next.Store(int64(people))
+	s := &stocked{people: people, ops: scimOps(next, b.scim.group), ordinal: map[*scimOp]*turns{}}
+	if s.served, err = b.spawn(ctx, t, url, scim.Limits{}); err != nil {
+		return nil, err
+	}
+	if s.daemon, err = s.client("/scim/"+pushed+"/v2", 64); err != nil {
+		return nil, err
+	}
+	t.Cleanup(s.daemon.close)
+	if s.plain, err = s.client("", 64); err != nil {
+		return nil, err
+	}
+	t.Cleanup(s.plain.close)
+	var closeFloor func()
+	if s.hand, closeFloor, err = openFloor(ctx, url); err != nil {
+		return nil, err
+	}
+	t.Cleanup(closeFloor)
+	return s, nil
 }
 
-func (p *people) add(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ids, p.active = append(p.ids, id), append(p.active, true)
-}
-
-func (b *bench) scimOn(ctx context.Context, t *tb, name, url, floorURL string,
-	open func(context.Context, *tb, string) (floor, error), what string,
-) error {
-	db, err := store.Open(ctx, store.Options{URL: url})
-	if err != nil {
-		return err
+// side is o, done by one of the three.
+func (s *stocked) side(o *scimOp, side int) request {
+	at := s.ordinal[o]
+	if at == nil {
+		at = &turns{}
+		s.ordinal[o] = at
 	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Logf("close store: %v", err)
-		}
-	})
-	base, err := serve(ctx, t, db)
-	if err != nil {
-		return err
-	}
-	plain, err := open(ctx, t, floorURL)
-	if err != nil {
-		return fmt.Errorf("floor: %w", err)
-	}
-	daemon, err := newClient(base, 64)
-	if err != nil {
-		return err
-	}
-	t.Cleanup(daemon.close)
-	var a, z people
-	// The reads and changes of people need some: the same number on both sides.
-	for _, side := range []struct {
-		d doer
-		p *people
-	}{{daemon, &a}, {plain, &z}} {
-		if err := side.p.fill(ctx, side.d, b.people); err != nil {
+	d := [sides]doer{
+		func(ctx context.Context, o *scimOp, n, turn int64) error { return o.ours(ctx, s.daemon, n, turn) },
+		func(ctx context.Context, o *scimOp, n, turn int64) error {
+			_, err := o.floor(ctx, s.hand, n, turn)
 			return err
-		}
-	}
-	for _, clients := range []int{1, 8, 32} {
-		for _, kind := range []struct {
-			name string
-			of   func(d doer, p *people, clients int) request
-		}{{"create", create}, {"PATCH active", patch}, {"lookup by userName", lookup}} {
-			got, base, err := against(ctx, clients, b.round, kind.of(daemon, &a, clients), kind.of(plain, &z, clients))
-			if err != nil {
-				return fmt.Errorf("%s: %w", kind.name, err)
-			}
-			floor := what + ", the same statements"
-			if kind.name == "lookup by userName" {
-				floor += ", behind net/http"
-			}
-			b.add(fmt.Sprintf("scim %s, %s, %d clients", kind.name, name, clients), "requests/s", got, base, floor)
-		}
-	}
-	return nil
+		},
+		func(ctx context.Context, o *scimOp, n, turn int64) error {
+			return s.plain.do(ctx, "GET", fmt.Sprintf("/floor?op=%s&n=%d&turn=%d", strings.ReplaceAll(o.name, " ", "+"), n, turn), "", anySuccess, nil)
+		},
+	}[side]
+	return o.request(d, side, int64(s.people), at)
 }
 
-// fill makes the first people.
-func (p *people) fill(ctx context.Context, d doer, n int) error {
-	var wg sync.WaitGroup
-	errs := make([]error, 8)
-	for c := range errs {
-		wg.Go(func() {
-			for range n / len(errs) {
-				id, err := d.create(ctx, p.next.Add(1))
-				if err != nil {
-					errs[c] = err
-					return
-				}
-				p.add(id)
-			}
-		})
+func (b *bench) scimOn(ctx context.Context, t *tb, db string, open func() string) error {
+	sizes, err := numbers(b.scim.sizes)
+	if err != nil {
+		return err
 	}
-	wg.Wait()
-	for _, err := range errs {
+	clients, err := numbers(b.scim.clients)
+	if err != nil {
+		return err
+	}
+	against := map[string]string{"sqlite": "database/sql", "postgres": "pgx"}[db] + ", the same statements"
+	var stores []*stocked
+	for _, people := range sizes {
+		url := open()
+		s, err := b.stock(ctx, t, url, people)
 		if err != nil {
 			return err
 		}
+		stores = append(stores, s)
+		for _, most := range clients {
+			for _, o := range s.ops {
+				n := most
+				if !b.scim.wants(o.name) {
+					continue
+				}
+				if n = min(n, mostClients); o.pair {
+					n = min(n, groupsOfASize)
+				}
+				if err := b.operation(ctx, s, o, n, fmt.Sprintf("scim %s, %s, %d resources, %d clients", o.name, db, people, n), against); err != nil {
+					return fmt.Errorf("%s, %d resources, %d clients: %w", o.name, people, n, err)
+				}
+			}
+		}
+		if b.scim.wants("hostile") {
+			if err := b.hostile(ctx, t, url, fmt.Sprintf("scim hostile second, %s, %d resources", db, people)); err != nil {
+				return fmt.Errorf("hostile second: %w", err)
+			}
+		}
 	}
+	return b.scale(ctx, db, stores)
+}
+
+// operation measures one kind of request beside both floors.
+func (b *bench) operation(ctx context.Context, s *stocked, o *scimOp, clients int, name, floor string) error {
+	var allocs, bytes float64
+	around := func(do func() error) error {
+		before, err := s.memory(ctx, s.plain)
+		if err != nil {
+			return err
+		}
+		if err := do(); err != nil {
+			return err
+		}
+		after, err := s.memory(ctx, s.plain)
+		allocs, bytes = allocs+float64(after.Mallocs-before.Mallocs), bytes+float64(after.Bytes-before.Bytes)
+		return err
+	}
+	m, err := against(ctx, clients, b.round, around, s.side(o, sideOurs), s.side(o, sideBare), s.side(o, sideHTTP))
+	if err != nil {
+		return err
+	}
+	got, bare, behind := m[sideOurs], m[sideBare], m[sideHTTP]
+	f := figure{
+		Name: name, Value: got.rate(), Unit: "requests/s", Floor: bare.rate(), FloorName: floor, Ratio: got.rate() / bare.rate(),
+		Behind: behind.rate(), BehindRatio: got.rate() / behind.rate(), P50: got.at(0.50), P99: got.at(0.99), FloorP99: bare.at(0.99),
+		Allocs: allocs / float64(len(got.took)), KiB: bytes / 1024 / float64(len(got.took)),
+	}
+	f.reach(fmt.Sprintf(">= %g", o.target), f.Ratio >= o.target)
+	b.figures = append(b.figures, f)
+	b.say("%s: %s, %.2f of %s, %.2f behind net/http; p99 %s ms, %.0f allocations", name, number(f.Value), f.Ratio, number(f.Floor), f.BehindRatio, number(f.P99), f.Allocs)
 	return nil
 }
 
-func create(d doer, p *people, _ int) request {
-	return func(ctx context.Context, _ int) error {
-		id, err := d.create(ctx, p.next.Add(1))
-		if err == nil {
-			p.add(id)
-		}
-		return err
-	}
-}
+func (f *figure) reach(target string, met bool) { f.Target, f.Met = target, &met }
 
-// patch turns people off and on again, each client its own.
-func patch(d doer, p *people, clients int) request {
-	turn := make([]int, clients)
-	return func(ctx context.Context, client int) error {
-		mine := client + turn[client]*clients
-		if mine >= len(p.ids) {
-			turn[client], mine = 0, client
+// scale measures what must not grow: a lookup with the number of resources, the change of a member with the size of the group.
+func (b *bench) scale(ctx context.Context, db string, stores []*stocked) error {
+	pair := func(name, beside, target string, least float64, large, small request) error {
+		if !b.scim.wants(name) {
+			return nil
 		}
-		turn[client]++
-		p.active[mine] = !p.active[mine]
-		return d.setActive(ctx, p.ids[mine], p.active[mine])
+		m, err := against(ctx, 1, b.round, nil, large, small)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		f := figure{
+			Name: "scim " + name + ", " + db, Value: m[0].rate(), Unit: "requests/s", Floor: m[1].rate(), FloorName: beside,
+			Ratio: m[0].rate() / m[1].rate(), P50: m[0].at(0.50), P99: m[0].at(0.99), FloorP99: m[1].at(0.99),
+		}
+		f.reach(target, f.Ratio >= least)
+		b.figures = append(b.figures, f)
+		b.say("%s, %s: %.2f", name, db, f.Ratio)
+		return nil
 	}
-}
-
-// lookup asks for everybody, in no order that a cache would like.
-func lookup(d doer, p *people, _ int) request {
-	known := p.next.Load()
-	var serial atomic.Int64
-	return func(ctx context.Context, _ int) error { return d.lookup(ctx, serial.Add(1)*7919%known+1) }
+	large, small := stores[len(stores)-1], stores[0]
+	if large != small {
+		for i, o := range large.ops {
+			if !strings.HasPrefix(o.name, "lookup") {
+				continue
+			}
+			if err := pair(fmt.Sprintf("%s among %d", o.name, large.people), fmt.Sprintf("the same among %d", small.people), ">= 1/1.5", 1/1.5,
+				large.side(o, sideOurs), small.side(small.ops[i], sideOurs)); err != nil {
+				return err
+			}
+		}
+	}
+	few := memberOp(smallGroup)
+	for _, o := range large.ops {
+		if o.name == memberOp(b.scim.group).name {
+			return pair(o.name, fmt.Sprintf("the same in a group of %d", smallGroup), "the same (>= 0.8)", 0.8, large.side(o, sideOurs), large.side(few, sideOurs))
+		}
+	}
+	return nil
 }

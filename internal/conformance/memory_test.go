@@ -92,7 +92,7 @@ func text(r model.Record, path []string) string {
 	return s
 }
 
-func (m *memory) Members(_ context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error {
+func (m *memory) Members(_ context.Context, source, group string, _ int, yield func(id string, kind model.Kind, name string) error) error {
 	m.mu.Lock()
 	var list []model.Record
 	for _, id := range m.members[group] {

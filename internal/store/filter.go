@@ -9,14 +9,17 @@ import (
 	"jmld/model"
 )
 
-// condition is SQL that holds for every record the filter holds for; when exact, for no other.
+// condition is SQL that holds for every record the filter holds for; when exact, for no other; when few, for a handful that an
+// index finds; when every, for all of the source and kind.
 type condition struct {
 	sql   string
 	exact bool
+	few   bool
+	every bool
 }
 
 // anything is the condition of a filter that SQL cannot say: Match decides.
-func anything() condition { return condition{"TRUE", false} }
+func anything() condition { return condition{sql: "TRUE"} }
 
 func (b *query) filter(f model.Filter) (condition, error) {
 	switch f := f.(type) {
@@ -29,7 +32,7 @@ func (b *query) filter(f model.Filter) (condition, error) {
 		if err != nil || !c.exact {
 			return anything(), err
 		}
-		return condition{"NOT " + c.sql, true}, nil
+		return condition{sql: "NOT " + c.sql, exact: true}, nil
 	case model.Compare:
 		return b.compare(f)
 	case model.ValuePath:
@@ -39,7 +42,8 @@ func (b *query) filter(f model.Filter) (condition, error) {
 }
 
 func (b *query) terms(terms []model.Filter, word, none string) (condition, error) {
-	all := condition{exact: true}
+	and := word == " AND "
+	all := condition{exact: true, few: !and}
 	parts := make([]string, 0, len(terms))
 	for _, t := range terms {
 		c, err := b.filter(t)
@@ -48,6 +52,11 @@ func (b *query) terms(terms []model.Filter, word, none string) (condition, error
 		}
 		parts = append(parts, c.sql)
 		all.exact = all.exact && c.exact
+		if and {
+			all.few = all.few || c.few
+		} else {
+			all.few = all.few && c.few
+		}
 	}
 	if len(parts) == 0 {
 		parts = append(parts, none)
@@ -72,7 +81,7 @@ func (b *query) compare(c model.Compare) (condition, error) {
 		return b.active(c), nil
 	case "members.value":
 		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {
-			return condition{"r.id IN (SELECT m.group_id FROM members m WHERE m.source = $1 AND m.member_id = " + b.arg(id) + ")", true}, nil
+			return condition{sql: "r.id IN (SELECT m.group_id FROM members m WHERE m.source = $1 AND m.member_id = " + b.arg(id) + ")", exact: true, few: true}, nil
 		}
 	}
 	return anything(), nil
@@ -84,9 +93,9 @@ func (b *query) active(c model.Compare) condition {
 		return anything()
 	}
 	if want == (c.Op == model.OpEq) {
-		return condition{"r.active", true}
+		return condition{sql: "r.active", exact: true}
 	}
-	return condition{"NOT r.active", true}
+	return condition{sql: "NOT r.active", exact: true}
 }
 
 // time is exact to the microsecond, which is what is stored.
@@ -98,14 +107,14 @@ func (b *query) time(column string, c model.Compare) condition {
 	if !ok || sign == "" {
 		return anything()
 	}
-	return condition{column + " " + sign + " " + b.arg(at.UTC()), true}
+	return condition{sql: column + " " + sign + " " + b.arg(at.UTC()), exact: true}
 }
 
 // text compares a typed column: raw, or the key of a folded one. An empty column is an attribute that is not there, which
 // is not equal to anything.
 func (b *query) text(column string, raw bool, c model.Compare) condition {
 	if c.Op == model.OpPr {
-		return condition{column + " <> ''", true}
+		return condition{sql: column + " <> ''", exact: true}
 	}
 	value, ok := c.Value.(string)
 	if !ok || value == "" || raw && !c.Attr.CaseExact {
@@ -126,7 +135,7 @@ func (b *query) text(column string, raw bool, c model.Compare) condition {
 	if c.Op != model.OpNe { // said aloud, because the indexes leave out records without the attribute
 		sql = "(" + sql + " AND " + column + " <> '')"
 	}
-	found := condition{sql, raw == c.Attr.CaseExact}
+	found := condition{sql: sql, exact: raw == c.Attr.CaseExact, few: c.Op == model.OpEq}
 	switch c.Op {
 	case model.OpNe, model.OpLt, model.OpLe, model.OpGt, model.OpGe:
 		return found.orAnything()
@@ -177,7 +186,16 @@ func (b *query) value(c model.Compare) condition {
 	if !ok {
 		return anything()
 	}
-	return condition{b.having(c.Attr) + sql + ")", exact}
+	return condition{sql: b.having(c.Attr) + sql + ")", exact: exact, few: c.Op == model.OpEq && personal(c.Attr)}
+}
+
+// personal attributes are those whose values people hardly share.
+func personal(a model.AttrRef) bool {
+	switch a.Path[0] {
+	case "emails", "phoneNumbers", "ims", "employeeNumber":
+		return true
+	}
+	return false
 }
 
 func (b *query) having(a model.AttrRef) string {
@@ -217,7 +235,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 		terms = and.Terms
 	}
 	var conditions []string
-	exact, anchored := true, false
+	exact, anchored, few := true, false, false
 	for _, t := range terms {
 		sql, faithful, ok := "", false, false
 		if c, isCompare := t.(model.Compare); isCompare && len(c.Attr.Path) == 1 {
@@ -225,6 +243,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 			case "value":
 				sql, faithful, ok = b.valueTerm(c)
 				anchored = anchored || ok
+				few = few || ok && c.Op == model.OpEq && personal(ref)
 			case "type":
 				sql, faithful, ok = b.typeTerm(c)
 			}
@@ -237,7 +256,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 	if !anchored {
 		return anything()
 	}
-	return condition{b.having(ref) + strings.Join(conditions, " AND ") + ")", exact}
+	return condition{sql: b.having(ref) + strings.Join(conditions, " AND ") + ")", exact: exact, few: few}
 }
 
 // typeTerm compares v.type, which is in lower case.

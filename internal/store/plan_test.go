@@ -59,7 +59,7 @@ func hot(s *Store) map[string]op {
 	} {
 		b := &query{Store: s}
 		q.Source = "entra"
-		where, _, err := b.where(q)
+		where, err := b.where(q)
 		if err != nil {
 			panic(err)
 		}

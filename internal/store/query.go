@@ -43,45 +43,57 @@ func (q *query) op(text string, each func(scanner) error) op {
 // by record; when that means too many records, the error is model.ErrTooMany.
 func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	b := &query{Store: s}
-	where, exact, err := b.where(q)
+	c, err := b.where(q)
 	if err != nil {
 		return model.Page{}, err
 	}
-	if !exact {
-		return s.scan(ctx, b, where, q)
+	if !c.few {
+		leave, err := s.enter(ctx, s.searches)
+		if err != nil {
+			return model.Page{}, err
+		}
+		defer leave()
 	}
-	return s.exact(ctx, b, where, q)
+	if !c.exact {
+		return s.scan(ctx, b, c, q)
+	}
+	return s.exact(ctx, b, c, q)
 }
 
 // where is the whole condition. Beside a filter the kind is no condition for an index: a planner that knows nothing about
 // the values would walk all records of the kind in their order instead of looking one up.
-func (q *query) where(m model.Query) (sql string, exact bool, err error) {
+func (q *query) where(m model.Query) (condition, error) {
 	source, kind := q.arg(m.Source), q.arg(string(m.Kind))
-	sql = "r.source = " + source + " AND r.kind = " + kind
+	all := condition{sql: "r.source = " + source + " AND r.kind = " + kind, exact: m.Filter == nil, every: true}
 	if m.Filter == nil {
-		return sql, true, nil
+		return all, nil
 	}
 	c, err := q.filter(m.Filter)
 	if err != nil || c.sql == anything().sql {
-		return sql, false, err
+		return all, err
 	}
-	return "r.source = " + source + " AND r.kind || '' = " + kind + " AND " + c.sql, c.exact, nil
+	c.sql = "r.source = " + source + " AND r.kind || '' = " + kind + " AND " + c.sql
+	return c, nil
 }
 
 // rows selects a page, or its beginning, in order.
-func (q *query) rows(where, order string, limit, offset int) string {
-	where += " ORDER BY " + order + " LIMIT " + q.arg(limit)
+func (q *query) rows(c condition, order string, limit, offset int) string {
+	where := c.sql + " ORDER BY " + order + " LIMIT " + q.arg(limit)
 	if offset > 0 {
-		// The identifiers come from an index; only the rows of the page are fetched.
-		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + " OFFSET " + q.arg(offset) + ") ORDER BY " + order
+		where += " OFFSET " + q.arg(offset)
+	}
+	// With an offset the identifiers come from an index, and only the rows of the page are fetched. SQLite's driver can
+	// stop a statement only until its first row is there: what looks at many records has found them all by then.
+	if offset > 0 || q.lite && !c.few && !c.every {
+		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + ") ORDER BY " + order
 	}
 	return "SELECT " + recordColumns + " FROM records r WHERE " + where
 }
 
 // exact answers a query whose filter is all SQL. The first page needs no count when it is the last.
-func (s *Store) exact(ctx context.Context, b *query, where string, q model.Query) (model.Page, error) {
+func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Query) (model.Page, error) {
 	var page model.Page
-	count := b.op("SELECT count(*) FROM records r WHERE "+where, func(row scanner) error { return row.Scan(&page.Total) })
+	count := b.op("SELECT count(*) FROM records r WHERE "+where.sql, func(row scanner) error { return row.Scan(&page.Total) })
 	if q.Limit <= 0 {
 		err := s.read(ctx, count)
 		return page, err
@@ -109,7 +121,7 @@ func (s *Store) exact(ctx context.Context, b *query, where string, q model.Query
 }
 
 // scan answers a query whose filter is partly left to Match.
-func (s *Store) scan(ctx context.Context, b *query, where string, q model.Query) (model.Page, error) {
+func (s *Store) scan(ctx context.Context, b *query, where condition, q model.Query) (model.Page, error) {
 	page, seen := model.Page{}, 0
 	err := s.read(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0), func(row scanner) error {
 		if seen++; seen > maxScan {

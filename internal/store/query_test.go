@@ -403,7 +403,7 @@ func TestRecordMembersAndGroups(t *testing.T) {
 		}
 		var got []member
 		for _, id := range []string{"g", "h"} {
-			must(t, s.Members(ctx, "entra", id, func(id string, kind model.Kind, name string) error {
+			must(t, s.Members(ctx, "entra", id, 0, func(id string, kind model.Kind, name string) error {
 				got = append(got, member{id, kind, name})
 				return nil
 			}))

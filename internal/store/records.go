@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 
 	"jmld/model"
 )
@@ -20,18 +21,28 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 }
 
 // Members streams the members of a group, ordered by id, with the kind and the name of their records; both are empty
-// for an id the source has no record of.
-func (s *Store) Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error {
+// for an id the source has no record of. most bounds how many; 0: all. It is one of a few constants.
+func (s *Store) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
 	const text = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, '') " +
 		"FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
 		"WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
-	return s.stream(ctx, op{text: s.sql(text), args: []any{source, group}, each: func(row scanner) error {
+	o := op{text: s.sql(text), args: []any{source, group}, each: func(row scanner) error {
 		var id, kind, name string
 		if err := row.Scan(&id, &kind, &name); err != nil {
 			return err
 		}
 		return yield(id, model.Kind(kind), name)
-	}})
+	}}
+	if most > 0 {
+		o.text = s.sql(text + " LIMIT " + strconv.Itoa(most))
+		return s.read(ctx, o)
+	}
+	leave, err := s.enter(ctx, s.streams)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.stream(ctx, o)
 }
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.

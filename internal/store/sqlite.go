@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	liteReaders = 4
+	liteReaders = liteSearches + liteStreams + 2
 	liteGroup   = 64 // commits that share one transaction
 )
 

@@ -30,6 +30,30 @@ type Store struct {
 	*dialect
 	db      backend
 	timeout time.Duration
+	// Requests that look at many rows have few connections at a time, so that those that look one up find one free.
+	searches, streams chan struct{}
+}
+
+// How many of them there are, and how long one waits for its turn.
+const (
+	liteSearches = 2
+	liteStreams  = 1
+	patience     = 5 * time.Second
+)
+
+// enter waits for a turn; leave has to be called.
+func (s *Store) enter(ctx context.Context, turns chan struct{}) (leave func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
+	case <-limited.Done():
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: others look at many records", model.ErrUnavailable)
+	}
 }
 
 // backend runs statements on one of the databases.
@@ -73,7 +97,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(ctx, err))
 	}
-	return &Store{dialect: newDialect(lite), db: db, timeout: o.Timeout}, nil
+	searches, streams := liteSearches, liteStreams
+	if !lite {
+		searches, streams = max(2, o.MaxConns/4), max(1, o.MaxConns/4)
+	}
+	return &Store{
+		dialect: newDialect(lite), db: db, timeout: o.Timeout,
+		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams),
+	}, nil
 }
 
 // Close waits for what is being written and closes the database.
