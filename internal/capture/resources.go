@@ -11,7 +11,7 @@ import (
 type Resources interface {
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
 	Query(ctx context.Context, q model.Query) (model.Page, error)
-	Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error
+	Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
 }
 
@@ -44,12 +44,12 @@ func (r *watched) Query(ctx context.Context, q model.Query) (model.Page, error) 
 }
 
 // Members streams the members of a group.
-func (r *watched) Members(ctx context.Context, source, group string, yield func(id string, kind model.Kind, name string) error) error {
+func (r *watched) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
 	w := Of(ctx)
 	if w == nil {
-		return r.Resources.Members(ctx, source, group, yield)
+		return r.Resources.Members(ctx, source, group, most, yield)
 	}
-	return r.Resources.Members(ctx, source, group, func(id string, kind model.Kind, name string) error {
+	return r.Resources.Members(ctx, source, group, most, func(id string, kind model.Kind, name string) error {
 		w.Member(group, id, true)
 		w.Named(id, kind, name)
 		return yield(id, kind, name)
@@ -103,7 +103,7 @@ func Before(ctx context.Context, r Resources, among func(ids []string) ([]string
 	}
 	if all {
 		n := 0
-		err := r.Members(ctx, source, group, func(id string, kind model.Kind, name string) error {
+		err := r.Members(ctx, source, group, 0, func(id string, kind model.Kind, name string) error {
 			if n++; n > maxBefore {
 				return errEnough
 			}
