@@ -84,6 +84,15 @@ func newClient(t testing.TB, b backend, change ...func(*scim.Options)) *client {
 	return &client{ports: p, http: server.Client(), host: server.URL, base: server.URL + "/scim/entra/v2"}
 }
 
+// over is a client of another handler on the same store.
+func (c *client) over(t testing.TB, o scim.Options) *client {
+	t.Helper()
+	o.Sources, o.Timeout = []scim.Source{{Name: "entra"}}, patience
+	server := httptest.NewServer(scim.New(o))
+	t.Cleanup(server.Close)
+	return &client{ports: c.ports, http: server.Client(), host: server.URL, base: server.URL + "/scim/entra/v2"}
+}
+
 func (c *client) send(method, target string, header http.Header, body string) (answer, error) {
 	url := c.base + target
 	if strings.HasPrefix(target, "http://") {

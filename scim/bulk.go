@@ -34,6 +34,7 @@ type bulkOperation struct {
 	needs   []int // the operations that make what it refers to, itself excluded
 
 	id       string // of what a POST makes
+	circle   bool   // it is made in a circle of references
 	status   int    // 0: not processed
 	etag     string
 	location string
@@ -44,8 +45,9 @@ func (op *bulkOperation) ok() bool { return op.status >= 200 && op.status < 300 
 
 // part is what a request that is an operation of a bulk request has in place of its body.
 type part struct {
-	id   string // of the resource to make
-	data object
+	id    string // of the resource to make
+	fixed bool   // others refer to the id already
+	data  object
 }
 
 // bulk answers POST /Bulk. The status is 200 whatever became of the operations; each result has its own.

@@ -92,7 +92,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 	case op.method != http.MethodPost && op.target != "":
 		op.location = q.location(op.rt, url.PathEscape(op.target))
 	case op.ok():
-		op.location = w.header.Get("Location")
+		op.location, op.id = w.header.Get("Location"), q.record // that of a rehire is older than the request
 	}
 	if !op.ok() {
 		op.response = w.body
@@ -115,7 +115,7 @@ func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *requ
 	q.w = &statusWriter{ResponseWriter: w}
 	q.leaving, q.record, q.reason, q.shape, q.notes = nil, "", "", "", notes{strict: q.notes.strict}
 	q.id = j.q.id + "." + strconv.Itoa(i+1)
-	q.part = &part{id: op.id, data: op.data}
+	q.part = &part{id: op.id, fixed: op.circle, data: op.data}
 	r := &http.Request{Method: op.method, URL: &url.URL{}, Header: http.Header{}}
 	if op.version != "" {
 		r.Header.Set("If-Match", op.version)
@@ -148,7 +148,7 @@ func (j *bulkJob) circle(unit []int) {
 		}
 	}
 	for _, i := range unit {
-		j.ops[i].id = model.NewID(j.q.h.o.Now())
+		j.ops[i].id, j.ops[i].circle = model.NewID(j.q.h.o.Now()), true
 	}
 	for _, i := range unit {
 		j.prepare(&j.ops[i])

@@ -14,6 +14,7 @@ const (
 	actionReplace = "scim.replace"
 	actionPatch   = "scim.patch"
 	actionDelete  = "scim.delete"
+	actionRehire  = "scim.rehire"
 )
 
 // read answers a GET of one resource (RFC 7644 §3.4.1).
@@ -44,20 +45,17 @@ func (q *request) create(rt *resourceType) error {
 	q.record = id
 	change := collapse(c.members)
 	change.Replace = false // there is nothing to replace
-	done, err := q.push(rt, id, actionCreate, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
-		if cur != nil {
-			return nil, engine.MemberChange{}, model.ErrConflict
-		}
+	done, err := q.created(rt, id, func() (*model.Record, error) {
 		doc := map[string]any{}
 		if err := apply(rt, doc, c.ops); err != nil {
-			return nil, engine.MemberChange{}, err
+			return nil, err
 		}
-		return rt.record(nil, q.source.Name, id, doc), change, nil
-	})
+		return rt.record(nil, q.source.Name, id, doc), nil
+	}, change)
 	if err != nil {
 		return err
 	}
-	return q.one(rt, &done.Record, p, http.StatusCreated, true)
+	return q.one(rt, &done.Record, p, http.StatusCreated, done.Record.ID == id)
 }
 
 // replace answers a PUT (RFC 7644 §3.5.1): what the request does not name is unassigned, except active.
@@ -173,13 +171,16 @@ func (q *request) current(rt *resourceType, cur *model.Record) error {
 func (q *request) push(rt *resourceType, id, action string,
 	change func(*model.Record) (*model.Record, engine.MemberChange, error),
 ) (engine.Pushed, error) {
+	return q.pushed(engine.Push{Kind: rt.kind, ID: id, Create: action == actionCreate, Action: action, Notes: q.notes.list, Change: change})
+}
+
+// pushed makes a write durable, with what the audit says of the request.
+func (q *request) pushed(p engine.Push) (engine.Pushed, error) {
 	if err := q.notes.refused; err != nil {
 		return engine.Pushed{}, err
 	}
-	return q.h.o.Pusher.Push(q.r.Context(), engine.Push{
-		Source: q.source.Name, Kind: rt.kind, ID: id, Create: action == actionCreate, Actor: q.actor(), Action: action,
-		Dialect: q.dialect(), Notes: q.notes.list, Change: change,
-	})
+	p.Source, p.Actor, p.Dialect = q.source.Name, q.actor(), q.dialect()
+	return q.h.o.Pusher.Push(q.r.Context(), p)
 }
 
 // body reads the request's JSON object, as far as the source's limit.

@@ -233,6 +233,9 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 		if len(w.DropMembers) > 0 {
 			ops = append(ops, op{text: s.sql(dropMembers), args: []any{w.New.Source, w.New.ID, s.list(w.DropMembers)}})
 		}
+		if w.LeaveGroups {
+			ops = append(ops, op{text: s.sql(deleteGroups), args: []any{w.New.Source, w.New.ID}})
+		}
 		if len(w.AddMembers) > 0 {
 			ops = append(ops, op{text: s.sql(addMembers), args: []any{w.New.Source, w.New.ID, s.list(w.AddMembers)}})
 		}

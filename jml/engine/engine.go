@@ -66,6 +66,7 @@ type Push struct {
 	Create  bool     // ID is new: nothing is stored under it
 	Actor   string   // "source entra, token laptop"
 	Action  string   // "scim.create", "scim.replace", "scim.patch", "scim.delete"
+	Afresh  bool     // somebody inactive is sent as new: they are in no group of the source any more
 	Dialect string   // of the request
 	Notes   []string // what was normalised in the request
 	// Change makes the next record from the stored one, nil when there is none; next nil deletes. It fills the content

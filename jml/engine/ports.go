@@ -55,6 +55,7 @@ type Write struct {
 	DropValues  []model.Value
 	AddMembers  []string // groups
 	DropMembers []string
+	LeaveGroups bool // the record is in no group any more
 }
 
 // IdentityWrite stores one identity; Expect is the version it was loaded with, 0 inserts.

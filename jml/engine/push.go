@@ -52,6 +52,9 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		if cur != nil && next != nil && sameContent(cur, next) && cur.Link == model.Linked {
 			return Pushed{Record: *cur}, nil
 		}
+		if p.Afresh {
+			person.Groups = slices.DeleteFunc(slices.Clone(person.Groups), func(g model.Membership) bool { return g.Source == p.Source })
+		}
 		d := e.derive(rules, person, next, jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}, now)
 		if next != nil {
 			next = d.record
@@ -66,7 +69,9 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 			soon := now.Add(time.Minute)
 			d.identity.New.ReviewAt = &soon
 		}
-		c.Records = []Write{e.write(cur, next, now)}
+		w := e.write(cur, next, now)
+		w.LeaveGroups = p.Afresh
+		c.Records = []Write{w}
 		if _, err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
 			return Pushed{}, err
 		}
@@ -208,6 +213,8 @@ func causeText(p Push, cur, next *model.Record) string {
 		return "deleted by " + p.Source
 	case cur.Active && !next.Active:
 		return "deactivated by " + p.Source
+	case !cur.Active && next.Active && p.Afresh:
+		return "rehired by " + p.Source + ", which sent the deactivated person as new"
 	case !cur.Active && next.Active:
 		return "activated by " + p.Source
 	}

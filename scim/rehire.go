@@ -1,0 +1,134 @@
+package scim
+
+import (
+	"errors"
+	"net/http"
+
+	elimity "github.com/elimity-com/scim/errors"
+
+	"jmld/jml"
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// rehireNote is in the audit of a POST that was taken for the return of somebody.
+const rehireNote = "POST read as the return of the deactivated user"
+
+// errMoved ends a rehire of somebody who came back, or went, a moment ago.
+var errMoved = errors.New("the deactivated user has changed")
+
+// created makes what a POST says durable. A user that is deactivated in this source is not made a second time: the POST is that
+// user's return, and what is stored is replaced. Whom a POST is about, by what the two have in common:
+//
+//	externalId   userName   employeeNumber
+//	the same     any        any              the return of the deactivated user who alone has the externalId
+//	one has none the same   not another      the return of the deactivated user who has the userName
+//	one has none the same   another          409: two people, one name
+//	another      the same   any              409: two people, one name
+//
+// Active users are never taken for anybody who is sent as new; nor are groups. A strict source has only 409.
+func (q *request) created(rt *resourceType, id string, post func() (*model.Record, error), change engine.MemberChange) (engine.Pushed, error) {
+	first, err := post()
+	if err != nil {
+		return engine.Pushed{}, err
+	}
+	may := rt.kind == model.KindUser && !q.notes.strict && (q.part == nil || !q.part.fixed)
+	const tries = 3 // others may do the same at the same time
+	for range tries {
+		var old *model.Record
+		by := "externalId"
+		if may && first.ExternalID != "" {
+			if old, err = q.former(rt, "externalId", first.ExternalID); err != nil {
+				return engine.Pushed{}, err
+			}
+		}
+		if old == nil {
+			done, err := q.push(rt, id, actionCreate, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+				if cur != nil {
+					return nil, engine.MemberChange{}, model.ErrConflict
+				}
+				next, err := post()
+				return next, change, err
+			})
+			if !may || !errors.Is(err, model.ErrConflict) {
+				return done, err
+			}
+			by = "userName"
+			if old, err = q.former(rt, "userName", first.UserName); err != nil {
+				return engine.Pushed{}, err
+			}
+			if old == nil { // taken by somebody who is active
+				return engine.Pushed{}, model.ErrConflict
+			}
+			if err := samePerson(old, first); err != nil {
+				return engine.Pushed{}, err
+			}
+		}
+		done, err := q.rehire(rt, old, by, post)
+		if !errors.Is(err, errMoved) {
+			return done, err
+		}
+	}
+	return engine.Pushed{}, model.ErrStale
+}
+
+// former is the deactivated user who alone has the value in this source, or nil.
+func (q *request) former(rt *resourceType, attribute, value string) (*model.Record, error) {
+	r := resolver{rt: rt, notes: &notes{}}
+	f, err := r.filter(&expr{attr: attribute, op: model.OpEq, value: value})
+	if err != nil {
+		return nil, err
+	}
+	page, err := q.h.o.Resources.Query(q.r.Context(), model.Query{Source: q.source.Name, Kind: rt.kind, Filter: f,
+		Match: matcher(f, rt, nil), Limit: 2})
+	if err != nil || len(page.Records) != 1 || page.Records[0].Active {
+		return nil, err
+	}
+	return &page.Records[0], nil
+}
+
+// samePerson refuses to take a user for another one who had the same userName.
+func samePerson(old, post *model.Record) error {
+	differs := ""
+	switch was, is := employeeNumber(old), employeeNumber(post); {
+	case old.ExternalID != "" && post.ExternalID != "" && old.ExternalID != post.ExternalID:
+		differs = "externalId"
+	case (old.ExternalID == "" || post.ExternalID == "") && was != "" && is != "" && was != is:
+		differs = "employeeNumber"
+	}
+	if differs == "" {
+		return nil
+	}
+	return refuse(http.StatusConflict, elimity.ScimTypeUniqueness, "The userName is that of a deactivated user with another %s, which is "+
+		"taken for another person. If it is the same person, change and activate that user; else delete it or change its userName first.", differs)
+}
+
+func employeeNumber(rec *model.Record) string {
+	ext, _ := jml.Decode(rec.Attrs)[jml.EnterpriseUser].(map[string]any)
+	n, _ := ext["employeeNumber"].(string)
+	return jml.Fold(n)
+}
+
+// rehire replaces a deactivated user with what is sent as new, active unless it says otherwise.
+func (q *request) rehire(rt *resourceType, old *model.Record, by string, post func() (*model.Record, error)) (engine.Pushed, error) {
+	q.record = old.ID
+	note := rehireNote + " with the same " + by
+	done, err := q.pushed(engine.Push{Kind: rt.kind, ID: old.ID, Action: actionRehire, Afresh: true, Notes: append(q.notes.list[:len(q.notes.list):len(q.notes.list)], note),
+		Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+			if cur == nil || cur.Active || cur.ExternalID != old.ExternalID || cur.UserNameKey != old.UserNameKey {
+				return nil, engine.MemberChange{}, errMoved
+			}
+			fresh, err := post()
+			if err != nil {
+				return nil, engine.MemberChange{}, err
+			}
+			next := *cur
+			next.UserName, next.UserNameKey, next.DisplayName, next.DisplayNameKey = fresh.UserName, fresh.UserNameKey, fresh.DisplayName, fresh.DisplayNameKey
+			next.ExternalID, next.UniqueKey, next.Active, next.Attrs, next.Hash = fresh.ExternalID, fresh.UniqueKey, fresh.Active, fresh.Attrs, fresh.Hash
+			return &next, engine.MemberChange{}, nil
+		}})
+	if err == nil {
+		q.notes.remark("%s", note)
+	}
+	return done, err
+}
