@@ -2,6 +2,7 @@ package ldapsync
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,6 +38,7 @@ type Source struct {
 	busy    sync.Mutex           // guards what follows
 	at      string               // the server in use
 	trouble map[string]time.Time // servers that failed, by URL
+	tlsSeen *tls.ConnectionState // of the last handshake
 }
 
 // New checks the options; it does not connect.

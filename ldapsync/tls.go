@@ -34,6 +34,8 @@ func (s *Source) handshake(ctx context.Context, v server, raw net.Conn) (*tls.Co
 		}
 		return nil, s.failed(model.CodeSourceTLS, "TLS handshake", s.tlsCause(err, config.ServerName))
 	}
+	state := conn.ConnectionState()
+	s.tlsSeen = &state
 	return conn, nil
 }
 

@@ -65,7 +65,7 @@ func newRoot(a *app) *cobra.Command {
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 
 	root.AddCommand(
-		newServe(a), newConfig(a),
+		newServe(a), newConfig(a), newLDAP(a),
 		newPlan(a), newSync(a), newStop(a), newRuns(a), newHeld(a), newApprove(a),
 		newPerson(a), newAccounts(a), newRetry(a),
 		newToken(a), newSCIM(a), newVersion(a), newExitCodes(a),

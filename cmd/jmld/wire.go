@@ -52,6 +52,25 @@ func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now fun
 
 // readSource makes the reader of a directory with its calendar.
 func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
+	src, err := directorySource(c, log)
+	if err != nil {
+		return engine.ReadSource{}, err
+	}
+	l := c.LDAP
+	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std(),
+		Absence: engine.Absence{Runs: l.Absence.Runs, After: l.Absence.After.Std(), Confirm: l.Absence.Confirm}}
+	calendar, err := l.Calendar()
+	if err != nil {
+		return engine.ReadSource{}, model.Errorf(model.CodeConfig, "source %s: schedule: %w", c.Name, err)
+	}
+	if calendar != nil { // a nil Schedule and a Schedule that holds nil are two things
+		read.Schedule = calendar
+	}
+	return read, nil
+}
+
+// directorySource makes the reader of a directory.
+func directorySource(c *config.Source, log *zap.Logger) (*ldapsync.Source, error) {
 	l := c.LDAP
 	o := ldapsync.Options{
 		Name: c.Name, URL: l.URL, Servers: l.Servers, SRV: l.SRV, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
@@ -76,20 +95,7 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	if l.Inactive != nil {
 		o.Inactive = ldapsync.Inactive{Attribute: l.Inactive.Attribute, Values: l.Inactive.Values, When: l.Inactive.When}
 	}
-	src, err := ldapsync.New(o)
-	if err != nil {
-		return engine.ReadSource{}, err
-	}
-	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std(),
-		Absence: engine.Absence{Runs: l.Absence.Runs, After: l.Absence.After.Std(), Confirm: l.Absence.Confirm}}
-	calendar, err := l.Calendar()
-	if err != nil {
-		return engine.ReadSource{}, model.Errorf(model.CodeConfig, "source %s: schedule: %w", c.Name, err)
-	}
-	if calendar != nil { // a nil Schedule and a Schedule that holds nil are two things
-		read.Schedule = calendar
-	}
-	return read, nil
+	return ldapsync.New(o)
 }
 
 // ownTimeout is of one account in our own database or memory. What a killed process had in hand waits a little longer.
