@@ -247,7 +247,7 @@ func idFilter(attr, id string) string {
 			break
 		}
 		return escaped(b)
-	case "msexchmailboxguid", "ms-ds-consistencyguid":
+	case "objectguid", "msexchmailboxguid", "ms-ds-consistencyguid":
 		if err != nil || len(b) != 16 {
 			break
 		}

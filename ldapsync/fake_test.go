@@ -84,8 +84,8 @@ func (f *fake) serve(c net.Conn) {
 			}
 			if len(m.Children) > 2 {
 				control, err := ldap.DecodeControl(m.Children[2].Children[0])
-				if err == nil {
-					s.cookie = string(control.(*ldap.ControlPaging).Cookie)
+				if paging, ok := control.(*ldap.ControlPaging); err == nil && ok {
+					s.cookie = string(paging.Cookie)
 				}
 			}
 			f.mu.Lock()

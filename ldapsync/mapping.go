@@ -88,6 +88,10 @@ func newMapping(o Options, preset entry.Preset) (mapping, error) {
 	for _, r := range m.rules {
 		m.ruleAt = append(m.ruleAt, m.slot(r.Attribute, false))
 	}
+	if preset.Primary && o.Groups != nil {
+		m.slot("objectSid", true)
+		m.slot("primaryGroupID", true)
+	}
 	taken := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		a := paths[path]

@@ -20,11 +20,6 @@ import (
 // maxValue bounds one value of a mapped attribute.
 const maxValue = 1 << 20
 
-// partialError is a group whose members the server gave only in part.
-type partialError struct{ text string }
-
-func (e partialError) Error() string { return e.text }
-
 // person makes a user record of an entry. The same content makes the same record, in whatever order the directory
 // gives attributes and values: both are sets (RFC 4512 §2.2). doubts says what is unknown about it, and why.
 func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (out model.Entry, doubts []string, err error) {
@@ -56,45 +51,6 @@ func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (strin
 	out.Unknown = slices.Compact(out.Unknown)
 	s.complete(&out.Record, text, out.Unknown)
 	return out, doubts, nil
-}
-
-// group makes a group record of an entry; unresolved counts the members that name nobody in the read.
-func (s *Source) group(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (g model.Entry, unresolved int, err error) {
-	o := s.o.Groups
-	name := ""
-	for i := range e.Attrs {
-		a := &e.Attrs[i]
-		base, options, _ := strings.Cut(a.Name, ";")
-		switch {
-		case strings.EqualFold(a.Name, o.Name):
-			list, err := texts(a)
-			if err != nil {
-				return g, 0, err
-			}
-			name = string(choose(list, e.DN, strings.ToLower(o.Name)))
-		case !strings.EqualFold(base, o.Member):
-		case strings.HasPrefix(strings.ToLower(options), "range="):
-			// Active Directory gives long lists in parts, and none under the plain name.
-			return g, 0, partialError{fmt.Sprintf("the server gave a part of its members (%s)", a.Name)}
-		case options == "":
-			for _, dn := range a.Values {
-				if member, ok := resolve(dn); ok {
-					g.Members = append(g.Members, member)
-				} else {
-					unresolved++
-				}
-			}
-		}
-	}
-	if foldKey(name) == "" {
-		return g, 0, errors.New("it has no name (" + o.Name + ")")
-	}
-	slices.Sort(g.Members)
-	g.Members = slices.Compact(g.Members)
-	g.Record = model.Record{Kind: model.KindGroup, ID: id, DisplayName: name, Active: true}
-	text := append(appendText([]byte(`{"displayName":`), []byte(name)), '}')
-	s.complete(&g.Record, text, g.Members)
-	return g, unresolved, nil
 }
 
 // complete fills what follows from the rest; more is content beside the text. It uses the memory of text.

@@ -16,6 +16,9 @@ import (
 	"jmld/model"
 )
 
+// oidDomainScope is the control that keeps Active Directory from referring to other naming contexts ([MS-ADTS] §3.1.1.3.4.1.4).
+const oidDomainScope = "1.2.840.113556.1.4.1339"
+
 // session is one bound connection and what went over it. There is no reconnecting: a read that loses its connection
 // has failed.
 type session struct {
@@ -183,6 +186,9 @@ func (c *session) list(ctx context.Context, step, base, filter string, attrs []s
 
 // search sends one request and takes its whole answer.
 func (c *session) search(ctx context.Context, step string, req wire.Search, each func(*wire.Entry) error) (wire.Done, error) {
+	if c.src.preset.DomainScope {
+		req.Controls = append(req.Controls, ldap.NewControlString(oidDomainScope, false, ""))
+	}
 	req.TimeLimit = int(c.src.o.Timeouts.Run.Seconds()) // for the server, in case we vanish
 	var own error
 	done, err := c.conn.Search(req, func(e *wire.Entry) error {

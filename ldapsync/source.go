@@ -72,7 +72,8 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	defer s.busy.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
-	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{}}
+	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{},
+		groupBySID: map[string]string{}, primary: map[string][]string{}}
 	err := r.read(ctx)
 	switch code := model.CodeOf(err); {
 	case err == nil || ctx.Err() != nil || r.sess == nil:
@@ -105,6 +106,9 @@ type run struct {
 	partial       int // groups with a part of their members
 	firstPartial  string
 	finished      bool
+
+	groupBySID map[string]string   // Active Directory
+	primary    map[string][]string // by group, the people who have it as their primary one
 }
 
 func (r *run) read(ctx context.Context) (err error) {
@@ -177,10 +181,18 @@ func (r *run) census(ctx context.Context) error {
 				r.duplicates++
 			}
 			r.addName(e.DN, id)
+			r.noteNames(e, id, m)
 			return nil
 		}
 	}
-	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, []string{o.ID}, note(userListed)); err != nil {
+	attrs, groupAttrs := []string{o.ID}, []string{o.ID}
+	if r.src.byUID() {
+		attrs = append(attrs, "uid")
+	}
+	if r.src.preset.Primary {
+		groupAttrs = append(groupAttrs, "objectSid")
+	}
+	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, attrs, note(userListed)); err != nil {
 		return err
 	}
 	if r.seen.count(userListed) == 0 {
@@ -192,7 +204,7 @@ func (r *run) census(ctx context.Context) error {
 	if o.Groups == nil {
 		return nil
 	}
-	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, []string{o.ID}, note(groupListed))
+	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, groupAttrs, note(groupListed))
 }
 
 // addName makes the entry's DN resolvable.
@@ -218,38 +230,9 @@ func (r *run) readPeople(ctx context.Context) error {
 			return nil
 		}
 		r.doubt(id, e.DN, doubts)
+		r.notePrimary(e, id)
 		r.users++
 		return r.emit(rec)
-	})
-}
-
-func (r *run) readGroups(ctx context.Context) error {
-	o := r.src.o
-	if o.Groups == nil {
-		return nil
-	}
-	attrs := []string{o.ID, o.Groups.Name, o.Groups.Member}
-	return r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *wire.Entry) error {
-		id, ok := r.identify(e, groupRead)
-		if !ok {
-			return nil
-		}
-		g, unresolved, err := r.src.group(e, id, r.seen.resolve)
-		var part partialError
-		if errors.As(err, &part) {
-			r.partial++
-			if r.firstPartial == "" {
-				r.firstPartial = e.DN
-			}
-		}
-		if err != nil {
-			r.skip(id, e.DN, err)
-			return nil
-		}
-		r.groups++
-		r.unresolved += unresolved
-		r.members += len(g.Members)
-		return r.emit(g)
 	})
 }
 
