@@ -40,8 +40,8 @@ func (op *operation) apply(doc map[string]any) error {
 	case a.multi:
 		return op.multi(m)
 	case op.verb == verbRemove || op.value == nil:
-		if a.name == "active" && a.parent == nil {
-			return nil // unassigned is not "inactive": what is stored stays
+		if a.name == "active" && a.parent == nil && op.verb != verbRemove {
+			return nil // empty is not "inactive": what is stored stays. Removed, it is not shown; the state stays all the same
 		}
 		if a.required && op.verb != verbAdd {
 			return mutability("%s is required.", a.label())

@@ -375,12 +375,20 @@ func (a answer) wellFormed() error {
 	case a.status == http.StatusCreated:
 		id, _ := a.at("id").(string)
 		location, _ := a.at("meta.location").(string)
-		if id == "" || !strings.HasSuffix(location, "/"+id) || location != a.header.Get("Location") {
-			return fmt.Errorf("id, Location and meta.location do not fit")
+		if id == "" || !strings.HasSuffix(a.header.Get("Location"), "/"+id) { // R57
+			return fmt.Errorf("id and Location do not fit")
+		}
+		if a.at("meta") == nil { // it was not asked for
+			return nil
+		}
+		if location != a.header.Get("Location") { // R28
+			return fmt.Errorf("Location and meta.location do not fit")
 		}
 		if a.at("meta.version") != a.header.Get("ETag") || a.at("meta.created") != a.at("meta.lastModified") {
 			return fmt.Errorf("meta does not fit")
 		}
+	case a.header.Get("ETag") != "" && a.at("meta") != nil && a.at("meta.version") != nil && a.at("meta.version") != a.header.Get("ETag"): // R29, R138
+		return fmt.Errorf("meta.version and ETag do not fit")
 	}
 	return nil
 }

@@ -85,6 +85,10 @@ func (v *recordView) values(ref model.AttrRef) []any {
 		switch ref.Path[0] {
 		case "id":
 			return []any{v.rec.ID}
+		case "active":
+			if v.rt.kind == model.KindUser {
+				return []any{v.rec.Active} // also where the resource does not show it
+			}
 		case "schemas":
 			var list []any
 			for _, urn := range v.rt.schemasOf(v.rec.Attrs) {

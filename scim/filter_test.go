@@ -111,7 +111,7 @@ func TestFilterIsRefused(t *testing.T) {
 func TestFilterMatches(t *testing.T) {
 	t.Parallel()
 	s := newSchemas()
-	rec := &model.Record{ID: "r1", Kind: model.KindUser, Version: 3, CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 123456000, time.UTC),
+	rec := &model.Record{ID: "r1", Kind: model.KindUser, Active: true, Version: 3, CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 123456000, time.UTC),
 		UpdatedAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 		Attrs: `{"active":true,"emails":[{"primary":true,"type":"work","value":"Ada@example.org"},{"type":"home","value":"a@home.example.org"}],` +
 			`"externalId":"E1","name":{"familyName":"Straße"},"userName":"Ada",` +

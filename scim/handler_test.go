@@ -216,11 +216,12 @@ func TestGroupsNestAndPeopleShowThem(t *testing.T) {
 	if diff := cmp.Diff(any(want), c.must(t, "GET", "/Users", "", 200).at("Resources[0].groups")); diff != "" {
 		t.Error(diff)
 	}
-	members := []any{map[string]any{"value": inner, "display": "Inner", "type": "Group", "$ref": c.base + "/Groups/" + inner}}
+	members := []any{map[string]any{"value": inner, "type": "Group", "$ref": c.base + "/Groups/" + inner}}
 	if diff := cmp.Diff(any(members), c.must(t, "GET", "/Groups/"+outer, "", 200).at("members")); diff != "" {
 		t.Error(diff)
 	}
 	for query, paths := range map[string]map[string]any{
+		"/Groups/" + outer + "?attributes=members,members.display":               {"members[0].value": inner, "members[0].display": "Inner"},
 		"/Groups/" + outer + "?attributes=members.value":                         {"members[0].value": inner, "members[0].display": nil, "displayName": nil, "meta": nil, "id": outer},
 		"/Groups/" + outer + "?excludedAttributes=members":                       {"members": nil, "displayName": "Outer"},
 		"/Groups/" + outer + "?excludedAttributes=meta,id":                       {"meta": nil, "id": outer},

@@ -88,7 +88,7 @@ func TestPatch(t *testing.T) {
 			want: `{"emails":[{"primary":true,"type":"work","value":"a@example.org"}],"userName":"ada"}`},
 		{name: "later operations see earlier ones", stored: `{"userName":"ada"}`, ops: `[{"op":"add","path":"emails[type eq \"work\"].value","value":"x"},{"op":"replace","path":"emails[value eq \"x\"].value","value":"y"}]`,
 			want: `{"emails":[{"type":"work","value":"y"}],"userName":"ada"}`},
-		{name: "active cannot be unassigned", stored: `{"active":false,"userName":"ada"}`, ops: `[{"op":"remove","path":"active"},{"op":"replace","path":"active","value":""}]`, want: `{"active":false,"userName":"ada"}`},
+		{name: "active cannot be emptied", stored: `{"active":false,"userName":"ada"}`, ops: `[{"op":"replace","path":"active","value":""},{"op":"add","value":{"active":null}}]`, want: `{"active":false,"userName":"ada"}`},
 		{name: "keys with filters without a path", stored: two, ops: `[{"op":"replace","value":{"emails[type eq \"home\"].value":"c@example.org","name.givenName":"A","nonsense":1,"meta":{},"schemas":[]}}]`,
 			want: `{"emails":[{"primary":true,"type":"work","value":"a@example.org"},{"type":"home","value":"c@example.org"}],"name":{"givenName":"A"},"userName":"ada"}`},
 		{name: "a password is dropped", stored: `{"userName":"ada"}`, ops: `[{"op":"replace","path":"password","value":"x"},{"op":"add","value":{"password":"y"}}]`, want: `{"userName":"ada"}`},

@@ -49,6 +49,8 @@ func (p *projection) wants(a *attribute) bool {
 		return true
 	case a.returned == never:
 		return false
+	case a.returned == onRequest:
+		return p.include[a]
 	case p.include != nil:
 		for up := a; up != nil; up = up.parent {
 			if p.include[up] {

@@ -22,11 +22,13 @@ func (rt *resourceType) record(cur *model.Record, source, id string, doc map[str
 	next.Active = true
 	if rt.kind == model.KindUser {
 		// RFC 7643 §4.1.1 leaves the meaning of a missing active open. For a new resource it is true; a stored one keeps
-		// its state, because clients leave it out of a PUT and must not bring a leaver back by that.
+		// its state, shown or not.
 		active, ok := doc["active"].(bool)
 		if !ok {
 			active = cur == nil || cur.Active
-			doc["active"] = active
+			if cur == nil {
+				doc["active"] = active
+			}
 		}
 		next.Active = active
 		next.UniqueKey = next.UserNameKey

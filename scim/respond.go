@@ -153,6 +153,7 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
+	named := p.wants(members.sub("display"))
 	n, most := 0, 0
 	if q.atMost > 0 {
 		most = q.atMost + 1
@@ -166,7 +167,7 @@ func (q *request) members(a *answer, rt *resourceType, group string, p projectio
 			of := q.h.schemas.of(kind)
 			m["$ref"], m["type"] = q.location(of, id), of.name
 		}
-		if name != "" {
+		if named && name != "" {
 			m["display"] = name
 		}
 		if part {

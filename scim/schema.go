@@ -30,6 +30,7 @@ const (
 	readOnly  = "readOnly"
 	immutable = "immutable"
 	never     = "never"
+	onRequest = "request"
 	always    = "always"
 )
 
@@ -202,6 +203,8 @@ func attributes(list []elimity.CoreAttribute, parent *attribute) []*attribute {
 			a.returned = always
 		case parent != nil && parent.name == "members" && a.name == "value":
 			a.caseExact = true // an id of ours, RFC 7643 §3.1
+		case parent != nil && parent.name == "members" && a.name == "display":
+			a.mutability, a.returned = readOnly, onRequest // it is the name that the member has
 		}
 		if a.typ == typeComplex {
 			a.index = map[string]*attribute{}

@@ -76,7 +76,7 @@ func (q *request) searchRequest() (searchRequest, error) {
 	default:
 		return s, invalidValue("sortOrder is ascending or descending.")
 	}
-	if s.start, err = integer(values, "startindex", 1, 1, maxStart); err != nil {
+	if s.start, err = integer(values, "startIndex", 1, 1, maxStart); err != nil {
 		return s, err
 	}
 	if s.count, err = integer(values, "count", q.source.Bounds.Page, 0, q.source.Bounds.MaxPage); err != nil {
@@ -130,7 +130,7 @@ func names(list []string) []string {
 
 // integer reads a parameter and brings it into its range (RFC 7644 §3.4.2.4).
 func integer(values url.Values, name string, absent, least, most int) (int, error) {
-	s := strings.TrimSpace(first(values[name]))
+	s := strings.TrimSpace(first(values[strings.ToLower(name)]))
 	if s == "" {
 		return absent, nil
 	}
@@ -159,13 +159,14 @@ func (q *request) search(rt *resourceType) error {
 	return q.list(s, rt)
 }
 
-// searchAll answers a query for all resource types (RFC 7644 §3.4.2.1): users, then groups.
+// searchAll answers a query for all resource types (RFC 7644 §3.4.2.1): users, then groups. A GET without a filter is
+// refused as too broad: it is a base URL opened by mistake. A search request says that everything is meant.
 func (q *request) searchAll() error {
 	s, err := q.searchRequest()
 	if err != nil {
 		return err
 	}
-	if s.filter == "" {
+	if s.filter == "" && q.r.Method != http.MethodPost {
 		return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "A query for all resource types needs a filter.")
 	}
 	return q.list(s, q.h.schemas.user, q.h.schemas.group)

@@ -71,6 +71,9 @@ func (q *request) replace(rt *resourceType, id string) error {
 			return nil, engine.MemberChange{}, err
 		}
 		doc := map[string]any{}
+		if rt.kind == model.KindUser {
+			doc["active"] = cur.Active // clients leave it out of a PUT and must not bring a leaver back by that
+		}
 		if err := apply(rt, doc, c.ops); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
