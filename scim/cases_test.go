@@ -43,6 +43,11 @@ func TestCases(t *testing.T) {
 	if err != nil || len(files) < 5 {
 		t.Fatalf("case files: %v %v", files, err)
 	}
+	rows, err := filepath.Glob("testdata/rows/*.case") // the rows of the standards, each named by the steps that show it
+	if err != nil || len(rows) < 4 {
+		t.Fatalf("case files: %v %v", rows, err)
+	}
+	files = append(files, rows...)
 	for _, b := range backends() {
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".case")

@@ -9,8 +9,8 @@ import (
 	"jmld/model"
 )
 
-// matcher decides a filter for one record, from its attributes. groups says of which groups a member id is a direct
-// member; it is asked for what the filter compares members with.
+// matcher decides a filter for one record, from its attributes. groups says for each id that the filter compares members
+// with which groups it is a direct member of, and for each id it compares groups with which users are in that group.
 func matcher(f model.Filter, rt *resourceType, groups map[string]map[string]bool) func(*model.Record) bool {
 	return func(rec *model.Record) bool {
 		v := recordView{rec: rec, rt: rt, groups: groups}
@@ -49,7 +49,7 @@ func matches(f model.Filter, v view) bool {
 		}
 		return false
 	case model.Compare:
-		if r, ok := v.(*recordView); ok && f.Attr.String() == "members.value" {
+		if r, ok := v.(*recordView); ok && (f.Attr.String() == "members.value" || f.Attr.String() == "groups.value") {
 			id, _ := f.Value.(string)
 			return r.groups[id][r.rec.ID]
 		}
@@ -106,6 +106,12 @@ func (v *recordView) values(ref model.AttrRef) []any {
 	m := v.attrs
 	if ref.Schema != "" {
 		m, _ = m[ref.Schema].(map[string]any)
+	}
+	if len(ref.Path) == 0 { // an extension as a whole
+		if m == nil {
+			return nil
+		}
+		return []any{m}
 	}
 	return walk(m, ref.Path)
 }

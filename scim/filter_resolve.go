@@ -16,8 +16,8 @@ type resolver struct {
 	// other, at the server root: the other resource type. An attribute only that one has is unassigned here
 	// (RFC 7644 §3.4.2.1).
 	other *resourceType
-	// members are the ids that the filter compares members with. The filter holds for a group by what the members table
-	// says, not by its attributes.
+	// members are the ids that the filter compares members with, or groups. The filter holds by what the members table says,
+	// not by attributes.
 	members []string
 }
 
@@ -47,7 +47,7 @@ func (r *resolver) filter(e *expr) (model.Filter, error) {
 	if unqualified(a, e.attr) {
 		r.notes.filter("filter: %s read as an attribute of %s", a.label(), a.schema().name)
 	}
-	if a.top().name == "members" {
+	if a.top().tabled() {
 		return r.member(a, e)
 	}
 	return r.compare(a, a.ref(), e)
@@ -115,13 +115,13 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		return constant(false), nil
 	case a == nil:
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
-	case a.name == "members":
+	case a.tabled():
 		if inner := e.terms[0]; inner.kind == exprCompare && e.sub == "" {
 			if s := a.sub(inner.attr); s != nil {
 				return r.member(s, inner)
 			}
 		}
-		return nil, invalidFilter("Of members only value can be compared, with eq.")
+		return nil, invalidFilter("Of %s only value can be compared, with eq.", a.name)
 	}
 	if !a.multi && a.typ != typeComplex {
 		return nil, invalidFilter("%s has one value; a filter cannot select from it.", a.label())
@@ -141,14 +141,16 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 	return model.ValuePath{Attr: a.ref(), Term: term}, nil
 }
 
-// member resolves a comparison with the members of a group. Whatever form it has, it becomes members.value eq id.
+// member resolves a comparison with the members of a group, or with the groups of a user. Whatever form it has, it becomes
+// members.value eq id, or groups.value eq id.
 func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
+	top := a.top()
 	id, ok := e.value.(string)
-	if e.op != model.OpEq || !ok || a.name != "members" && a.name != "value" {
-		return nil, invalidFilter("Of members only value can be compared, with eq.")
+	if e.op != model.OpEq || !ok || a != top && a.name != "value" {
+		return nil, invalidFilter("Of %s only value can be compared, with eq.", top.name)
 	}
 	r.members = append(r.members, id)
-	ref := model.AttrRef{Path: []string{"members", "value"}, CaseExact: true}
+	ref := model.AttrRef{Path: []string{top.name, "value"}, CaseExact: true}
 	return model.Compare{Attr: ref, Op: model.OpEq, Value: id}, nil
 }
 
@@ -175,11 +177,11 @@ func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
 
 // compare resolves one comparison.
 func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filter, error) {
-	switch top := a.top(); {
+	switch {
 	case a.returned == never:
 		return nil, invalidFilter("%s cannot be compared.", a.label()) // RFC 7644 §7.5.2: not an oracle
-	case top.name == "groups" && top.parent == nil && top.mutability == readOnly, a.label() == "meta.location":
-		return nil, invalidFilter("%s cannot be compared here.", top.name)
+	case a.label() == "meta.location":
+		return nil, invalidFilter("%s cannot be compared.", a.label())
 	}
 	if e.op == model.OpPr {
 		return r.fold(model.Compare{Attr: ref, Op: model.OpPr}), nil

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 
+	elimity "github.com/elimity-com/scim/errors"
+
 	"jmld/model"
 )
 
@@ -194,21 +196,63 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if holds, ok := isConstant(f); ok {
 		return holds, nil
 	}
-	groups := map[string]map[string]bool{}
-	if len(r.members) > 0 {
-		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, r.members)
-		if err != nil {
-			return false, err
-		}
-		for id, list := range of {
-			groups[id] = map[string]bool{}
-			for _, g := range list {
-				if g.Direct {
-					groups[id][g.GroupID] = true
-				}
-			}
-		}
+	groups, err := q.memberships(rt, f, r.members)
+	if err != nil {
+		return false, err
 	}
 	query.Filter, query.Match = f, matcher(f, rt, groups)
 	return true, nil
+}
+
+// maxInside is how many members of a group are looked at for a filter that compares groups and something else.
+const maxInside = 100_000
+
+// memberships is what matcher needs to know for a filter that compares members or groups with the ids.
+func (q *request) memberships(rt *resourceType, f model.Filter, ids []string) (map[string]map[string]bool, error) {
+	sets := map[string]map[string]bool{}
+	if _, alone := f.(model.Compare); alone || len(ids) == 0 {
+		return sets, nil // the store answers it
+	}
+	if rt.kind == model.KindUser {
+		for _, id := range ids {
+			set := map[string]bool{}
+			if err := q.inside(id, set); err != nil {
+				return nil, err
+			}
+			sets[id] = set
+		}
+		return sets, nil
+	}
+	of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, ids)
+	if err != nil {
+		return nil, err
+	}
+	for id, list := range of {
+		sets[id] = map[string]bool{}
+		for _, g := range list {
+			if g.Direct {
+				sets[id][g.GroupID] = true
+			}
+		}
+	}
+	return sets, nil
+}
+
+// inside puts everybody into the set who is in the group, directly or through other groups.
+func (q *request) inside(group string, set map[string]bool) error {
+	for todo := []string{group}; len(todo) > 0; todo = todo[1:] {
+		err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, todo[0], func(id string, kind model.Kind, _ string) error {
+			if !set[id] && kind == model.KindGroup {
+				todo = append(todo, id)
+			}
+			if set[id] = true; len(set) > maxInside {
+				return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The group has more than %d members; filter by it alone.", maxInside)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

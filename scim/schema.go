@@ -100,6 +100,11 @@ func unqualified(a *attribute, name string) bool {
 	return !a.extension && a.schema() != nil && !strings.Contains(name, ":")
 }
 
+// tabled says whether the values are rows of a table of their own: the members of a group, and the groups of a user.
+func (a *attribute) tabled() bool {
+	return a.parent == nil && (a.name == "members" || a.name == "groups")
+}
+
 // resourceType is what one endpoint holds. It is read-only once made.
 type resourceType struct {
 	kind        model.Kind

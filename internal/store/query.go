@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -171,12 +172,14 @@ func (b *query) order(q model.Query) string {
 	return by + ", r.created_at, r.id"
 }
 
-// attribute reads an attribute out of the stored JSON: of a multi-valued one the first value.
+// attribute reads an attribute out of the stored JSON: of a multi-valued one the primary value, else the first
+// (RFC 7644 §3.4.2.3).
 func (b *query) attribute(ref model.AttrRef) string {
 	path := ref.Path
 	if ref.Schema != "" {
 		path = append([]string{ref.Schema}, path...)
 	}
+	elements, below := path[:len(path)-len(ref.Path)+1], ref.Path[1:]
 	var one, many string
 	if b.lite {
 		quoted := make([]string, len(path))
@@ -184,12 +187,22 @@ func (b *query) attribute(ref model.AttrRef) string {
 			quoted[i] = `."` + strings.ReplaceAll(p, `"`, ``) + `"`
 		}
 		one = "json_extract(r.attrs, " + b.arg("$"+strings.Join(quoted, "")) + ")"
-		many = "json_extract(r.attrs, " + b.arg("$"+quoted[0]+"[0]"+strings.Join(quoted[1:], "")) + ")"
+		list := b.arg("$" + strings.Join(quoted[:len(elements)], ""))
+		many = "json_extract(r.attrs, " + list + " || '[0]')"
+		if len(below) > 0 {
+			many = "(SELECT json_extract(e.value, " + b.arg("$"+strings.Join(quoted[len(elements):], "")) + ") FROM json_each(r.attrs, " + list +
+				") e WHERE e.type = 'object' ORDER BY json_extract(e.value, '$.primary') IS TRUE DESC, e.key LIMIT 1)"
+		}
 	} else {
 		// jsonb has no NUL: a record with one has no place in the order, instead of failing everybody's query.
-		const attrs = `(CASE WHEN strpos(r.attrs, '\u0000') = 0 THEN r.attrs::jsonb END #>> `
-		one = attrs + b.arg(path) + "::text[])"
-		many = attrs + b.arg(append([]string{path[0], "0"}, path[1:]...)) + "::text[])"
+		const attrs = `CASE WHEN strpos(r.attrs, '\u0000') = 0 THEN r.attrs::jsonb END`
+		one = "(" + attrs + " #>> " + b.arg(path) + "::text[])"
+		many = "(" + attrs + " #>> " + b.arg(append(slices.Clone(elements), "0")) + "::text[])"
+		if len(below) > 0 {
+			list := "(" + attrs + " #> " + b.arg(elements) + "::text[])"
+			many = "(SELECT e.v #>> " + b.arg(below) + "::text[] FROM jsonb_array_elements(CASE jsonb_typeof" + list + " WHEN 'array' THEN " + list +
+				" END) WITH ORDINALITY e(v, n) ORDER BY e.v ->> 'primary' = 'true' DESC NULLS LAST, e.n LIMIT 1)"
+		}
 	}
 	both := "coalesce(" + one + ", " + many + ")"
 	if !ref.CaseExact {
