@@ -98,6 +98,7 @@ func (c *client) as(t testing.TB, header, url string, status int) answer {
 	return a
 }
 
+// R2, R3, R5: a token has to be there, valid, and of this source.
 func TestOnlyAValidTokenOfTheSourceIsLetIn(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite())
@@ -127,38 +128,7 @@ func TestOnlyAValidTokenOfTheSourceIsLetIn(t *testing.T) {
 	}
 }
 
-// R4: two sources do not see each other, and each may have the same names.
-func TestSourcesDoNotSeeEachOther(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, sqlite())
-	c.token(t, "okta", "other", "token-okta", nil)
-	body := `{"userName":"ada@example.org","externalId":"E1"}`
-	id := c.create(t, "/Users", body)
-	okta := http.Header{"Authorization": {"Bearer token-okta"}}
-	for _, tt := range []struct {
-		method, target, body string
-		status               int
-	}{
-		{"GET", "/Users/" + id, "", 404},
-		{"PUT", "/Users/" + id, body, 404},
-		{"PATCH", "/Users/" + id, `{"Operations":[{"op":"remove","path":"title"}]}`, 404},
-		{"DELETE", "/Users/" + id, "", 404},
-		{"POST", "/Users", body, 201},
-	} {
-		a, err := c.send(tt.method, c.host+"/scim/okta/v2"+tt.target, okta, tt.body)
-		if err != nil || a.status != tt.status {
-			t.Errorf("%s %s: %v %s", tt.method, tt.target, err, a)
-		}
-	}
-	for _, filter := range []string{"", "?filter=externalId%20eq%20%22E1%22", "?filter=id%20eq%20%22" + id + "%22"} {
-		a, err := c.send("GET", c.host+"/scim/okta/v2/Users"+filter, okta, "")
-		if err != nil || bytes.Contains(a.body, []byte(id)) {
-			t.Errorf("%s: %v %s", filter, err, a)
-		}
-	}
-}
-
-// A token made or revoked beside the running daemon counts at once, or within a quarter of a second.
+// R5: a token made or revoked beside the running daemon counts at once, or within a quarter of a second.
 func TestTokensTakeEffect(t *testing.T) {
 	t.Parallel()
 	c, w, k := watchedClient(t, nil)

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// RFC 9865: every record that is there all the time comes once, whatever comes and goes between the pages.
+// R66, R148, R150, R156: every record that is there all the time comes once, whatever comes and goes between the pages, and nothing is
+// kept between them (RFC 9865 §2).
 func TestPagesByCursor(t *testing.T) {
 	t.Parallel()
 	for _, b := range backends() {
@@ -73,6 +74,7 @@ func TestPagesByCursor(t *testing.T) {
 	}
 }
 
+// R149, R151, R155.
 func TestCursorIsBoundToItsQueryAndClient(t *testing.T) {
 	t.Parallel()
 	c, _, k := watchedClient(t, nil)

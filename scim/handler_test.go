@@ -37,6 +37,7 @@ func (c *client) create(t testing.TB, target, body string) string {
 	return id
 }
 
+// R12, R133, R134, R135, R137: status, scimType and Allow.
 func TestWrongRequestsAreRefusedAsTheProtocolSays(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[0].MaxBody = 2000 })
@@ -113,7 +114,7 @@ func TestSlashesDoNotMatterAndNothingRedirects(t *testing.T) {
 	}
 }
 
-// RFC 7644 §3.14.
+// R30, R138, R139, R140: RFC 7644 §3.14, RFC 9110 §13.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite())
@@ -284,6 +285,7 @@ func TestLargeGroup(t *testing.T) {
 	}
 }
 
+// R141, R143 to R146.
 func TestDiscoveryFitsItself(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite(), func(o *scim.Options) { o.URL = "https://jmld.example.org/" })
@@ -339,6 +341,7 @@ func TestDiscoveryFitsItself(t *testing.T) {
 	}
 }
 
+// R11, RFC 7644 §3.8.
 func TestAnswerIsJSONForThoseWhoAskForIt(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, sqlite())

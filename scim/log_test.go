@@ -15,7 +15,7 @@ import (
 	"jmld/scim"
 )
 
-// M-45 and D-15: a request's line says what was done and what was read differently; no secrets, no values.
+// M-45, D-15, R6 and R8: a request's line says what was done and what was read differently; no secrets, no values.
 func TestLogHasNoSecretsAndNoValues(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.DebugLevel)

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -151,6 +152,35 @@ func TestSchemasAreThoseUsed(t *testing.T) {
 	}
 	if got := rt.schemasOf(canonical(map[string]any{urnEnterprise: map[string]any{"department": "D"}})); !cmp.Equal(got, []string{urnUser, urnEnterprise}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// R17: numbers of a custom attribute keep all their digits; an integer has no fraction.
+func TestNumbersKeepTheirDigits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		typ  string
+		raw  any
+		want any
+	}{
+		{typeInteger, json.Number("9007199254740993"), json.Number("9007199254740993")},
+		{typeInteger, json.Number("-0"), json.Number("-0")},
+		{typeInteger, json.Number("123456789012345678901234567890"), json.Number("123456789012345678901234567890")},
+		{typeInteger, " 42 ", json.Number("42")},
+		{typeInteger, json.Number("1.5"), nil},
+		{typeInteger, "forty", nil},
+		{typeInteger, json.Number("1e400"), nil},
+		{typeInteger, true, nil},
+		{typeDecimal, json.Number("0.30000000000000004441"), json.Number("0.30000000000000004441")},
+		{typeDecimal, json.Number("1.50"), json.Number("1.50")},
+		{typeDecimal, "1,5", nil},
+		{typeDecimal, object{}, nil},
+	} {
+		n := normaliser{&notes{}}
+		got, err := n.value(&attribute{name: "size", full: "size", typ: tt.typ}, tt.raw)
+		if tt.want == nil && (err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidValue) || tt.want != nil && (err != nil || got != tt.want) {
+			t.Errorf("%s %v: %v %v", tt.typ, tt.raw, got, err)
+		}
 	}
 }
 

@@ -17,9 +17,9 @@ func defectsOfReading() []defect {
 					doc["itemsPerPage"] = 100
 				}
 			})},
-		{name: "counts the page as the total", fails: "page-total page-count-zero page-count-negative",
+		{name: "counts the page as the total", fails: "page-total",
 			wrap: onAnswer(func(_ *http.Request, _ *httptest.ResponseRecorder, doc map[string]any) {
-				if list, ok := doc["Resources"].([]any); ok && doc["totalResults"] != nil {
+				if list, ok := doc["Resources"].([]any); ok && len(list) > 0 && doc["totalResults"] != nil {
 					doc["totalResults"] = len(list)
 				}
 			})},

@@ -314,7 +314,7 @@ func TestGaugesShowTheFiguresAndNeverOldOnes(t *testing.T) {
 	}
 }
 
-// M-45: nothing goes over the network in clear unless somebody wrote that it may.
+// M-45, R1: nothing goes over the network in clear unless somebody wrote that it may.
 func TestPlainHTTPOnlyOnLoopbackUnlessAsked(t *testing.T) {
 	t.Parallel()
 	s, err := httpd.New(httpd.Options{Address: "0.0.0.0:0"})

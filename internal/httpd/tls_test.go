@@ -100,7 +100,7 @@ func TestCertificateIsRenewedWithoutRestartAndABrokenOneIsNot(t *testing.T) {
 	}
 }
 
-// M-45: TLS 1.2 at least.
+// M-45, R1: TLS 1.2 at least (RFC 7644 §7.2).
 func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
