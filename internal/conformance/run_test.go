@@ -408,7 +408,7 @@ func TestAnythingMayBeAnswered(t *testing.T) {
 	}
 }
 
-// D-17, for a target: the sample app is small on purpose, and each of its faults shows in what fails beside.
+// D-17, M-27, for a target: the sample app is small on purpose, and each of its faults shows in what fails beside.
 func TestFaultsOfTheSampleApp(t *testing.T) {
 	t.Parallel()
 	failed := func(f sampleapp.Faults) []string {

@@ -86,7 +86,7 @@ func failures(r conformance.Report) string {
 	return b.String()
 }
 
-// D-17: our own endpoint holds everything, and nothing of the test stays behind.
+// D-17, M-27: our own endpoint holds everything, and nothing of the test stays behind.
 func TestOurOwnServerHoldsEverything(t *testing.T) {
 	t.Parallel()
 	h, s := ours(t, "entra")
