@@ -176,7 +176,7 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 		{typeDecimal, "1,5", nil},
 		{typeDecimal, object{}, nil},
 	} {
-		n := normaliser{&notes{}}
+		n := normaliser{notes: &notes{}}
 		got, err := n.value(&attribute{name: "size", full: "size", typ: tt.typ}, tt.raw)
 		if tt.want == nil && (err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidValue) || tt.want != nil && (err != nil || got != tt.want) {
 			t.Errorf("%s %v: %v %v", tt.typ, tt.raw, got, err)
