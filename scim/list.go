@@ -241,7 +241,7 @@ func (q *request) memberships(rt *resourceType, f model.Filter, ids []string) (m
 // inside puts everybody into the set who is in the group, directly or through other groups.
 func (q *request) inside(group string, set map[string]bool) error {
 	for todo := []string{group}; len(todo) > 0; todo = todo[1:] {
-		err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, todo[0], func(id string, kind model.Kind, _ string) error {
+		err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, todo[0], maxInside+1, func(id string, kind model.Kind, _ string) error {
 			if !set[id] && kind == model.KindGroup {
 				todo = append(todo, id)
 			}
