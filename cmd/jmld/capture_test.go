@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,7 +50,8 @@ func TestCaptureAndReplay(t *testing.T) {
 				t.Error("the refused capture left a file")
 			}
 			traffic(t, c, known, boss, inner, outer)
-			rec.interrupt(t)
+			rec.signal(t, os.Interrupt)
+			rec.ended(t)
 
 			text := h.file("traffic.jsonl")
 			info, err := os.Stat(file)
@@ -173,57 +177,74 @@ func groupJSON(name string, members ...string) string {
 
 // capturing is a running `jmld scim capture`.
 type capturing struct {
+	cmd    *exec.Cmd
 	stderr *syncBuffer
-	kill   func(os.Signal) error
-	wait   func() error
+	done   chan error
 }
 
 type syncBuffer struct {
-	mu  chan struct{}
+	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu <- struct{}{}
-	defer func() { <-b.mu }()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.buf.Write(p)
 }
 
 func (b *syncBuffer) String() string {
-	b.mu <- struct{}{}
-	defer func() { <-b.mu }()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.buf.String()
 }
 
+// capture begins one and waits until it records.
 func (h *house) capture(args ...string) *capturing {
 	h.t.Helper()
+	c := h.beginCapture(args...)
+	c.ready(h.t)
+	return c
+}
+
+func (h *house) beginCapture(args ...string) *capturing {
+	h.t.Helper()
 	cmd := h.command(h.t.Context(), append([]string{"scim", "capture"}, args...)...)
-	out := &syncBuffer{mu: make(chan struct{}, 1)}
+	out := &syncBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	c := &capturing{cmd: cmd, stderr: out, done: make(chan error, 1)}
+	go func() { c.done <- cmd.Wait() }()
 	h.t.Cleanup(func() { _ = cmd.Process.Kill() }) // it may have ended
-	c := &capturing{stderr: out, kill: cmd.Process.Signal, wait: func() error {
-		select {
-		case err := <-done:
-			return err
-		case <-time.After(time.Minute):
-			return fmt.Errorf("it does not end")
-		}
-	}}
-	eventually(h.t, 30*time.Second, "the capture begins", func() bool { return strings.Contains(out.String(), "capturing source") })
 	return c
 }
 
-// interrupt is Ctrl-C; the capture has to end cleanly.
-func (c *capturing) interrupt(t *testing.T) {
+func (c *capturing) ready(t *testing.T) {
 	t.Helper()
-	if err := c.kill(os.Interrupt); err != nil {
+	eventually(t, 30*time.Second, "the capture begins", func() bool { return strings.Contains(c.stderr.String(), "capturing source") })
+}
+
+func (c *capturing) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (c *capturing) wait() error {
+	select {
+	case err := <-c.done:
+		return err
+	case <-time.After(time.Minute):
+		return errors.New("it does not end")
+	}
+}
+
+// ended waits for a clean end.
+func (c *capturing) ended(t *testing.T) {
+	t.Helper()
 	if err := c.wait(); err != nil {
 		t.Fatalf("%v\n%s", err, c.stderr)
 	}
@@ -237,9 +258,7 @@ func TestAbandonedCaptureEnds(t *testing.T) {
 	d := h.serve()
 	c := d.client("entra", secret)
 	rec := h.capture("entra", "--for", "3s", "--out", "abandoned.jsonl")
-	if err := rec.kill(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	rec.signal(t, syscall.SIGKILL)
 	if err := rec.wait(); err == nil {
 		t.Fatal("it was killed")
 	}

@@ -163,7 +163,7 @@ func (r *recording) record(ctx context.Context, name string) (reason string, err
 		return "failed", err
 	}
 	header := capture.Header{
-		Format: capture.Format, Version: version, ID: r.capture.ID, Source: r.capture.Source, Actor: r.capture.Actor,
+		Format: capture.Format, Version: version, ID: r.capture.ID, Source: r.capture.Source,
 		Begun: r.capture.StartedAt, Until: r.capture.Until, Settings: settingsOf(r.site, r.capture.Source),
 	}
 	if err := r.write(header); err != nil {

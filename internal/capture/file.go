@@ -29,7 +29,6 @@ type Header struct {
 	Version string    `json:"jmld"`
 	ID      string    `json:"capture"`
 	Source  string    `json:"source"`
-	Actor   string    `json:"by"`
 	Begun   time.Time `json:"begun"`
 	Until   time.Time `json:"until"`
 	Settings

@@ -339,7 +339,7 @@ func (r *Recorder) losses() []model.CaptureLine {
 	var out []model.CaptureLine
 	for _, s := range *active {
 		if n := s.lost.Load(); n > s.told {
-			out = append(out, r.encode(s, r.now(), Line{Lost: &Lost{Replica: r.replica, Exchanges: n - s.told}}))
+			out = append(out, r.encode(s, r.now(), Line{Lost: &Lost{Replica: s.redact.Text(r.replica), Exchanges: n - s.told}}))
 			s.told = n
 		}
 	}
@@ -362,7 +362,7 @@ func (r *Recorder) line(x *exchange) model.CaptureLine {
 	r.pending.Add(-x.size)
 	red := &redaction{Pseudonyms: x.session.redact, source: x.session.Source}
 	out := Exchange{
-		Begin: x.begin, Micros: x.took.Microseconds(), Replica: r.replica,
+		Begin: x.begin, Micros: x.took.Microseconds(), Replica: red.Text(r.replica),
 		Request: Request{
 			Method: method(x.request.method), Path: red.path(x.request.path), Query: red.query(x.request.query),
 			Headers: red.header(x.request.header), Auth: x.request.auth,
@@ -383,7 +383,7 @@ func (r *Recorder) line(x *exchange) model.CaptureLine {
 		out.Answer.Body = red.kept(&x.answer.body, x.answer.body.n)
 	}
 	out.Before = red.state(&x.before)
-	out.Inexact = red.inexact || x.partial
+	out.Inexact = red.inexact || x.partial || x.before.bounded
 	return r.encode(x.session, x.begin, Line{Exchange: &out})
 }
 

@@ -156,7 +156,10 @@ func (w *Watch) Unknown(group string, ids []string) []string {
 		return nil
 	}
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return s.pairs[[2]string{group, id}] })
-	return ids[:min(len(ids), maxBefore)]
+	if len(ids) > maxBefore {
+		ids, w.x.before.bounded = ids[:maxBefore], true
+	}
+	return ids
 }
 
 // knows says whether the resource needs no look.

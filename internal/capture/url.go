@@ -160,13 +160,27 @@ func (r *redaction) header(h map[string][]string) map[string]string {
 
 // media keeps the words of media types.
 func (r *redaction) media(s string) string {
-	for part := range strings.FieldsFuncSeq(strings.ToLower(s), func(c rune) bool { return strings.ContainsRune("/+;=, \"", c) }) {
-		if !oneOf(part, "application", "scim", "json", "text", "xml", "html", "plain", "*", "charset", "utf-8", "q", "x-www-form-urlencoded",
-			"multipart", "form-data", "octet-stream") && !isSmall(strings.ReplaceAll(part, ".", ""), 4) {
-			return r.Text(s)
+	const between = "/+;=, \""
+	var b strings.Builder
+	for len(s) > 0 {
+		n := strings.IndexAny(s, between)
+		if n == 0 {
+			b.WriteByte(s[0])
+			s = s[1:]
+			continue
 		}
+		if n < 0 {
+			n = len(s)
+		}
+		word := s[:n]
+		s = s[n:]
+		if !oneOf(strings.ToLower(word), "application", "scim", "json", "text", "xml", "html", "plain", "*", "charset", "utf-8", "q", "x-www-form-urlencoded",
+			"multipart", "form-data", "octet-stream") && !isSmall(strings.ReplaceAll(word, ".", ""), 4) {
+			word = r.Text(word)
+		}
+		b.WriteString(word)
 	}
-	return s
+	return b.String()
 }
 
 // product keeps the names under which identity providers and tools call; they tell the dialect.

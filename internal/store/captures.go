@@ -73,13 +73,26 @@ func (s *Store) EndCapture(ctx context.Context, id string) error {
 		op{text: s.sql("DELETE FROM captures WHERE id = $1"), args: []any{id}})
 }
 
-// SweepCaptures removes captures that ended a while ago and that nobody removed, and lines that came after their end.
+// SweepCaptures removes captures that ended a while ago and that nobody removed, and lines that came after their end. When
+// there is nothing to remove it writes nothing.
 func (s *Store) SweepCaptures(ctx context.Context) error {
-	silence := -2 * captureSilence.Microseconds()
-	const ended = "(until <= after($1) OR seen_at <= after($1))"
-	return s.write(ctx,
-		op{text: s.sql("DELETE FROM captures WHERE " + ended), args: []any{silence}},
-		op{text: s.sql("DELETE FROM capture_lines WHERE NOT EXISTS (SELECT 1 FROM captures c WHERE c.id = capture_lines.capture)")})
+	const (
+		ended  = "captures WHERE until <= after($1) OR seen_at <= after($1)"
+		orphan = "capture_lines WHERE NOT EXISTS (SELECT 1 FROM captures c WHERE c.id = capture_lines.capture)"
+	)
+	silence, n := -2*captureSilence.Microseconds(), 0
+	found := func(row scanner) error {
+		var one int
+		n++
+		return row.Scan(&one)
+	}
+	err := s.read(ctx,
+		op{text: s.sql("SELECT 1 FROM " + ended + " LIMIT 1"), args: []any{silence}, each: found},
+		op{text: s.sql("SELECT 1 FROM " + orphan + " LIMIT 1"), each: found})
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.write(ctx, op{text: s.sql("DELETE FROM " + ended), args: []any{silence}}, op{text: s.sql("DELETE FROM " + orphan)})
 }
 
 // AddCaptureLines stores what was recorded.
