@@ -1,8 +1,10 @@
 package capture
 
 import (
-	"crypto/hmac"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"strings"
 	"time"
@@ -13,10 +15,25 @@ import (
 // Pseudonyms replaces text by text of the same shape, word by word: letters by letters of the same script and case, digits by
 // digits; everything else stays. Texts that are equal, or equal but for case, stay so, and different texts stay different,
 // because each word goes through a keyed permutation of all words of its shape. No word of two letters or more that can change stays as it is.
-type Pseudonyms struct{ key []byte }
+// It is for one goroutine at a time.
+type Pseudonyms struct {
+	cipher cipher.Block
+	known  map[string]string // the words seen last
+	pools  map[rune]symbol   // of the letters seen
+}
+
+// maxWords bounds what is remembered: traffic says the same words again and again.
+const maxWords = 10_000
 
 // NewPseudonyms makes the pseudonyms of one key. Without the key they cannot be made again, nor undone.
-func NewPseudonyms(key []byte) *Pseudonyms { return &Pseudonyms{key: key} }
+func NewPseudonyms(key []byte) *Pseudonyms {
+	sum := sha256.Sum256(append([]byte("jmld capture\x00"), key...))
+	block, err := aes.NewCipher(sum[:])
+	if err != nil {
+		panic(err) // 32 bytes are a key
+	}
+	return &Pseudonyms{cipher: block, known: map[string]string{}, pools: map[rune]symbol{}}
+}
 
 const bulkMark = "bulkId:"
 
@@ -86,6 +103,18 @@ func classAt(s string) class {
 
 // word permutes a run of letters. Truth values stay and are nobody's pseudonym: their meaning must neither be lost nor appear.
 func (p *Pseudonyms) word(s string) string {
+	if out, ok := p.known[s]; ok {
+		return out
+	}
+	out := p.newWord(s)
+	if len(p.known) >= maxWords {
+		clear(p.known)
+	}
+	p.known[s] = out
+	return out
+}
+
+func (p *Pseudonyms) newWord(s string) string {
 	for out := s; ; {
 		if isTruth(out) && out == s {
 			return out
@@ -102,7 +131,7 @@ func isTruth(s string) bool { return strings.EqualFold(s, "true") || strings.Equ
 func (p *Pseudonyms) permuted(s string) string {
 	var all []symbol
 	for _, r := range s {
-		all = append(all, letter(r))
+		all = append(all, p.letter(r))
 	}
 	p.permute(all)
 	var b strings.Builder
@@ -112,13 +141,25 @@ func (p *Pseudonyms) permuted(s string) string {
 	return b.String()
 }
 
+// letter remembers the pools.
+func (p *Pseudonyms) letter(r rune) symbol {
+	s, ok := p.pools[r]
+	if !ok {
+		s = letter(r)
+		if len(p.pools) < maxWords {
+			p.pools[r] = s
+		}
+	}
+	return s
+}
+
 // number permutes a run of digits. A zero in front stays one, and nothing else becomes one: 0049 and 49 are of another kind.
 func (p *Pseudonyms) number(s string) string {
 	var all []symbol
 	for i, r := range s {
 		switch {
 		case r >= utf8.RuneSelf:
-			all = append(all, letter(r))
+			all = append(all, p.letter(r))
 		case i > 0:
 			all = append(all, symbol{pool: []rune("0123456789"), at: int(r - '0')})
 		case r == '0':
@@ -284,7 +325,7 @@ func (p *Pseudonyms) permute(word []symbol) {
 		free[0].at = int((uint32(free[0].at) + step) % size) //nolint:gosec // at most 64
 		return
 	}
-	const rounds = 8
+	const rounds = 6
 	for r := range rounds {
 		p.round(free, r, 1)
 	}
@@ -316,27 +357,38 @@ func (p *Pseudonyms) round(word []*symbol, n, sign int) {
 	}
 }
 
-// stream is as many numbers as wanted that only the key knows.
+// stream is as many numbers as wanted that only the key knows: a CBC-MAC of the data (with its length in front), then the
+// cipher in counter mode from there.
 type stream struct {
 	p    *Pseudonyms
-	data []byte
-	buf  []byte
-	n    byte
+	seed [aes.BlockSize]byte
+	buf  [aes.BlockSize]byte
+	at   int // in buf
+	n    uint32
 }
 
 func (p *Pseudonyms) stream(tag string, data []byte) *stream {
-	return &stream{p: p, data: append(append([]byte(tag), 0), data...)}
+	s := &stream{p: p, at: aes.BlockSize}
+	copy(s.seed[4:], tag)
+	binary.BigEndian.PutUint32(s.seed[:], uint32(len(data))) //nolint:gosec // a word
+	p.cipher.Encrypt(s.seed[:], s.seed[:])
+	for len(data) > 0 {
+		n := subtle.XORBytes(s.seed[:], s.seed[:], data[:min(len(data), aes.BlockSize)])
+		data = data[n:]
+		p.cipher.Encrypt(s.seed[:], s.seed[:])
+	}
+	return s
 }
 
 func (s *stream) next(below uint32) uint32 {
-	if len(s.buf) < 4 {
-		mac := hmac.New(sha256.New, s.p.key)
-		mac.Write([]byte{s.n}) //nolint:errcheck // never fails
-		mac.Write(s.data)      //nolint:errcheck // never fails
-		s.buf = mac.Sum(nil)
+	if s.at == len(s.buf) {
+		s.buf = s.seed
 		s.n++
+		binary.BigEndian.PutUint32(s.buf[:], binary.BigEndian.Uint32(s.seed[:])^s.n)
+		s.p.cipher.Encrypt(s.buf[:], s.buf[:])
+		s.at = 0
 	}
-	v := binary.BigEndian.Uint32(s.buf)
-	s.buf = s.buf[4:]
+	v := binary.BigEndian.Uint32(s.buf[s.at:])
+	s.at += 4
 	return v % below
 }

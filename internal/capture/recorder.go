@@ -236,7 +236,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	defer poll.Stop()
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
-	var lines []model.CaptureLine
+	var lines []entry
 	seen, swept := r.now(), time.Time{}
 	for {
 		select {
@@ -307,40 +307,49 @@ func (r *Recorder) look(ctx context.Context) error {
 	return nil
 }
 
+// entry is a line that waits to be stored.
+type entry struct {
+	line model.CaptureLine
+	of   *session
+	lost int64 // that the line tells; 0: it is an exchange
+}
+
 // flush stores lines. Those that cannot be stored are lost, and counted.
-func (r *Recorder) flush(ctx context.Context, lines []model.CaptureLine) {
-	if len(lines) == 0 {
+func (r *Recorder) flush(ctx context.Context, entries []entry) {
+	if len(entries) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	lines := make([]model.CaptureLine, len(entries))
+	for i := range entries {
+		lines[i] = entries[i].line
+	}
 	err := r.store.AddCaptureLines(ctx, lines)
 	if err == nil {
 		return
 	}
 	r.failed(err)
-	if active := r.active.Load(); active != nil {
-		for _, s := range *active {
-			for _, l := range lines {
-				if l.Capture == s.ID {
-					s.lost.Add(1)
-				}
-			}
+	for _, e := range entries {
+		if e.lost > 0 {
+			e.of.told -= e.lost // to be told again
+			continue
 		}
+		e.of.lost.Add(1)
 	}
 }
 
 // losses are lines about what was lost since the last ones.
-func (r *Recorder) losses() []model.CaptureLine {
+func (r *Recorder) losses() []entry {
 	active := r.active.Load()
 	if active == nil {
 		return nil
 	}
-	var out []model.CaptureLine
+	var out []entry
 	for _, s := range *active {
-		if n := s.lost.Load(); n > s.told {
-			out = append(out, r.encode(s, r.now(), Line{Lost: &Lost{Replica: s.redact.Text(r.replica), Exchanges: n - s.told}}))
-			s.told = n
+		if n := s.lost.Load() - s.told; n > 0 {
+			out = append(out, entry{r.encode(s, r.now(), Line{Lost: &Lost{Replica: s.redact.Text(r.replica), Exchanges: n}}), s, n})
+			s.told += n
 		}
 	}
 	return out
@@ -358,7 +367,7 @@ func (r *Recorder) encode(s *session, at time.Time, l Line) model.CaptureLine {
 }
 
 // line redacts an exchange.
-func (r *Recorder) line(x *exchange) model.CaptureLine {
+func (r *Recorder) line(x *exchange) entry {
 	r.pending.Add(-x.size)
 	red := &redaction{Pseudonyms: x.session.redact, source: x.session.Source}
 	out := Exchange{
@@ -384,7 +393,7 @@ func (r *Recorder) line(x *exchange) model.CaptureLine {
 	}
 	out.Before = red.state(&x.before)
 	out.Inexact = red.inexact || x.partial || x.before.bounded
-	return r.encode(x.session, x.begin, Line{Exchange: &out})
+	return entry{line: r.encode(x.session, x.begin, Line{Exchange: &out}), of: x.session}
 }
 
 func method(s string) string {

@@ -316,3 +316,17 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkBody(b *testing.B) {
+	var text bytes.Buffer
+	for i := range 200 {
+		fmt.Fprintf(&text, `{"userName":"person%c%c%c.kern@example.org","name":{"givenName":"P%c%cda","familyName":"K%cern"},"emails":[{"type":"work","value":"x"}],"employeeNumber":"%d"},`,
+			'a'+i%26, 'a'+i/26, 'a'+i%7, 'a'+i%26, 'a'+i/26, 'a'+i%26, 100000+i)
+	}
+	r := redactor()
+	b.SetBytes(int64(text.Len()))
+	for b.Loop() {
+		clear(r.known)
+		r.body(text.Bytes())
+	}
+}
