@@ -23,7 +23,7 @@ type computed struct {
 
 // source finds where the field's values come from. A computed field gets a slot below zero, which is counted back later.
 func (m *mapping) source(f *field, a entry.Attribute) error {
-	f.from = a
+	f.from, f.looksAt = a, a.From
 	extension := len(f.into) == 2 && strings.HasPrefix(f.into[0], "urn:") && f.into[0] != enterprise
 	if a.CEL != "" {
 		return m.expression(f, a, extension)
@@ -72,7 +72,7 @@ func (m *mapping) expression(f *field, a entry.Attribute, extension bool) error 
 	if len(bad) > 0 {
 		return fmt.Errorf("cel: %s", bad[0].Text)
 	}
-	f.literal = x.Literal()
+	f.literal, f.looksAt = x.Literal(), x.Attributes()
 	c := computed{field: *f, expr: x}
 	for _, attr := range x.Attributes() {
 		if !attributeName(attr) {

@@ -33,6 +33,7 @@ type field struct {
 
 	literal bool            // the value stands in JSON without quotes
 	from    entry.Attribute // where values come from
+	looksAt []string        // LDAP attributes
 }
 
 // pointer is the JSON pointer (RFC 6901) of what the field fills: of lists the whole.
