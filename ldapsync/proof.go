@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"jmld/model"
 )
@@ -18,6 +19,12 @@ func (r *run) prove(err error) model.Proof {
 	p.Conditions = r.conditions(err)
 	if c := r.sess; c != nil {
 		p.Pages, p.Bytes = c.pages, c.conn.Received()
+		for _, ph := range []struct {
+			name string
+			took time.Duration
+		}{{"connect", c.connected}, {"bind", c.bound}, {"read", time.Since(c.since) - r.elsewhere}} {
+			p.Phases = append(p.Phases, model.Phase{Name: ph.name, Took: ph.took.Milliseconds()})
+		}
 		p.Server += " (" + c.conn.RemoteAddr().String() + ")"
 	}
 	p.Complete = err == nil && r.finished

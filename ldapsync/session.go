@@ -29,6 +29,7 @@ type session struct {
 	instead []error     // of servers that were tried before
 
 	connected, bound time.Duration // how long it took
+	since            time.Time     // when it was bound
 
 	pages         int // answered with success
 	unpaged       int // of them, without the paging control
@@ -76,15 +77,15 @@ func (s *Source) open(ctx context.Context) (*session, error) {
 // openAt connects to one server and binds.
 func (s *Source) openAt(ctx context.Context, v server, password string) (*session, error) {
 	s.at = v.url
-	start := s.now()
+	start := time.Now()
 	conn, err := s.connect(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	c := &session{src: s, server: v, conn: conn, connected: s.now().Sub(start)}
+	c := &session{src: s, server: v, conn: conn, connected: time.Since(start)}
 	// The connection's calls have no context: when ctx is done, the connection is.
 	c.stop = context.AfterFunc(ctx, func() { conn.Abort(context.Cause(ctx)) })
-	start = s.now()
+	start = time.Now()
 	if err := s.bind(ctx, conn, v, password); err != nil {
 		var known *model.Error
 		switch {
@@ -98,7 +99,8 @@ func (s *Source) openAt(ctx context.Context, v server, password string) (*sessio
 		c.close()
 		return nil, err
 	}
-	c.bound = s.now().Sub(start)
+	c.since = time.Now()
+	c.bound = c.since.Sub(start)
 	s.o.Log.Debug("bound", zap.String(model.FieldSource, s.o.Name),
 		zap.Stringer(model.FieldAddress, conn.RemoteAddr()), zap.String(fieldDN, s.who()))
 	return c, nil

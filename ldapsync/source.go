@@ -72,8 +72,14 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	defer s.busy.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
-	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{},
+	r := &run{src: s, seen: newTable(), before: map[string]string{}, after: map[string]string{},
 		groupBySID: map[string]string{}, primary: map[string][]string{}}
+	r.emit = func(e model.Entry) error {
+		start := time.Now()
+		err := emit(e)
+		r.elsewhere += time.Since(start)
+		return err
+	}
 	err := r.read(ctx)
 	switch code := model.CodeOf(err); {
 	case err == nil || ctx.Err() != nil || r.sess == nil:
@@ -89,6 +95,8 @@ type run struct {
 	emit func(model.Entry) error
 	sess *session
 	seen *table
+
+	elsewhere time.Duration // spent by emit
 
 	who, whoAfter string
 	whoKnown      bool

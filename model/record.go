@@ -84,6 +84,13 @@ type Proof struct {
 	Unknown    int         `json:"unknown,omitempty"`    // entries with attributes that could not be told, which stay as they are
 	UnknownAt  []Skipped   `json:"unknownAt,omitempty"`  // the first 100 of them
 	Conditions []Condition `json:"conditions"`
+	Phases     []Phase     `json:"phases,omitempty"`
+}
+
+// Phase is a part of a run, and how long it took.
+type Phase struct {
+	Name string `json:"name"` // connect, bind, read; confirm, decide, commit
+	Took int64  `json:"ms"`
 }
 
 // Condition is one thing that must hold for a read to be complete, with the value seen.

@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"jmld/ldapsync"
+	"jmld/model"
 )
 
 // The probe needs the configuration and the directory, and leaves nothing behind.
@@ -46,5 +49,32 @@ func TestLDAPProbe(t *testing.T) {
 	}
 	if code, _, stderr := h.jmld("stop", "corp"); code != exitNotFound || !strings.Contains(stderr, "not being read") {
 		t.Errorf("stop: exit %d, %s", code, stderr)
+	}
+}
+
+// A run shows which server was read, where the time went, and every condition of its proof.
+func TestRunShowsServerAndPhases(t *testing.T) {
+	t.Parallel()
+	dir := newDirectory(t, 40)
+	h := dir.house(t, houseOptions{})
+	var done syncJSON
+	h.read(&done, "sync", "corp")
+	out := h.must("runs", done.Run.ID)
+	for _, want := range []string{"server   " + dir.url + " (" + dir.Addr + ")", "phases   connect ", ", bind ", ", read ", ", confirm ", ", decide ", ", commit ",
+		"  ok   read to the end: 40 people, 4 groups"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	var proof model.Proof
+	if err := json.Unmarshal(done.Run.Proof, &proof); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range proof.Phases {
+		names = append(names, p.Name)
+	}
+	if d := cmp.Diff([]string{"connect", "bind", "read", "confirm", "decide", "commit"}, names); d != "" {
+		t.Errorf("phases (-want +got):\n%s", d)
 	}
 }

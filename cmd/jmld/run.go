@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"jmld/model"
 )
@@ -75,6 +76,15 @@ func funnelLine(f model.Funnel) string {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.name))
 		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// phasesLine says where the time went.
+func phasesLine(list []model.Phase) string {
+	var parts []string
+	for _, p := range list {
+		parts = append(parts, p.Name+" "+short(time.Duration(p.Took)*time.Millisecond))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -106,6 +106,13 @@ func (a *app) printRun(r model.Run) {
 	if r.FinishedAt != nil {
 		a.printf("took     %s\n", short(r.FinishedAt.Sub(r.StartedAt)))
 	}
+	p := proofOf(r)
+	if p.Server != "" {
+		a.printf("server   %s\n", line(p.Server))
+	}
+	if len(p.Phases) > 0 {
+		a.printf("phases   %s\n", phasesLine(p.Phases))
+	}
 	a.printf("read     %s\n", funnelLine(f))
 	a.printf("decided  %s\n", a.tally(f))
 	if f.Held > 0 {
@@ -114,7 +121,6 @@ func (a *app) printRun(r model.Run) {
 	if r.ErrorCode != "" {
 		a.printf("error    %s (%s)\n         %s\n", line(r.ErrorText), r.ErrorCode, r.ErrorCode.Advice())
 	}
-	p := proofOf(r)
 	for _, c := range p.Conditions {
 		mark := "ok "
 		if !c.OK {

@@ -179,7 +179,14 @@ func (a *app) progress() func(model.Funnel) {
 	if a.json() || !isTerminal(a.stderr) {
 		return nil
 	}
-	return func(f model.Funnel) { fmt.Fprintf(a.stderr, "\r%s\x1b[K", funnelLine(f)) }
+	start := a.now()
+	return func(f model.Funnel) {
+		rate := ""
+		if took := a.now().Sub(start).Seconds(); took > 0.5 {
+			rate = fmt.Sprintf(" (%.0f/s)", float64(f.Users+f.Groups)/took)
+		}
+		fmt.Fprintf(a.stderr, "\r%s%s\x1b[K", funnelLine(f), rate)
+	}
 }
 
 func (a *app) endProgress() {

@@ -35,6 +35,7 @@ type reading struct {
 	disputed []model.Entry     // users whose keys are other people's, so far
 	proof    model.Proof
 	funnel   model.Funnel
+	phases   phases
 	plan     *model.Plan     // collects what takes something away
 	stored   bool            // the plan is in the store
 	leaving  map[string]bool // identities that would lose something

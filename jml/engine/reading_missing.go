@@ -18,6 +18,7 @@ const (
 // confirm looks for each entry that a complete read did not list, alone and by its id. What has no answer stays as it is, and the
 // run says so.
 func (rd *reading) confirm(ctx context.Context, src Source) error {
+	defer clock(&rd.phases.confirm)()
 	rd.sightings = map[string]model.Sighting{}
 	if !rd.proof.Complete {
 		return nil

@@ -125,6 +125,7 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 // hold renews the lease and the run's heartbeat while the run works; losing the lease ends the run.
 func (rd *reading) hold(ctx context.Context, lease string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	rd.phases.began = time.Now()
 	done := make(chan struct{})
 	beat := *rd.run
 	go func() {
@@ -172,6 +173,7 @@ func (rd *reading) conclude(ctx context.Context, err error) Synced {
 	case !rd.proof.Complete:
 		run.ErrorCode, run.ErrorText = model.CodeSourceUnproven, unproven(rd.proof)
 	}
+	rd.proof.Phases = rd.phases.after(rd.proof.Phases)
 	end := e.now()
 	run.FinishedAt, run.HeartbeatAt = &end, end
 	run.Proof, run.Funnel = jml.Canonical(rd.proof), jml.Canonical(rd.funnel)

@@ -73,6 +73,7 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 }
 
 func (rd *reading) commit(ctx context.Context, c *Commit, t *tally) error {
+	defer clock(&rd.phases.commit)()
 	if err := rd.e.commit(ctx, c, nil); err != nil {
 		return err
 	}
