@@ -152,6 +152,11 @@ func (r *Recorder) keep(x *exchange) {
 	for i := range x.before.records {
 		r.take(x, int64(len(x.before.records[i].Attrs)+500))
 	}
+	for _, lists := range [...]map[string][]string{x.before.in, x.before.out} {
+		for _, ids := range lists {
+			r.take(x, int64(100*len(ids)))
+		}
+	}
 	if r.pending.Load() <= maxPending {
 		select {
 		case r.queue <- x:

@@ -61,6 +61,9 @@ func (r *watched) GroupsOf(ctx context.Context, source string, ids []string) (ma
 	of, err := r.Resources.GroupsOf(ctx, source, ids)
 	if w := Of(ctx); w != nil && err == nil {
 		r.noteGroups(ctx, w, source, of)
+		for _, id := range ids {
+			w.Settled(id)
+		}
 	}
 	return of, err
 }
@@ -111,12 +114,19 @@ func Before(ctx context.Context, r Resources, among func(ids []string) ([]string
 			w.Named(id, kind, name)
 			return nil
 		})
-		if err != nil {
-			return // the request finds out itself what is wrong
+		switch {
+		case err == nil:
+			w.Closed(group, false)
+		case errors.Is(err, errEnough):
+			w.Closed(group, true)
 		}
+		return // the request finds out itself what else is wrong
 	}
-	ids = w.Unknown(group, ids)
-	if len(ids) == 0 {
+	switch ids = w.Unknown(group, ids); {
+	case len(ids) == 0:
+		return
+	case len(ids) > maxBefore:
+		w.Closed(group, true)
 		return
 	}
 	in, err := among(ids)

@@ -13,7 +13,7 @@ import (
 // Bounds of the state that is kept.
 const (
 	maxKnown   = 200_000 // resources and memberships that one capture remembers
-	maxBefore  = 2000    // new ones in one exchange
+	maxBefore  = 10_000  // new ones in one exchange
 	maxParents = 200     // groups looked up because somebody is in them
 )
 
@@ -28,13 +28,14 @@ type session struct {
 	mu      sync.Mutex
 	records map[string]bool    // id -> whole; false: only its name
 	pairs   map[[2]string]bool // group and member: whether it was one is known
-	closed  map[string]bool    // groups all of whose members are known
+	closed  map[string]bool    // groups all of whose members are known, or of whom no more can be found out
+	settled map[string]bool    // members all of whose groups are known
 }
 
 func newSession(c model.Capture) *session {
 	return &session{
 		Capture: c, redact: NewPseudonyms(c.Key),
-		records: map[string]bool{}, pairs: map[[2]string]bool{}, closed: map[string]bool{},
+		records: map[string]bool{}, pairs: map[[2]string]bool{}, closed: map[string]bool{}, settled: map[string]bool{},
 	}
 }
 
@@ -111,7 +112,7 @@ func (w *Watch) Made(id string) {
 	s := w.x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.records[id], s.closed[id] = true, true
+	s.records[id], s.closed[id], s.settled[id] = true, true, true
 }
 
 // Member notes whether somebody is in a group before the request changes that.
@@ -123,7 +124,7 @@ func (w *Watch) Member(group, id string, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pair := [2]string{group, id}
-	if s.closed[group] || s.pairs[pair] || !s.room(b, len(b.in[group])+len(b.out[group])) {
+	if s.closed[group] || s.settled[id] || s.pairs[pair] || !s.room(b, len(b.in[group])+len(b.out[group])) {
 		return
 	}
 	s.pairs[pair] = true
@@ -135,6 +136,32 @@ func (w *Watch) Member(group, id string, is bool) {
 		*list = map[string][]string{}
 	}
 	(*list)[group] = append((*list)[group], id)
+}
+
+// Settled notes that all groups of the member were noted: what it is in later, it was put in later.
+func (w *Watch) Settled(id string) {
+	if w == nil {
+		return
+	}
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.settled) < maxKnown {
+		s.settled[id] = true
+	}
+}
+
+// Closed notes that all members of the group were noted, or, when some are missing, that a request changes more of them than
+// can be noted: in both cases a later look at them says nothing about before.
+func (w *Watch) Closed(group string, missing bool) {
+	if w == nil {
+		return
+	}
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed[group] = true
+	w.x.before.bounded = w.x.before.bounded || missing
 }
 
 // Partial notes that the answer has a part of what there is: the rest is not known.
@@ -155,11 +182,7 @@ func (w *Watch) Unknown(group string, ids []string) []string {
 	if s.closed[group] {
 		return nil
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return s.pairs[[2]string{group, id}] })
-	if len(ids) > maxBefore {
-		ids, w.x.before.bounded = ids[:maxBefore], true
-	}
-	return ids
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return s.settled[id] || s.pairs[[2]string{group, id}] })
 }
 
 // knows says whether the resource needs no look.
