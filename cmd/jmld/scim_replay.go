@@ -137,7 +137,7 @@ func (a *app) printReplay(name, database string, f *capture.File, r *capture.Rep
 		a.printf("  %d not played: %s\n", r.Skipped[reason], line(reason))
 	}
 	if r.Overlapping > 0 {
-		a.printf("  %d began before another one had ended; they were played in the order in which they began\n", r.Overlapping)
+		a.printf("  %d began before another one had ended; they were played in that order, and versions are not compared\n", r.Overlapping)
 	}
 	if r.Lost > 0 {
 		a.printf("  %d were lost when it was captured; differences may come from that\n", r.Lost)

@@ -148,13 +148,13 @@ func TestCompare(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			status := max(test.status, 200)
-			got := compare(&Answer{Status: status, Body: Body{Text: test.captured, Length: 1}}, test.inexact, &reply{status: status, header: http.Header{}, body: []byte(test.replayed)})
+			got := compare(&Answer{Status: status, Body: Body{Text: test.captured, Length: 1}}, test.inexact, false, &reply{status: status, header: http.Header{}, body: []byte(test.replayed)})
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
-	got := compare(&Answer{Status: 200, Headers: map[string]string{"Etag": `W/"1"`}}, false, &reply{status: 500, header: http.Header{"Etag": {`W/"2"`}}})
+	got := compare(&Answer{Status: 200, Headers: map[string]string{"Etag": `W/"1"`}}, false, false, &reply{status: 500, header: http.Header{"Etag": {`W/"2"`}}})
 	if diff := cmp.Diff([]Difference{{What: "status", Captured: "200", Replayed: "500"}, {What: "header Etag", Captured: `W/"1"`, Replayed: `W/"2"`}}, got); diff != "" {
 		t.Error(diff)
 	}

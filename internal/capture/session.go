@@ -20,10 +20,9 @@ const (
 // session is one capture in this process.
 type session struct {
 	model.Capture
-	redact  *Pseudonyms
-	lost    atomic.Int64
-	told    int64 // of lost, in the file
-	written int64 // bytes
+	redact *Pseudonyms
+	lost   atomic.Int64
+	told   int64 // of lost, in the file
 
 	mu      sync.Mutex
 	records map[string]bool    // id -> whole; false: only its name
