@@ -118,9 +118,9 @@ func attributeDocuments(attrs []*attribute) []any {
 			"caseExact": a.caseExact, "mutability": a.mutability, "returned": a.returned, "uniqueness": a.uniqueness,
 		}
 		if a.typ == typeDateTime && a.parent != nil && a.parent.name == URNLifecycle {
-			// A dateTime has both date and time (RFC 7643 §2.3.5), and we take a date alone. The examples are where tools
-			// that make up values look for them.
-			doc["type"], doc["canonicalValues"] = typeString, []string{"2026-12-31", "2026-12-31T17:00:00Z"}
+			// A dateTime has both date and time (RFC 7643 §2.3.5), and we take a date alone. The example is where tools
+			// that make up values look for one.
+			doc["type"], doc["canonicalValues"] = typeString, []string{"2026-12-31T17:00:00Z"}
 		}
 		if len(a.canonical) > 0 {
 			doc["canonicalValues"] = a.canonical
