@@ -118,7 +118,7 @@ type DialectUse struct {
 	Source    string `gorm:"primaryKey"`
 	Dialect   string `gorm:"primaryKey"` // a name from a fixed list
 	Note      string `gorm:"primaryKey"` // `active: "False" read as false`; "": the requests of the dialect, noted or not
-	Requests  int64
+	Requests  int
 	FirstAt   time.Time
 	LastAt    time.Time
 	RequestID string // of the last one

@@ -78,7 +78,7 @@ func TestDialectsAreCountedAndStored(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			use := func(dialect, note string, n int64, request, record string) model.DialectUse {
+			use := func(dialect, note string, n int, request, record string) model.DialectUse {
 				return model.DialectUse{Source: "entra", Dialect: dialect, Note: note, Requests: n, RequestID: request, RecordID: record}
 			}
 			want := []model.DialectUse{
@@ -127,7 +127,7 @@ func TestDialectNotesAreBounded(t *testing.T) {
 		}
 		flush(t, h)
 	}
-	total, longest := int64(0), 0
+	total, longest := 0, 0
 	for _, u := range kept.uses {
 		if total += u.Requests; u.Note == "" {
 			total -= u.Requests

@@ -81,6 +81,7 @@ func TestBrowserShowsThePages(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/":                         {"Needs you", "8 changes are held by the guard", "Last complete read"},
 		"/runs/" + f.runs[0].ID:     {"From entries to changes", "57</b> unchanged", "JML-3002"},
+		"/sources/entra":            {"Entra legacy PATCH", "1,204", "read as false"},
 		"/people/" + f.people[0].ID: {"What sources say", "Who that is", "What follows", f.people[0].DisplayName},
 	} {
 		dom := browse(t, "--dump-dom", srv.URL+path)
@@ -121,7 +122,7 @@ func TestBrowserScreenshots(t *testing.T) {
 		"held": srv.URL + "/held", "plan": srv.URL + "/held/" + f.plans[0].ID, "people": srv.URL + "/people",
 		"person": srv.URL + "/people/" + f.people[0].ID, "persondead": srv.URL + "/people/" + dead.IdentityID, "accounts": srv.URL + "/accounts?only=unsettled",
 		"changes": srv.URL + "/changes", "problems": srv.URL + "/problems?retried=3", "missing": srv.URL + "/nowhere", "login": lockedSrv.URL + "/login",
-		"empty": empty.URL + "/",
+		"empty": empty.URL + "/", "source": srv.URL + "/sources/entra",
 	}
 	for name, url := range pages {
 		for mode, args := range map[string][]string{

@@ -102,6 +102,7 @@ func New(o Options) http.Handler {
 		"POST /accounts/retry":      c.retry,
 		"GET /changes":              c.changes,
 		"GET /problems":             c.problems,
+		"GET /sources/{name}":       c.source,
 		"/":                         c.nowhere,
 	} {
 		mux.HandleFunc(pattern, c.page(f))

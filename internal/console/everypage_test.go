@@ -20,13 +20,14 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	o := options(&fake{})
 	h := console.New(o)
 	for path, want := range map[string][]string{
-		"/":         {"Nothing needs you", "jmld sync corp", "jmld token new entra", "No change yet"},
-		"/runs":     {"jmld sync corp", "jmld plan corp"},
-		"/held":     {"Nothing is held"},
-		"/people":   {"Nobody is known yet", "jmld sync corp", "/scim/entra/v2"},
-		"/accounts": {"No account yet", "policy: accounts:"},
-		"/changes":  {"No change yet"},
-		"/problems": {"No account has a problem"},
+		"/":              {"Nothing needs you", "jmld sync corp", "jmld token new entra", "No change yet"},
+		"/runs":          {"jmld sync corp", "jmld plan corp"},
+		"/held":          {"Nothing is held"},
+		"/people":        {"Nobody is known yet", "jmld sync corp", "/scim/entra/v2"},
+		"/accounts":      {"No account yet", "policy: accounts:"},
+		"/changes":       {"No change yet"},
+		"/problems":      {"No account has a problem"},
+		"/sources/entra": {"No request was seen yet", "jmld token new entra"},
 	} {
 		get(t, h, path).status(t, 200).has(t, want...)
 	}
@@ -37,7 +38,7 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 func TestWhatIsNotThereIs404(t *testing.T) {
 	t.Parallel()
 	h := console.New(options(company(t)))
-	for _, path := range []string{"/nowhere", "/runs/none", "/people/none", "/held/none", "/runs/", "/static/", "/static/none.css", "/people/%00%ff"} {
+	for _, path := range []string{"/nowhere", "/runs/none", "/people/none", "/sources/none", "/held/none", "/runs/", "/static/", "/static/none.css", "/people/%00%ff"} {
 		if a := get(t, h, path); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}
@@ -120,10 +121,12 @@ func TestValuesFromSourcesAreEscaped(t *testing.T) {
 	f.audit = append(f.audit, model.AuditEntry{ID: "z", Subject: id, Actor: bad, Action: bad})
 	f.groups[id] = []model.Membership{{DisplayName: bad, Source: bad}}
 	f.keys[id] = []model.Key{{Name: bad, Value: bad}}
+	f.dialects = []model.DialectUse{{Source: "entra", Dialect: bad, RequestID: bad, RecordID: bad}, {Source: "entra", Dialect: bad, Note: bad, RequestID: bad}}
+	f.audit = append(f.audit, model.AuditEntry{ID: "y", Subject: id, Detail: js(t, map[string]any{"dialect": bad, "notes": []string{bad}})})
 	h := console.New(options(f))
 	q := url.QueryEscape(bad)
 	for _, path := range []string{"/", "/runs?source=" + q, "/runs/" + f.runs[0].ID, "/held", "/held/" + f.plans[0].ID, "/people", "/people?q=" + q + "x",
-		"/people/" + id, "/accounts", "/accounts?code=" + q + "&q=" + q + "&person=" + q, "/changes?run=" + q, "/changes", "/problems", "/problems?target=" + q,
+		"/people/" + id, "/accounts", "/accounts?code=" + q + "&q=" + q + "&person=" + q, "/changes?run=" + q, "/changes", "/problems", "/problems?target=" + q, "/sources/entra",
 		"/" + url.PathEscape(bad), "/people?lifecycle=" + q} {
 		a := get(t, h, path)
 		if len(a.all("script"))+len(a.all("img")) > 0 {
@@ -158,7 +161,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	f := company(t)
 	h := console.New(options(f))
 	for _, path := range []string{"/", "/runs", "/runs/" + f.runs[0].ID, "/held", "/held/" + f.plans[0].ID, "/people", "/people/" + f.people[0].ID,
-		"/accounts?only=dead", "/changes", "/problems", "/nowhere"} {
+		"/accounts?only=dead", "/changes", "/problems", "/sources/entra", "/nowhere"} {
 		a := get(t, h, path)
 		ids, level, h1 := map[string]bool{}, 0, 0
 		for n := range a.root.Descendants() {

@@ -29,6 +29,7 @@ type fake struct {
 	keys     map[string][]model.Key
 	audit    []model.AuditEntry
 	problems []model.Problem
+	dialects []model.DialectUse
 	tally    model.Tally
 	err      error // returned by every question
 	uncount  error // returned by Tally
@@ -93,6 +94,10 @@ func (f *fake) Changes(_ context.Context, q model.ChangeQuery) ([]model.Change, 
 			(len(q.Ops) == 0 || slices.Contains(q.Ops, c.Op))
 	})
 	return after(rows, func(c model.Change) string { return c.ID }, q.Before, q.Limit), f.ask(q)
+}
+
+func (f *fake) Dialects(_ context.Context, source string) ([]model.DialectUse, error) {
+	return filter(f.dialects, func(u model.DialectUse) bool { return u.Source == source }), f.ask("dialects " + source)
 }
 
 func (f *fake) Plans(_ context.Context, states []model.PlanState, limit int) ([]model.Plan, error) {
@@ -231,6 +236,16 @@ func company(t testing.TB) *fake {
 	}
 	slices.SortFunc(f.people, func(a, b model.Identity) int { return cmp.Compare(a.DisplayName, b.DisplayName) })
 	c.history()
+	seen := func(dialect, note string, n int, back time.Duration, record string) {
+		f.dialects = append(f.dialects, model.DialectUse{Source: "entra", Dialect: dialect, Note: note, Requests: n,
+			FirstAt: now().Add(-300 * time.Hour), LastAt: now().Add(-back), RequestID: c.id(back), RecordID: record})
+	}
+	person := c.id(time.Hour)
+	seen("Entra legacy PATCH", "", 1204, 3*time.Minute, person)
+	seen("Entra legacy PATCH", `op: "Replace" read as "replace"`, 1204, 3*time.Minute, person)
+	seen("Entra legacy PATCH", `active: "False" read as false`, 31, 5*time.Hour, person)
+	seen("Entra legacy PATCH", "urn:ietf:params:scim:schemas:extension:Facilities:2.0:User:badge: unknown, ignored", 2, 70*time.Hour, person)
+	seen("RFC 7644", "", 611, time.Minute, "")
 	return f
 }
 

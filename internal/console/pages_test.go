@@ -359,3 +359,23 @@ func TestChangesFilterByWordsAndPage(t *testing.T) {
 	get(t, h, "/changes?state=gone").status(t, http.StatusBadRequest)
 	get(t, h, "/changes?state=held&target=app").status(t, 200).lacks(t, "committed by")
 }
+
+// D-15: an operator sees how the client of a source speaks, and in a person's history what was read differently.
+func TestSourcePageShowsDialects(t *testing.T) {
+	t.Parallel()
+	f := company(t)
+	f.audit = append(f.audit, model.AuditEntry{ID: "z", At: now(), Subject: f.people[0].ID, Actor: "source entra", Action: "scim.patch",
+		Detail: `{"kind":"user","dialect":"Entra legacy PATCH","notes":["active: \"False\" read as false"]}`},
+		model.AuditEntry{ID: "y", At: now(), Subject: f.people[0].ID, Action: "other", Detail: "no JSON"})
+	h := console.New(options(f))
+	get(t, h, "/sources/entra").status(t, 200).has(t, "Entra legacy PATCH 1,204", `active: "False" read as false Entra legacy PATCH 31`, "RFC 7644 611", "3 min ago")
+	get(t, h, "/people/"+f.people[0].ID).status(t, 200).has(t, `scim.patch Entra legacy PATCH active: "False" read as false`, "no JSON")
+	if to := get(t, h, "/").link(t, "entra"); to != "/sources/entra" {
+		t.Errorf("the overview leads to %q", to)
+	}
+	if a := get(t, h, "/sources/corp").status(t, http.StatusSeeOther); a.Header.Get("Location") != "/runs?source=corp" {
+		t.Errorf("%q", a.Header.Get("Location"))
+	}
+	f.dialects = f.dialects[4:]
+	get(t, h, "/sources/entra").has(t, "every request was read as it stands")
+}

@@ -28,7 +28,7 @@ type personPage struct {
 	Accounts  []accountRow
 	Changes   []changeRow
 	Older     string
-	Trail     []model.AuditEntry
+	Trail     []trailRow
 	OneSource bool
 }
 
@@ -36,6 +36,13 @@ type recordView struct {
 	model.Record
 	Attrs []attr
 	Mark  mark
+}
+
+// trailRow is an audit entry with what the request's dialect was and what of it was read differently, if it was one.
+type trailRow struct {
+	model.AuditEntry
+	Dialect string
+	Notes   []string
 }
 
 // fused is an attribute of the identity with where it comes from.
@@ -102,7 +109,7 @@ func nameOf(i model.Identity) string {
 }
 
 // trail is what was done to the person and to the records, newest first.
-func (c *console) trail(ctx context.Context, i model.Identity, records []model.Record) ([]model.AuditEntry, error) {
+func (c *console) trail(ctx context.Context, i model.Identity, records []model.Record) ([]trailRow, error) {
 	subjects := []string{i.ID}
 	for _, r := range records[:min(len(records), trailSubjects)] {
 		if r.ID != i.ID {
@@ -124,7 +131,18 @@ func (c *console) trail(ctx context.Context, i model.Identity, records []model.R
 		return strings.Compare(b.ID, a.ID)
 	})
 	all = slices.CompactFunc(all, func(a, b model.AuditEntry) bool { return a.ID == b.ID })
-	return all[:min(len(all), personTrail)], nil
+	var rows []trailRow
+	for _, e := range all[:min(len(all), personTrail)] {
+		var detail struct {
+			Dialect string   `json:"dialect"`
+			Notes   []string `json:"notes"`
+		}
+		if e.Detail != "" && decode(e.Detail, &detail) != nil {
+			detail.Notes = []string{e.Detail} // shown as it is
+		}
+		rows = append(rows, trailRow{e, detail.Dialect, detail.Notes})
+	}
+	return rows, nil
 }
 
 // allAttributes is the key of the provenance of a person whom one source knows.

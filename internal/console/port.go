@@ -13,6 +13,13 @@ type View interface {
 	PlanView
 	PeopleView
 	AccountView
+	SourceView
+}
+
+// SourceView is how the clients of a source speak.
+type SourceView interface {
+	// Dialects lists what was seen of a source: each dialect's requests (Note "") and what was read differently.
+	Dialects(ctx context.Context, source string) ([]model.DialectUse, error)
 }
 
 // RunView is the log of reads.

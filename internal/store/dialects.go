@@ -60,7 +60,7 @@ func (s *Store) Dialects(ctx context.Context, source string) ([]model.DialectUse
 	if err != nil {
 		return nil, err
 	}
-	total := map[[2]string]int64{}
+	total := map[[2]string]int{}
 	for i := range uses {
 		u := &uses[i]
 		u.FirstAt, u.LastAt = u.FirstAt.UTC(), u.LastAt.UTC()

@@ -18,7 +18,7 @@ func TestDialectsAddUp(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		ctx := ctxOf(t)
 		at := func(sec int) time.Time { return time.Date(2026, 11, 22, 10, 0, sec, 123000, time.UTC) }
-		use := func(source, dialect, note string, n int64, first, last int, id string) model.DialectUse {
+		use := func(source, dialect, note string, n int, first, last int, id string) model.DialectUse {
 			return model.DialectUse{Source: source, Dialect: dialect, Note: note, Requests: n, FirstAt: at(first), LastAt: at(last),
 				RequestID: "request " + id, RecordID: "record " + id}
 		}
