@@ -304,5 +304,5 @@ func pause(ctx context.Context, d time.Duration) bool {
 // settingsOf is what of the source's configuration decides about answers.
 func settingsOf(s *site, source string) capture.Settings {
 	c := s.source(source).SCIM
-	return capture.Settings{MaxBody: int64(c.MaxBody), Strict: c.Strict}
+	return capture.Settings{MaxBody: int64(c.MaxBody), Strict: c.Strict, Cursors: c.Cursors}
 }

@@ -36,7 +36,7 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	s := &stage{source: f.Source}
 	s.Clock(f.Begun)
 	o := engine.Options{Now: s.clock, Replica: "replay"}
-	provider := scim.Source{Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict}
+	provider := scim.Source{Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict, AnnounceCursors: f.Cursors}
 	if err := a.stageRules(f, &o, &provider); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,8 @@ func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Sour
 	}
 	o.Guard = cfg.Guard.Limits()
 	now := settingsOf(named, f.Source)
-	provider.MaxBody, provider.Strict = now.MaxBody, now.Strict
+	provider.MaxBody, provider.Strict, provider.AnnounceCursors = now.MaxBody, now.Strict, now.Cursors
+	provider.Bounds = scimBounds(&named.source(f.Source).SCIM.Limits)
 	return nil
 }
 

@@ -39,6 +39,7 @@ type Settings struct {
 	MaxBody       int64 `json:"maxBody"`
 	MaxOperations int   `json:"maxOperations,omitempty"`
 	Strict        bool  `json:"strict"`
+	Cursors       bool  `json:"cursors,omitempty"` // announced
 }
 
 // Line is any other line: one of its members.

@@ -191,7 +191,7 @@ func TestRecorderLosesRatherThanWaits(t *testing.T) {
 	const sent = 60
 	record(t, s, echo, func(send func(method, target, body string) *http.Response, r *Recorder) {
 		waitFor(t, "the capture is seen", func() bool { return r.active.Load() != nil })
-		body := `{"x":"` + strings.Repeat("ab ", 300_000) + `"}` // 60 of them are more than may wait
+		body := `{"x":"` + strings.Repeat("- ", 450_000) + `"}` // 60 of them are more than may wait
 		for range sent {
 			if res := send("POST", "/scim/entra/v2/Users", body); res == nil || res.StatusCode != 200 {
 				t.Fatal("a request failed because of the capture")
