@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/internal/testserver"
 	"jmld/ldapsync"
 	"jmld/model"
 )
@@ -76,5 +77,38 @@ func TestRunShowsServerAndPhases(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"connect", "bind", "read", "confirm", "decide", "commit"}, names); d != "" {
 		t.Errorf("phases (-want +got):\n%s", d)
+	}
+}
+
+// One person is read and explained, and nothing is changed: listed, out of scope, not there.
+func TestSyncOnly(t *testing.T) {
+	t.Parallel()
+	dir := newDirectory(t, 20)
+	app := newApp(t)
+	h := dir.house(t, houseOptions{App: app.url, AppToken: appSecret})
+	h.must("sync", "corp")
+	only := func(who string, want int, texts ...string) {
+		t.Helper()
+		code, stdout, stderr := h.jmld("sync", "corp", "--only", who)
+		for _, text := range texts {
+			if !strings.Contains(stdout+stderr, text) {
+				t.Errorf("%s: %q is not in:\n%s%s", who, text, stdout, stderr)
+			}
+		}
+		if code != want {
+			t.Errorf("%s: exit %d, want %d\n%s%s", who, code, want, stdout, stderr)
+		}
+	}
+	only("u000003", exitOK, "is listed as a person, active", "would change no account")
+	dir.Replace(testserver.UserDN(3), "displayName", "Ada Changed")
+	only(testserver.UserDN(3), exitChanges, "Ada Changed", "nothing was changed")
+	only("u000003", exitChanges, "Ada Changed")
+	only("nobody-of-this-name", exitNotFound, "nothing below")
+	only("uid=nobody,"+testserver.PeopleBase, exitNotFound, "may not read it")
+	only(testserver.SyncDN, exitOK, "is out of scope")
+	var done syncJSON
+	h.read(&done, "sync", "corp")
+	if len(done.Changes) == 0 {
+		t.Error("the run that follows has nothing to do: --only changed something")
 	}
 }

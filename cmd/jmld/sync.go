@@ -22,22 +22,29 @@ type syncJSON struct {
 }
 
 func newSync(a *app) *cobra.Command {
-	var by string
+	var by, only string
 	cmd := &cobra.Command{
 		Use:   "sync SOURCE",
 		Short: "Read a directory now and bring the targets there",
 		Long: "sync reads the source under its lease, beside a running daemon or without one, and then works off the accounts that are due.\n" +
-			"Targets in memory are left to the daemon.",
+			"Targets in memory are left to the daemon.\n\n" +
+			"With --only it reads one person, by DN, id or user name, and shows what the directory has, whether a read lists it, and what a run would\n" +
+			"decide; it changes nothing, and groups are not read. It exits with 2 when there would be changes, and 4 when nobody is found.",
 		Example: `  jmld plan corp && jmld sync corp
+  jmld sync corp --only ada
   jmld sync corp -o json | jq .run.funnel`,
 		Args:              exactly("SOURCE"),
 		ValidArgsFunction: a.completeSource(true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withReadable(cmd.Context(), args[0], func(ctx context.Context, s *site) error {
+				if only != "" {
+					return a.only(ctx, s, args[0], only)
+				}
 				return a.sync(ctx, s, args[0], a.operator(by))
 			})
 		},
 	}
+	cmd.Flags().StringVar(&only, "only", "", "read `who` alone and show what a run would decide, without changing anything")
 	cmd.Flags().StringVar(&by, "by", "", "`name` of the person who asks (default: your account here)")
 	return cmd
 }
