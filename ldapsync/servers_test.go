@@ -137,7 +137,11 @@ func TestActiveDirectoryIsReadByItsPreset(t *testing.T) {
 	if d := cmp.Diff([]string{"Domain Userstrue", "innerfalse"}, groups); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	for _, who := range []string{adaID, v.DN, "ada@ad.example.org"} {
+	sid, err := entry.SID.Convert(s.Lookup(v.DN, "objectSid").GetRawAttributeValue("objectSid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{adaID, sid, v.DN, "ada@ad.example.org"} {
 		if again, err := src.Show(t.Context(), who); err != nil || again.DN != v.DN {
 			t.Errorf("%s: %s, %v", who, again.DN, err)
 		}

@@ -114,7 +114,10 @@ func (c *session) locate(ctx context.Context, who string) (string, error) {
 		return who, nil
 	}
 	value := ldap.EscapeFilter(who)
-	filters := []string{"(" + s.o.ID + "=" + idFilter(s.o.ID, who) + ")"}
+	var filters []string
+	for _, id := range append([]string{s.o.ID}, s.preset.Aliases...) {
+		filters = append(filters, "("+id+"="+idFilter(id, who)+")")
+	}
 	for _, attr := range s.people.userName.looksAt {
 		filters = append(filters, "("+attr+"="+value+")")
 	}

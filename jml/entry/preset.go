@@ -28,7 +28,7 @@ func Methods() []string {
 type Preset struct {
 	Name        string
 	ID          string   // attribute that never changes; "": it must be configured
-	Aliases     []string // attributes under which an entry is known, too
+	Aliases     []string // attributes by which an operator may name an entry, too
 	People      string   // filter
 	Attributes  map[string]Attribute
 	Status      []Rule
