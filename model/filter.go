@@ -55,6 +55,10 @@ type AttrRef struct {
 	Schema    string   // URN of an extension, "" for core and common attributes
 	Path      []string // {"userName"}, {"emails", "value"}, {"meta", "lastModified"}
 	CaseExact bool
+	// Declared: the attribute is of an extension that the operator declared, so that the side table has all its values.
+	Declared bool
+	// Typed: they are no texts, and stand there as Ordered has them.
+	Typed bool
 }
 
 // String is the canonical notation, which is also Value.Attr: "emails.value", "urn:…:User:employeeNumber".

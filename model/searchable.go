@@ -7,6 +7,8 @@ import "strings"
 // Everything else is a typed column or is looked for in the resource itself.
 func Searchable(a AttrRef) bool {
 	switch {
+	case a.Declared:
+		return len(a.Path) > 0
 	case a.Schema != "":
 		return len(a.Path) == 1 || len(a.Path) == 2 && a.Path[1] == "value"
 	case len(a.Path) != 2 || a.Path[1] != "value":

@@ -9,8 +9,22 @@ import (
 // apply does all operations on the resource in turn; each sees what the ones before it did. On an error the resource is
 // half changed and has to be thrown away: all operations happen, or none.
 func apply(rt *resourceType, doc map[string]any, ops []operation) error {
+	return applyOver(rt, nil, doc, ops, false)
+}
+
+// applyOver is apply where the resource was stored before; put says that doc began empty.
+func applyOver(rt *resourceType, cur *model.Record, doc map[string]any, ops []operation, put bool) error {
 	for i := range ops {
 		if err := ops[i].apply(doc); err != nil {
+			return err
+		}
+	}
+	if cur != nil && len(rt.declared) > 0 {
+		was, err := document(cur.Attrs)
+		if err != nil {
+			return err
+		}
+		if err := rt.keep(was, doc, put); err != nil {
 			return err
 		}
 	}
@@ -53,10 +67,10 @@ func (op *operation) apply(doc map[string]any) error {
 			child = map[string]any{}
 			m[a.name] = child
 		}
-		merge(child, op.value)
+		merge(a, child, op.value)
 	default:
 		m[a.name] = op.value
-		if a.name == "value" && old != op.value {
+		if a.name == "value" && old != op.value && !a.declared {
 			forget(m)
 		}
 	}
@@ -81,9 +95,9 @@ func holder(doc map[string]any, a *attribute, create bool) map[string]any {
 }
 
 // merge puts the sub-attributes of value into m; those it does not name stay (RFC 7644 §3.5.2.3).
-func merge(m map[string]any, value any) {
+func merge(a *attribute, m map[string]any, value any) {
 	from, _ := value.(map[string]any)
-	if v, ok := from["value"]; ok && v != m["value"] {
+	if v, ok := from["value"]; ok && v != m["value"] && !a.declared {
 		forget(m)
 	}
 	for k, v := range from {
@@ -245,7 +259,10 @@ func (op *operation) set(m map[string]any, list []any, hit []map[string]any) err
 		case op.sub != nil && op.sub.mutability == immutable && e[op.sub.name] != nil:
 			return mutability("%s cannot be changed.", op.sub.label())
 		case op.sub == nil:
-			merge(e, op.value)
+			if err := op.attr.frozen(e, op.value); err != nil {
+				return err
+			}
+			merge(op.attr, e, op.value)
 		case op.verb == verbRemove || op.value == nil:
 			delete(e, op.sub.name)
 		default:
@@ -253,6 +270,17 @@ func (op *operation) set(m map[string]any, list []any, hit []map[string]any) err
 		}
 	}
 	return store(op.attr, m, list, op.most)
+}
+
+// frozen refuses another value of an immutable part of an element.
+func (a *attribute) frozen(e map[string]any, value any) error {
+	from, _ := value.(map[string]any)
+	for k, v := range from {
+		if s := a.index[k]; s != nil && s.mutability == immutable && e[k] != nil && canonical(e[k]) != canonical(v) {
+			return mutability("%s cannot be changed.", s.label())
+		}
+	}
+	return nil
 }
 
 func store(a *attribute, m map[string]any, list []any, most int) error {
@@ -299,6 +327,10 @@ func finish(rt *resourceType, doc map[string]any) error {
 			}
 			if len(m) == 0 {
 				delete(doc, ext.name)
+			} else if ext.declared {
+				if err := complete(ext.subs, m); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -326,7 +358,7 @@ func tidy(attrs []*attribute, m map[string]any) error {
 		case []any:
 			kept := v[:0:0]
 			for _, e := range v {
-				if !remnant(e) {
+				if a.declared && a.index["value"] == nil || !remnant(e) {
 					kept = append(kept, e)
 				}
 			}

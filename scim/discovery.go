@@ -32,7 +32,7 @@ func newDiscovery(s *schemas) *discovery {
 		d.typeOf[strings.ToLower(rt.name)] = open(t)
 		all := []any{schemaDocument(rt.urn, rt.name, rt.description, rt.attrs)} // the common attributes are in no schema
 		for _, e := range rt.extensions {
-			all = append(all, schemaDocument(e.name, extensionName(e.name), e.description, e.subs))
+			all = append(all, schemaDocument(e.name, extensionName(e), e.description, e.subs))
 		}
 		for _, doc := range all {
 			urn, _ := doc.(map[string]any)["id"].(string)
@@ -100,14 +100,14 @@ func schemaDocument(urn, name, description string, attrs []*attribute) any {
 	}
 }
 
-func extensionName(urn string) string {
-	switch urn {
+func extensionName(e *attribute) string {
+	switch e.name {
 	case urnEnterprise:
 		return "Enterprise User"
 	case URNLifecycle:
 		return "Lifecycle User"
 	}
-	return urn
+	return e.title
 }
 
 func attributeDocuments(attrs []*attribute) []any {

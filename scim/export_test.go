@@ -3,8 +3,8 @@ package scim
 import "jmld/model"
 
 // Selection is a filter as the store gets it.
-func Selection(kind model.Kind, text string, groups map[string]map[string]bool) (model.Filter, func(*model.Record) bool, error) {
-	rt := newSchemas().of(kind)
+func Selection(kind model.Kind, text string, groups map[string]map[string]bool, extensions ...model.Extension) (model.Filter, func(*model.Record) bool, error) {
+	rt := newSchemas(extensions...).of(kind)
 	e, err := parseFilter(text, Bounds{}.filled())
 	if err != nil {
 		return nil, nil, err

@@ -158,7 +158,7 @@ func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
 func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
 	if a.typ != typeComplex {
 		if e.kind == exprCompare && strings.EqualFold(e.attr, "value") {
-			return (&resolver{notes: n}).compare(a, model.AttrRef{Path: []string{"value"}, CaseExact: a.caseExact}, e)
+			return (&resolver{notes: n}).compare(a, model.AttrRef{Path: []string{"value"}, CaseExact: a.caseExact, Typed: a.ref().Typed}, e)
 		}
 		return nil, invalidFilter("%s has no sub-attributes.", a.label())
 	}
@@ -172,12 +172,14 @@ func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
 	if s == nil {
 		return nil, invalidFilter("%s has no sub-attribute %s.", a.label(), safeName(e.attr))
 	}
-	return (&resolver{notes: n}).compare(s, model.AttrRef{Path: []string{s.name}, CaseExact: s.caseExact}, e)
+	return (&resolver{notes: n}).compare(s, model.AttrRef{Path: []string{s.name}, CaseExact: s.caseExact, Typed: s.ref().Typed}, e)
 }
 
 // compare resolves one comparison.
 func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filter, error) {
 	switch {
+	case a.extension:
+		return nil, invalidFilter("%s needs an attribute to be compared.", a.label())
 	case a.returned == never:
 		return nil, invalidFilter("%s cannot be compared.", a.label()) // RFC 7644 §7.5.2: not an oracle
 	case a.label() == "meta.location":
@@ -192,7 +194,8 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 			return nil, invalidFilter("%s needs a sub-attribute to be compared.", a.label())
 		}
 		r.notes.filter("filter: %s read as %s.value", a.label(), a.label())
-		a, ref.CaseExact = s, s.caseExact
+		whole := s.ref()
+		a, ref.CaseExact, ref.Declared, ref.Typed = s, s.caseExact, whole.Declared, whole.Typed
 		ref.Path = append(slices.Clip(ref.Path), s.name)
 	}
 	v, err := r.literal(a, e)

@@ -68,15 +68,16 @@ type Source struct {
 
 // Options make a Handler.
 type Options struct {
-	Sources   []Source
-	URL       string // where clients reach us, "https://jmld.example.org", for meta.location; "": from each request
-	Pusher    Pusher
-	Resources Resources
-	Tokens    Tokens
-	Dialects  DialectUses      // nil: dialects are only logged
-	Log       *zap.Logger      // nil: nothing is logged
-	Now       func() time.Time // nil: time.Now
-	Timeout   time.Duration    // of one request; 0: 30 s
+	Sources    []Source
+	Extensions []model.Extension // of all sources; they have been checked
+	URL        string            // where clients reach us, "https://jmld.example.org", for meta.location; "": from each request
+	Pusher     Pusher
+	Resources  Resources
+	Tokens     Tokens
+	Dialects   DialectUses      // nil: dialects are only logged
+	Log        *zap.Logger      // nil: nothing is logged
+	Now        func() time.Time // nil: time.Now
+	Timeout    time.Duration    // of one request; 0: 30 s
 	// BodyTimeout is for the body of one request to arrive; 0: 20 s
 	BodyTimeout time.Duration
 	// TrustedProxies may say in X-Forwarded-For where a request came from.
@@ -128,7 +129,7 @@ func New(o Options) *Handler {
 		o.BodyTimeout = defaultBodyTimeout
 	}
 	o.URL = strings.TrimRight(o.URL, "/")
-	h := &Handler{o: o, schemas: newSchemas(), sources: map[string]*source{}}
+	h := &Handler{o: o, schemas: newSchemas(o.Extensions...), sources: map[string]*source{}}
 	h.discovery = newDiscovery(h.schemas)
 	for _, s := range o.Sources {
 		if s.MaxBody <= 0 {

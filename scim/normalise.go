@@ -120,7 +120,7 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 			n.notes.add("%s: base64 with line feeds read without them", a.label())
 		}
 	}
-	return text, nil
+	return a.canonicalValue(text)
 }
 
 // parseBool reads the word, whatever its case: Entra sends "False".
@@ -221,6 +221,9 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 
 // alias knows the names of SCIM 1.1 and of clients that mix them up.
 func (n normaliser) alias(a *attribute, key string) *attribute {
+	if a.declared {
+		return nil
+	}
 	for _, alias := range [...][2]string{{"displayName", "display"}, {"managerId", "value"}} {
 		if s := a.index[alias[1]]; s != nil && strings.EqualFold(key, alias[0]) {
 			n.notes.syntax("%s.%s read as %s", a.label(), alias[0], alias[1])
@@ -234,7 +237,7 @@ func (n normaliser) alias(a *attribute, key string) *attribute {
 func (n normaliser) packed(a *attribute, o object) object {
 	v, _ := o.get("value")
 	text, _ := v.(string)
-	if a.index["value"] == nil || !strings.HasPrefix(text, "{") {
+	if a.declared || a.index["value"] == nil || !strings.HasPrefix(text, "{") {
 		return nil
 	}
 	inner, err := decodeObject([]byte(text), n.bounds.Depth)

@@ -199,7 +199,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 			return mutability("%s is read-only.", a.label())
 		}
 		return nil // RFC 7644 §3.3: ignored
-	case a.returned == never:
+	case a.returned == never && !a.declared:
 		c.notes.remark("%s: accepted, not stored", a.label())
 		return nil
 	case a.top().name == "members":

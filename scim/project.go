@@ -7,6 +7,20 @@ type projection struct {
 	include map[*attribute]bool // and what stands above; nil: everything
 	exclude map[*attribute]bool
 	above   map[*attribute]bool // has a named attribute below it
+	written map[*attribute]bool // by the request, of those that are returned on request
+}
+
+// said adds what a write has named: what is returned on request is returned then (RFC 7643 §7).
+func (p projection) said(ops []operation) projection {
+	for i := range ops {
+		if a := ops[i].attr; a.returned == onRequest || a.mixed {
+			if p.written == nil {
+				p.written = map[*attribute]bool{}
+			}
+			p.written[a] = true
+		}
+	}
+	return p
 }
 
 // project reads the parameters attributes and excludedAttributes. Names that are unknown select nothing.
@@ -49,17 +63,24 @@ func (p *projection) wants(a *attribute) bool {
 		return true
 	case a.returned == never:
 		return false
-	case a.returned == onRequest:
-		return p.include[a]
+	case a.returned == onRequest && (p.written[a] || p.written[a.parent]):
+		return true
+	case a.returned == onRequest: // what it is a part of names it only if that, too, is returned on request
+		return p.include[a] || p.include != nil && p.above[a] || a.parent.returned == onRequest && p.include[a.parent]
 	case p.include != nil:
 		for up := a; up != nil; up = up.parent {
 			if p.include[up] {
 				return true
 			}
 		}
-		return p.above[a]
+		return p.above[a] || a.keeps || a.mixed && p.written != nil
 	}
-	return !p.exclude[a]
+	for up := a; up != nil; up = up.parent {
+		if p.exclude[up] {
+			return a.keeps
+		}
+	}
+	return true
 }
 
 // mask copies of m what is wanted.
@@ -70,7 +91,7 @@ func (p *projection) mask(attrs []*attribute, m map[string]any) map[string]any {
 		if !ok || !p.wants(a) {
 			continue
 		}
-		if a.typ == typeComplex && p.above[a] && !p.include[a] {
+		if a.typ == typeComplex && (a.mixed || p.above[a] && !p.include[a]) {
 			if v = p.below(a, v); v == nil {
 				continue
 			}

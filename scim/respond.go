@@ -107,7 +107,7 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 // write appends one resource. The stored text is spliced into the answer as it is, unless only a part is wanted.
 func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projection, groups []model.Membership) error {
 	b := append(a.buf, `{"schemas":`...)
-	if p.all() {
+	if p.all() && !rt.masked {
 		b = appendJSON(b, rt.schemasOf(rec.Attrs))
 		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
 		if inner := strings.TrimSuffix(strings.TrimPrefix(rec.Attrs, "{"), "}"); inner != "" {

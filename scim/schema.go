@@ -50,6 +50,10 @@ type attribute struct {
 	canonical   []string
 	references  []string
 	extension   bool
+	title       string // of an extension
+	declared    bool   // by the operator
+	mixed       bool   // something below it is not returned by default
+	keeps       bool   // something below it is always returned
 	parent      *attribute
 	path        []string // below the resource or the extension
 	subs        []*attribute
@@ -65,7 +69,11 @@ func (a *attribute) sub(name string) *attribute {
 
 // ref names the attribute for a filter.
 func (a *attribute) ref() model.AttrRef {
-	r := model.AttrRef{CaseExact: a.caseExact, Path: a.path}
+	r := model.AttrRef{CaseExact: a.caseExact, Path: a.path, Declared: a.declared && a.typ != typeComplex}
+	switch a.typ {
+	case typeBoolean, typeInteger, typeDecimal, typeDateTime:
+		r.Typed = a.declared
+	}
 	for at := a; at != nil; at = at.parent {
 		if at.extension {
 			r.Schema = at.name
@@ -115,6 +123,8 @@ type resourceType struct {
 	common      []*attribute // schemas, id, externalId, meta
 	attrs       []*attribute
 	extensions  []*attribute
+	declared    []*attribute          // of extensions, those of the operator
+	masked      bool                  // not all that is stored is returned
 	names       map[string]*attribute // every spelling in lower case -> attribute
 }
 
@@ -123,12 +133,16 @@ type schemas struct {
 	user, group *resourceType
 }
 
-func newSchemas() *schemas {
-	return &schemas{
+func newSchemas(extensions ...model.Extension) *schemas {
+	s := &schemas{
 		user: newResourceType(model.KindUser, "/Users", elimity.CoreUserSchema(),
 			elimity.ExtensionEnterpriseUser(), lifecycleExtension()),
 		group: newResourceType(model.KindGroup, "/Groups", elimity.CoreGroupSchema()),
 	}
+	for _, e := range extensions {
+		s.of(e.Kind).declare(e)
+	}
+	return s
 }
 
 func (s *schemas) of(kind model.Kind) *resourceType {

@@ -55,7 +55,7 @@ func (q *request) create(rt *resourceType) error {
 	if err != nil {
 		return err
 	}
-	return q.one(rt, &done.Record, p, http.StatusCreated, done.Record.ID == id)
+	return q.one(rt, &done.Record, p.said(c.ops), http.StatusCreated, done.Record.ID == id)
 }
 
 // replace answers a PUT (RFC 7644 §3.5.1): what the request does not name is unassigned, except active.
@@ -74,7 +74,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 		if rt.kind == model.KindUser {
 			doc["active"] = cur.Active // clients leave it out of a PUT and must not bring a leaver back by that
 		}
-		if err := apply(rt, doc, c.ops); err != nil {
+		if err := applyOver(rt, cur, doc, c.ops, true); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
 		return rt.record(cur, q.source.Name, id, doc), change, nil
@@ -82,7 +82,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	return q.one(rt, &done.Record, p, http.StatusOK, false)
+	return q.one(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 
 // patch answers a PATCH (RFC 7644 §3.5.2) with the resource; 204 for a group too large to repeat it after each change of a
@@ -109,7 +109,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 		if err != nil {
 			return nil, engine.MemberChange{}, err
 		}
-		if err := apply(rt, doc, c.ops); err != nil {
+		if err := applyOver(rt, cur, doc, c.ops, false); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
 		return rt.record(cur, q.source.Name, id, doc), change, nil
@@ -120,7 +120,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if p.all() {
 		q.atMost = patchMembers
 	}
-	err = q.one(rt, &done.Record, p, http.StatusOK, false)
+	err = q.one(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 	if errors.Is(err, errManyMembers) {
 		q.w.Header().Del("Content-Type")
 		q.w.WriteHeader(http.StatusNoContent)
@@ -182,7 +182,7 @@ func (q *request) pushed(p engine.Push) (engine.Pushed, error) {
 	if err := q.notes.refused; err != nil {
 		return engine.Pushed{}, err
 	}
-	p.Source, p.Actor, p.Dialect = q.source.Name, q.actor(), q.dialect()
+	p.Source, p.Actor, p.Dialect, p.Index = q.source.Name, q.actor(), q.dialect(), q.h.schemas.of(p.Kind).index()
 	return q.h.o.Pusher.Push(q.r.Context(), p)
 }
 

@@ -51,6 +51,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 
+	if err := db.KeepUnique(ctx, uniqueAttributes(cfg)); err != nil {
+		return err
+	}
 	l, err := listen(ctx, cfg)
 	if err != nil {
 		return err
@@ -94,6 +97,15 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	err = g.Wait()
 	log.Info("stopped", zap.Error(err))
 	return err
+}
+
+// uniqueAttributes are those that extensions declare unique.
+func uniqueAttributes(cfg *config.Config) []string {
+	var out []string
+	for _, e := range cfg.Declared() {
+		out = append(out, e.Unique()...)
+	}
+	return out
 }
 
 // listen opens the address. With port 0 the URL becomes the one that was found.

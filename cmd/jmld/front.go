@@ -34,7 +34,7 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, *scim.Handler
 
 func (a *app) scimOptions(d *running) (scim.Options, error) {
 	o := scim.Options{
-		URL: d.url, Pusher: watched{d.engine, d.store}, Resources: capture.Watched(d.store), Tokens: d.store, Dialects: d.store, Log: d.log, Now: a.now,
+		Extensions: d.cfg.Declared(), URL: d.url, Pusher: watched{d.engine, d.store}, Resources: capture.Watched(d.store), Tokens: d.store, Dialects: d.store, Log: d.log, Now: a.now,
 		TrustedProxies: prefixes(d.cfg.Listen.TrustedProxies),
 	}
 	for i := range d.cfg.Sources {

@@ -36,7 +36,10 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	s := &stage{source: f.Source}
 	s.Clock(f.Begun)
 	o := engine.Options{Now: s.clock, Replica: "replay"}
-	provider := scim.Source{Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict, AnnounceCursors: f.Cursors}
+	provider := scim.Options{Sources: []scim.Source{{
+		Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict,
+		AnnounceCursors: f.Cursors,
+	}}}
 	if err := a.stageRules(f, &o, &provider); err != nil {
 		return nil, err
 	}
@@ -53,15 +56,14 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	o.Store = db
 	s.store, s.engine = db, engine.New(o)
 	hash := sha256.Sum256([]byte(s.secret))
-	s.handler = scim.New(scim.Options{
-		Sources: []scim.Source{provider}, URL: capture.ScratchURL, Pusher: s.engine, Resources: db, Now: s.clock, Timeout: commandTimeout,
-		Tokens: oneToken{{ID: "replay", Source: f.Source, Name: "replay", Hash: hash[:]}},
-	})
+	provider.URL, provider.Pusher, provider.Resources, provider.Now, provider.Timeout = capture.ScratchURL, s.engine, db, s.clock, commandTimeout
+	provider.Tokens = oneToken{{ID: "replay", Source: f.Source, Name: "replay", Hash: hash[:]}}
+	s.handler = scim.New(provider)
 	return s, nil
 }
 
 // stageRules are those of the configuration that was named, or none.
-func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Source) error {
+func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Options) error {
 	if a.config == "" {
 		o.Rules = &jml.Rules{Precedence: []string{f.Source}, Correlation: []string{"employeeNumber", "email", "userName"}}
 		return nil
@@ -79,8 +81,9 @@ func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Sour
 	}
 	o.Guard = cfg.Guard.Limits()
 	now := settingsOf(named, f.Source)
-	provider.MaxBody, provider.Strict, provider.AnnounceCursors = now.MaxBody, now.Strict, now.Cursors
-	provider.Bounds = scimBounds(&named.source(f.Source).SCIM.Limits)
+	source := &provider.Sources[0]
+	source.MaxBody, source.Strict, source.AnnounceCursors = now.MaxBody, now.Strict, now.Cursors
+	source.Bounds, provider.Extensions = scimBounds(&named.source(f.Source).SCIM.Limits), cfg.Declared()
 	return nil
 }
 

@@ -21,6 +21,7 @@ func check(d *decoder, c *Config) {
 	d.checkDatabase(c)
 	d.checkListen(c)
 	d.checkSecret(c.Console.Token, route{"console", "token"})
+	d.checkExtensions(c)
 	sources := d.checkSources(c)
 	d.checkFusion(c, sources)
 	d.checkCorrelation(c)
@@ -312,7 +313,7 @@ func (d *decoder) warnOfGroups(c *Config) {
 
 // checkPolicy compiles the rules, and finds the place of each mistake in them.
 func (d *decoder) checkPolicy(c *Config, targets []string) {
-	var in policy.Config
+	in := policy.Config{Extensions: c.Declared()}
 	for _, o := range c.Organisations {
 		in.Organisations = append(in.Organisations, policy.Organisation(o))
 	}

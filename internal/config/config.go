@@ -17,6 +17,7 @@ type Config struct {
 	Listen           Listen         `yaml:"listen"`
 	Console          Console        `yaml:"console"`
 	Log              Log            `yaml:"log"`
+	Extensions       []Extension    `yaml:"extensions"`
 	Sources          []Source       `yaml:"sources,required"` // in order of precedence
 	Fusion           Fusion         `yaml:"fusion"`
 	Correlation      []string       `yaml:"correlation"`

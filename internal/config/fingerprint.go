@@ -19,7 +19,11 @@ func (c *Config) Fingerprint() (string, error) {
 	for _, t := range c.Targets {
 		targets = append(targets, target{t.Name, string(t.Class)})
 	}
-	text, err := json.Marshal([]any{1, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Policy})
+	parts := []any{1, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Policy}
+	if len(c.Extensions) > 0 {
+		parts = append(parts, c.Extensions)
+	}
+	text, err := json.Marshal(parts)
 	if err != nil {
 		return "", fmt.Errorf("fingerprint of the configuration: %w", err)
 	}

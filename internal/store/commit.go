@@ -27,6 +27,7 @@ const (
 	deleteMembers = "DELETE FROM members WHERE source = $1 AND group_id = $2"
 	deleteGroups  = "DELETE FROM members WHERE source = $1 AND member_id = $2"
 
+	deleteKeys  = "DELETE FROM record_keys WHERE source = $1 AND record_id = $2"
 	dropValue   = "DELETE FROM record_values WHERE source = $1 AND record_id = $2 AND attr = $3 AND type = $4 AND value = $5"
 	dropMembers = "DELETE FROM members WHERE source = $1 AND group_id = $2 AND member_id IN list($3)"
 	addMembers  = "INSERT INTO members (source, group_id, member_id) SELECT $1::text, $2::text, p.a FROM items($3) WHERE true " +
@@ -69,6 +70,11 @@ func insertValues() insert {
 		into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5),
 		tail: "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING",
 	}
+}
+
+// insertUnique has no ON CONFLICT: whoever comes second is refused. Two that come at once wait for each other.
+func insertUnique() insert {
+	return insert{into: "record_keys (source, kind, attr, value, record_id)", tuple: tuple(5)}
 }
 
 func insertChanges() insert {
@@ -203,10 +209,15 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 	}
 	var fresh []*model.Record
 	var values []valueOf
+	type keyOf struct {
+		*model.Value
+		record *model.Record
+	}
+	var unique []keyOf
 	for i := range writes {
 		if w := &writes[i]; w.New == nil && w.Old != nil {
 			ops = append(ops, op{text: s.must(deleteRecord), must: true, args: []any{w.Old.Source, w.Old.ID, w.Old.Version}})
-			for _, text := range [...]string{deleteValues, deleteMembers, deleteGroups} {
+			for _, text := range [...]string{deleteValues, deleteKeys, deleteMembers, deleteGroups} {
 				ops = append(ops, op{text: s.sql(text), args: []any{w.Old.Source, w.Old.ID}})
 			}
 		}
@@ -222,6 +233,14 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 			args := recordArgs(r, nil)
 			args = append(args[:19], args[20], w.Old.Version) // created_at stays
 			ops = append(ops, op{text: s.must(updateRecord), must: true, args: args})
+		}
+		if w.Rekey {
+			if w.Old != nil {
+				ops = append(ops, op{text: s.sql(deleteKeys), args: []any{w.New.Source, w.New.ID}})
+			}
+			for j := range w.Unique {
+				unique = append(unique, keyOf{&w.Unique[j], w.New})
+			}
 		}
 		for j := range w.DropValues {
 			v := &w.DropValues[j]
@@ -241,6 +260,14 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 		}
 	}
 	ops = append(ops, s.rows(insertRecords(), len(fresh), func(i int, to []any) []any { return recordArgs(fresh[i], to) })...)
+	// Two that want the same values meet in the same order: one waits, none is a deadlock.
+	slices.SortFunc(unique, func(a, b keyOf) int {
+		return cmp.Or(cmp.Compare(a.Attr, b.Attr), cmp.Compare(a.Value.Value, b.Value.Value))
+	})
+	ops = append(ops, s.rows(insertUnique(), len(unique), func(i int, to []any) []any {
+		k := unique[i]
+		return append(to, k.record.Source, string(k.record.Kind), k.Attr, k.Value.Value, k.record.ID)
+	})...)
 	return append(ops, s.rows(insertValues(), len(values), func(i int, to []any) []any {
 		v := values[i]
 		return append(to, v.source, v.id, v.Attr, cut(v.Type, maxType), cut(v.Value.Value, maxValue))

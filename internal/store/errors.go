@@ -65,7 +65,7 @@ func pgKind(e *pgconn.PgError) error {
 	switch e.Code {
 	case "23505": // unique_violation
 		switch e.ConstraintName {
-		case "records_unique", "runs_scheduled", "platform_users_name", "app_users_name", "captures_source":
+		case "records_unique", "record_keys_pkey", "runs_scheduled", "platform_users_name", "app_users_name", "captures_source":
 			return model.ErrConflict
 		}
 		return model.ErrStale
@@ -101,7 +101,7 @@ func liteKind(e *sqlite.Error) error {
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_CONSTRAINT:
 		switch {
-		case strings.Contains(e.Error(), "records.unique_key"), strings.Contains(e.Error(), "runs.scheduled_at"),
+		case strings.Contains(e.Error(), "records.unique_key"), strings.Contains(e.Error(), "record_keys.value"), strings.Contains(e.Error(), "runs.scheduled_at"),
 			strings.Contains(e.Error(), "_users.user_name_key"), strings.Contains(e.Error(), "captures.source"):
 			return model.ErrConflict
 		case e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE, e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"jmld/jml"
 	"jmld/model"
 )
 
@@ -187,6 +188,11 @@ func (b *query) operator(column string, op model.CompareOp, value string) (sql s
 
 // value looks in the side table of searchable values.
 func (b *query) value(c model.Compare) condition {
+	if c.Attr.Declared {
+		if found, ok := b.declared(c); ok {
+			return found
+		}
+	}
 	sql, exact, ok := b.valueTerm(c)
 	if !ok {
 		return anything()
@@ -203,6 +209,23 @@ func personal(a model.AttrRef) bool {
 	return false
 }
 
+// declared compares an attribute that has all its values in the side table: whether there is one, and numbers, times and
+// booleans in their order.
+func (b *query) declared(c model.Compare) (found condition, ok bool) {
+	some := b.having(c.Attr) + "TRUE)"
+	switch {
+	case c.Op == model.OpPr, c.Value == nil && c.Op == model.OpNe:
+		return condition{sql: some, exact: true}, true
+	case c.Value == nil && c.Op == model.OpEq:
+		return condition{sql: "NOT " + some, exact: true}, true
+	case c.Attr.Typed && c.Op == model.OpNe:
+		if text, ok := model.Ordered(c.Value); ok {
+			return condition{sql: "(NOT " + some + " OR " + b.having(c.Attr) + "v.value <> " + b.arg(text) + "))", exact: true}, true
+		}
+	}
+	return condition{}, false
+}
+
 func (b *query) having(a model.AttrRef) string {
 	return "r.id IN (SELECT v.record_id FROM record_values v WHERE v.source = $1 AND v.attr = " + b.arg(a.String()) + " AND "
 }
@@ -210,8 +233,21 @@ func (b *query) having(a model.AttrRef) string {
 // valueTerm compares v.value, which is folded whatever the attribute is, and of which only the beginning is kept. Other
 // operators, and pr, would miss values that are no texts.
 func (b *query) valueTerm(c model.Compare) (sql string, exact, ok bool) {
+	if c.Attr.Typed {
+		value, ok := model.Ordered(c.Value)
+		if !ok || c.Op == model.OpNe {
+			return "", false, false
+		}
+		sql, ok = b.operator("v.value", c.Op, value)
+		return sql, true, ok
+	}
 	text, ok := c.Value.(string)
 	value := model.FoldKey(text)
+	if c.Attr.Declared && c.Attr.CaseExact { // kept in form NFKC, in which a part need not be a part any more
+		if value = jml.Fold(text); c.Op != model.OpEq {
+			return "", false, false
+		}
+	}
 	if !ok || value == "" {
 		return "", false, false
 	}

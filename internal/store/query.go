@@ -168,6 +168,10 @@ func (b *query) order(q model.Query) string {
 		by = "NULLIF(" + column + ", '')" + direction + nulls
 	default:
 		by = b.attribute(*q.SortBy) + direction + nulls
+		if q.SortBy.Typed {
+			by = "(SELECT min(v.value) FROM record_values v WHERE v.source = r.source AND v.record_id = r.id AND v.attr = " + b.arg(name) + ")" +
+				direction + nulls
+		}
 	}
 	return by + ", r.created_at, r.id"
 }
@@ -205,6 +209,9 @@ func (b *query) attribute(ref model.AttrRef) string {
 		}
 	}
 	both := "coalesce(" + one + ", " + many + ")"
+	if ref.Schema != "" { // a list is below the extension; as a whole it would be text, too
+		both = "coalesce(" + many + ", " + one + ")"
+	}
 	if !ref.CaseExact {
 		both = "lower(" + both + ")"
 	}

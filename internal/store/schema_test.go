@@ -32,6 +32,7 @@ type column struct {
 func wanted(t *testing.T) map[string]map[string]column {
 	t.Helper()
 	tables := map[string]map[string]column{
+		"record_keys":   {"source": {kind: "text"}, "kind": {kind: "text"}, "attr": {kind: "text"}, "value": {kind: "text"}, "record_id": {kind: "text"}},
 		"record_values": {"source": {kind: "text"}, "record_id": {kind: "text"}, "attr": {kind: "text"}, "type": {kind: "text"}, "value": {kind: "text"}},
 		"members":       {"source": {kind: "text"}, "group_id": {kind: "text"}, "member_id": {kind: "text"}},
 		"settings":      {"name": {kind: "text"}, "value": {kind: "text"}},

@@ -73,6 +73,8 @@ type Push struct {
 	// (Attrs, UserName, …, Active), not IdentityID, Link, Version or times. It may be called again when another writer
 	// came first, so it must not keep state. Its error ends the push and is returned as it is.
 	Change func(cur *model.Record) (next *model.Record, members MemberChange, err error)
+	// Index is of records of the push; nil: what model.Values has, and nothing that is unique beside UniqueKey.
+	Index func(*model.Record) Index
 }
 
 // MemberChange changes the members of a group. With Replace, Add is the whole set.

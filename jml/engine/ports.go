@@ -56,6 +56,15 @@ type Write struct {
 	AddMembers  []string // groups
 	DropMembers []string
 	LeaveGroups bool // the record is in no group any more
+	// Rekey: Unique is all that the record has and nobody else of its source and kind may have; ErrConflict when somebody has.
+	Rekey  bool
+	Unique []model.Value
+}
+
+// Index is what a record is found by, beyond its columns.
+type Index struct {
+	Values []model.Value // searchable
+	Unique []model.Value // what no other record of the source and kind may have
 }
 
 // IdentityWrite stores one identity; Expect is the version it was loaded with, 0 inserts.

@@ -69,7 +69,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 			soon := now.Add(time.Minute)
 			d.identity.New.ReviewAt = &soon
 		}
-		w := e.write(cur, next, now)
+		w := p.index(e.write(cur, next, now))
 		w.LeaveGroups = p.Afresh
 		c.Records = []Write{w}
 		if _, err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
@@ -126,7 +126,7 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 // pushGroup stores a group and its members, and marks the people behind a change for review.
 func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Record, m MemberChange, p Push, now time.Time) (bool, error) {
 	if next == nil { // the mark is set before the members go
-		c.Records = []Write{{Old: cur}}
+		c.Records = []Write{p.index(Write{Old: cur})}
 		c.Review = []RecordRef{{p.Source, p.ID}}
 		return true, nil
 	}
@@ -137,7 +137,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Reco
 	if cur != nil && sameContent(cur, next) && len(add) == 0 && len(drop) == 0 {
 		return false, nil
 	}
-	w := e.write(cur, next, now)
+	w := p.index(e.write(cur, next, now))
 	if len(add)+len(drop) > 0 && cur != nil && next.UpdatedAt.Equal(cur.UpdatedAt) { // members are content of a group
 		next.UpdatedAt = after(now, cur.UpdatedAt)
 	}
@@ -150,6 +150,24 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Reco
 		c.Review = append(c.Review, RecordRef{p.Source, p.ID})
 	}
 	return true, nil
+}
+
+// index puts what the push says of its records in the place of what is usual.
+func (p Push) index(w Write) Write {
+	if p.Index == nil {
+		return w
+	}
+	var was, is Index
+	if w.Old != nil {
+		was = p.Index(w.Old)
+	}
+	if w.New != nil {
+		is = p.Index(w.New)
+	}
+	w.AddValues, w.DropValues = without(is.Values, was.Values), without(was.Values, is.Values)
+	// also when nothing changed: an attribute may have been declared unique since
+	w.Unique, w.Rekey = is.Unique, len(was.Unique)+len(is.Unique) > 0
+	return w
 }
 
 // after is now, or just after than: clocks go back, lastModified does not.

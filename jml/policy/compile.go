@@ -7,6 +7,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
 
 	"jmld/model"
 )
@@ -45,12 +46,22 @@ type program struct{ plain, metered cel.Program }
 // Compile type-checks the policy. It returns every mistake there is, in the order of the Config; the Policy is nil when
 // there are any. targets are the names of the configured targets.
 func Compile(c Config, targets []string) (*Policy, []Mistake) {
-	fields := fieldTable()
-	env, err := newEnv(fields)
+	parts, extensions := partTypes(c.Extensions)
+	var declared []field
+	for _, e := range c.Extensions {
+		if t := extensions[e.URN]; t != nil {
+			declared = append(declared, field{e.Name, types.NewObjectType(t.name), func(s *subject) (any, error) {
+				m, _ := s.person.Attrs[e.URN].(map[string]any)
+				return &partValue{t, m}, nil
+			}})
+		}
+	}
+	fields := fieldTable(declared...)
+	env, err := newEnv(fields, parts)
 	if err != nil {
 		return nil, []Mistake{{Text: "expressions cannot be compiled at all: " + err.Error()}}
 	}
-	k := &compiler{env: env, fields: fields}
+	k := &compiler{env: env, fields: fields, parts: parts}
 	p := &Policy{fields: fields, rules: map[string][]rule{}, defaults: defaultPaths()}
 	p.domains, k.bad = compileDomains(c.Organisations)
 	p.categories = k.categories(c.Categories)
@@ -73,6 +84,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 type compiler struct {
 	env    *cel.Env
 	fields []field
+	parts  []*partType
 	bad    []Mistake
 }
 
@@ -256,6 +268,11 @@ func (k *compiler) explain(text string) string {
 		list := make([]string, len(k.fields))
 		for i, f := range k.fields {
 			list[i] = f.name
+		}
+		for _, p := range k.parts {
+			for _, f := range p.names {
+				list = append(list, strings.TrimPrefix(p.label+"."+f, variable+"."))
+			}
 		}
 		return fmt.Sprintf("unknown field %q%s", name, meant(name, list))
 	}

@@ -33,11 +33,11 @@ const (
 )
 
 // newEnv declares `person`.
-func newEnv(fields []field) (*cel.Env, error) {
+func newEnv(fields []field, parts []*partType) (*cel.Env, error) {
 	registry := types.NewEmptyRegistry()
 	return cel.NewEnv(append(Language(),
 		cel.CustomTypeAdapter(registry),
-		cel.CustomTypeProvider(newProvider(registry, fields)),
+		cel.CustomTypeProvider(newProvider(registry, fields, parts)),
 		cel.Variable(variable, cel.ObjectType(typeName)),
 	)...)
 }
@@ -71,10 +71,14 @@ type provider struct {
 	*types.Registry
 	names  []string
 	fields map[string]*types.FieldType
+	parts  map[string]*partType // by the name of the type
 }
 
-func newProvider(r *types.Registry, fields []field) *provider {
-	p := &provider{Registry: r, fields: make(map[string]*types.FieldType, len(fields))}
+func newProvider(r *types.Registry, fields []field, parts []*partType) *provider {
+	p := &provider{Registry: r, fields: make(map[string]*types.FieldType, len(fields)), parts: map[string]*partType{}}
+	for _, t := range parts {
+		p.parts[t.name] = t
+	}
 	for i, f := range fields {
 		p.names = append(p.names, f.name)
 		p.fields[f.name] = &types.FieldType{
@@ -112,8 +116,8 @@ func (s *subject) field(i int) (ref.Val, error) {
 }
 
 func (p *provider) FindStructType(name string) (*types.Type, bool) {
-	if name == typeName {
-		return types.NewTypeTypeWithParam(types.NewObjectType(typeName)), true
+	if name == typeName || p.parts[name] != nil {
+		return types.NewTypeTypeWithParam(types.NewObjectType(name)), true
 	}
 	return p.Registry.FindStructType(name)
 }
@@ -121,6 +125,9 @@ func (p *provider) FindStructType(name string) (*types.Type, bool) {
 func (p *provider) FindStructFieldNames(name string) ([]string, bool) {
 	if name == typeName {
 		return p.names, true
+	}
+	if t := p.parts[name]; t != nil {
+		return t.names, true
 	}
 	return p.Registry.FindStructFieldNames(name)
 }
@@ -130,12 +137,15 @@ func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bo
 		f, ok := p.fields[field]
 		return f, ok
 	}
+	if t := p.parts[name]; t != nil {
+		return t.fieldType(field)
+	}
 	return p.Registry.FindStructFieldType(name, field)
 }
 
 // NewValue is never reached for a person: expressions that build objects are refused when they are compiled.
 func (p *provider) NewValue(name string, fields map[string]ref.Val) ref.Val {
-	if name == typeName {
+	if name == typeName || p.parts[name] != nil {
 		return types.NewErr("a person cannot be made")
 	}
 	return p.Registry.NewValue(name, fields)

@@ -22,7 +22,7 @@ type field struct {
 }
 
 // fieldTable is every field an expression may use, in the order in which messages list them.
-func fieldTable() []field {
+func fieldTable(extensions ...field) []field {
 	list := types.NewListType(types.StringType)
 	f := []field{
 		{"id", types.StringType, func(s *subject) (any, error) { return s.person.ID, nil }},
@@ -47,6 +47,7 @@ func fieldTable() []field {
 	for _, name := range []string{"workerType", "startDate", "endDate", "sponsor", "certification"} {
 		f = append(f, field{name, types.StringType, text(urnLifecycle, name)})
 	}
+	f = append(f, extensions...)
 	return append(f,
 		field{"roles", list, values("roles")},
 		field{"entitlements", list, values("entitlements")},
@@ -265,6 +266,8 @@ func (s *subject) read(i int) cached {
 		c.value = types.Bool(v)
 	case []string:
 		c.value = types.NewStringList(types.DefaultTypeAdapter, v)
+	case ref.Val:
+		c.value = v
 	}
 	if err != nil {
 		c.value, c.err = nil, fmt.Errorf("person.%s %w", s.fields[i].name, err)

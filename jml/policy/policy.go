@@ -6,6 +6,7 @@ import "jmld/model"
 
 // Config is the policy as data, as the configuration file has it.
 type Config struct {
+	Extensions    []model.Extension // declared: person.NAME.attribute
 	Organisations []Organisation
 	Categories    []Category // evaluated in order; later ones see the earlier in person.categories
 	Accounts      []Rule     // for each target the first rule that holds wins
