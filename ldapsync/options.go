@@ -50,6 +50,7 @@ type Options struct {
 
 	PageSize    int
 	Incremental entry.Method // how changes are found
+	Delta       bool         // changes are going to be read: a full read finds out from where
 	Timeouts    Timeouts
 	Log         *zap.Logger // nil: none. DNs at debug, attribute values never
 }

@@ -27,6 +27,9 @@ func (r *run) prove(err error) model.Proof {
 		}
 		p.Server += " (" + c.conn.RemoteAddr().String() + ")"
 	}
+	if err == nil {
+		p.Mark = r.mark.String()
+	}
 	p.Complete = err == nil && r.finished
 	for _, c := range p.Conditions {
 		p.Complete = p.Complete && c.OK

@@ -117,6 +117,10 @@ type run struct {
 
 	groupBySID map[string]string   // Active Directory
 	primary    map[string][]string // by group, the people who have it as their primary one
+
+	newest string                                 // change stamp listed, when changes are read
+	listed func(m mark, id string, e *wire.Entry) // of what is merely listed; may be nil
+	mark   position
 }
 
 func (r *run) read(ctx context.Context) (err error) {
@@ -134,7 +138,13 @@ func (r *run) read(ctx context.Context) (err error) {
 	if err := r.readBases(ctx, r.before); err != nil {
 		return err
 	}
+	if s.stamp() != "" {
+		r.listed = r.noteStamp
+	}
 	if err := r.census(ctx); err != nil {
+		return err
+	}
+	if err := r.markPosition(ctx); err != nil {
 		return err
 	}
 	if err := r.readPeople(ctx); err != nil {
@@ -190,10 +200,13 @@ func (r *run) census(ctx context.Context) error {
 			}
 			r.addName(e.DN, id)
 			r.noteNames(e, id, m)
+			if r.listed != nil {
+				r.listed(m, id, e)
+			}
 			return nil
 		}
 	}
-	attrs, groupAttrs := []string{o.ID}, []string{o.ID}
+	attrs, groupAttrs := r.src.idAttrs(), r.src.idAttrs()
 	if r.src.byUID() {
 		attrs = append(attrs, "uid")
 	}
@@ -227,7 +240,13 @@ func (r *run) addName(dn, id string) {
 
 func (r *run) readPeople(ctx context.Context) error {
 	o := r.src.o
-	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, o.People.Filter, r.src.people.request, func(e *wire.Entry) error {
+	return r.readPeopleBy(ctx, o.People.Filter)
+}
+
+// readPeopleBy reads those of the people whom the filter selects.
+func (r *run) readPeopleBy(ctx context.Context, filter string) error {
+	o := r.src.o
+	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, filter, r.src.people.request, func(e *wire.Entry) error {
 		id, ok := r.identify(e, userRead)
 		if !ok {
 			return nil

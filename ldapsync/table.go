@@ -44,6 +44,15 @@ func (t *table) note(id string, m mark) bool {
 	return have&m == 0 && !mixed
 }
 
+// pass marks the ids listed in the first pass as seen in the second, too: they are not to be read there. But those that are.
+func (t *table) pass(first, second mark, but map[string]bool) {
+	for id, have := range t.marks {
+		if have&first != 0 && !but[id] {
+			t.marks[id] = have | second
+		}
+	}
+}
+
 // count returns how many ids carry all of m.
 func (t *table) count(m mark) int {
 	n := 0

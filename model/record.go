@@ -74,6 +74,10 @@ type Entry struct {
 // Proof says whether a read saw everything there is, and how that is known. The zero value proves nothing.
 type Proof struct {
 	Complete   bool        `json:"complete"`
+	Mode       Mode        `json:"mode,omitempty"`     // what was read
+	Instead    string      `json:"instead,omitempty"`  // why everything was read and not the changes only
+	Unlisted   bool        `json:"unlisted,omitempty"` // nothing had changed, and nobody was listed: it says nothing about absence
+	Mark       string      `json:"mark,omitempty"`     // from where the next read of changes goes on
 	Server     string      `json:"server,omitempty"`
 	Users      int         `json:"users"`
 	Groups     int         `json:"groups"`

@@ -89,6 +89,23 @@ func phasesLine(list []model.Phase) string {
 	return strings.Join(parts, ", ")
 }
 
+// modeLine says how much was read.
+func modeLine(p model.Proof) string {
+	switch {
+	case p.Instead != "":
+		return "read in full, because " + line(p.Instead)
+	case p.Unlisted:
+		return "nothing has changed since the last read"
+	case p.Mode == model.ModeDelta:
+		return "read what changed"
+	case p.Mode == model.ModeCensus:
+		return "listed everybody, and read who was not known"
+	case p.Mode == model.ModeFull:
+		return "read in full"
+	}
+	return "nothing was read"
+}
+
 // verdictLine says whether the read was complete, and if not, what was missing.
 func verdictLine(v model.Verdict, p model.Proof) string {
 	if v == model.VerdictNone && len(p.Conditions) == 0 {

@@ -66,13 +66,13 @@ func (a *app) listRuns(ctx context.Context, s *site, source string, limit int) e
 		return nil
 	}
 	t := newTable(a.stdout)
-	t.row("RUN", "SOURCE", "STARTED", "TRIGGER", "STATE", "VERDICT", "CHANGES")
+	t.row("RUN", "SOURCE", "STARTED", "TRIGGER", "MODE", "STATE", "VERDICT", "CHANGES")
 	for _, r := range runs {
 		changes := plainTally(funnelOf(r))
 		if r.ErrorCode != "" {
 			changes = string(r.ErrorCode) + " " + line(r.ErrorText)
 		}
-		t.row(r.ID, r.Source, at(r.StartedAt), r.Trigger, string(r.State), string(r.Verdict), changes)
+		t.row(r.ID, r.Source, at(r.StartedAt), r.Trigger, string(proofOf(r).Mode), string(r.State), string(r.Verdict), changes)
 	}
 	return t.flush()
 }
@@ -113,6 +113,7 @@ func (a *app) printRun(r model.Run) {
 	if len(p.Phases) > 0 {
 		a.printf("phases   %s\n", phasesLine(p.Phases))
 	}
+	a.printf("mode     %s\n", modeLine(p))
 	a.printf("read     %s\n", funnelLine(f))
 	a.printf("decided  %s\n", a.tally(f))
 	if f.Held > 0 {

@@ -22,7 +22,7 @@ type syncJSON struct {
 }
 
 func newSync(a *app) *cobra.Command {
-	var by, only string
+	var by, only, mode string
 	cmd := &cobra.Command{
 		Use:   "sync SOURCE",
 		Short: "Read a directory now and bring the targets there",
@@ -32,6 +32,7 @@ func newSync(a *app) *cobra.Command {
 			"decide; it changes nothing, and groups are not read. It exits with 2 when there would be changes, and 4 when nobody is found.",
 		Example: `  jmld plan corp && jmld sync corp
   jmld sync corp --only ada
+  jmld sync corp --mode delta
   jmld sync corp -o json | jq .run.funnel`,
 		Args:              exactly("SOURCE"),
 		ValidArgsFunction: a.completeSource(true),
@@ -40,10 +41,15 @@ func newSync(a *app) *cobra.Command {
 				if only != "" {
 					return a.only(ctx, s, args[0], only)
 				}
-				return a.sync(ctx, s, args[0], a.operator(by))
+				switch m := model.Mode(mode); m {
+				case model.ModeFull, model.ModeDelta, model.ModeCensus:
+					return a.sync(ctx, s, args[0], m, a.operator(by))
+				}
+				return usage(fmt.Errorf("--mode %s: full, delta or census is expected", mode))
 			})
 		},
 	}
+	cmd.Flags().StringVar(&mode, "mode", string(model.ModeFull), "what is read: full, delta (what changed) or census (ids, and who is new)")
 	cmd.Flags().StringVar(&only, "only", "", "read `who` alone and show what a run would decide, without changing anything")
 	cmd.Flags().StringVar(&by, "by", "", "`name` of the person who asks (default: your account here)")
 	return cmd
@@ -84,8 +90,8 @@ func (a *app) withReadable(ctx context.Context, source string, do func(context.C
 	return do(ctx, s)
 }
 
-func (a *app) sync(ctx context.Context, s *site, source, actor string) error {
-	done, err := s.engine.Sync(ctx, source, engine.SyncOptions{Trigger: "demand", Actor: actor, Progress: a.progress()})
+func (a *app) sync(ctx context.Context, s *site, source string, mode model.Mode, actor string) error {
+	done, err := s.engine.Sync(ctx, source, engine.SyncOptions{Mode: mode, Trigger: "demand", Actor: actor, Progress: a.progress()})
 	a.endProgress()
 	if err != nil {
 		return err
@@ -175,6 +181,7 @@ func (a *app) printSynced(done engine.Synced, changes []model.Change) error {
 			a.printf("  %s for approval; everything else went on:  jmld held %s\n", count(p.Items, "change waits", "changes wait"), p.ID)
 		}
 	}
+	a.printf("%s\n", modeLine(done.Proof))
 	a.printf("%s\n", verdictLine(done.Run.Verdict, done.Proof))
 	a.printf("%s\n", funnelLine(done.Funnel))
 	a.printf("%s\n", a.tally(done.Funnel))

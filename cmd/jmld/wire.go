@@ -59,6 +59,12 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	l := c.LDAP
 	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std(),
 		Absence: engine.Absence{Runs: l.Absence.Runs, After: l.Absence.After.Std(), Confirm: l.Absence.Confirm}}
+	if l.Delta != nil {
+		read.Delta = config.Every(l.Delta.Every)
+	}
+	if l.Census != nil {
+		read.Census = config.Every(l.Census.Every)
+	}
 	calendar, err := l.Calendar()
 	if err != nil {
 		return engine.ReadSource{}, model.Errorf(model.CodeConfig, "source %s: schedule: %w", c.Name, err)
@@ -76,7 +82,7 @@ func directorySource(c *config.Source, log *zap.Logger) (*ldapsync.Source, error
 		Name: c.Name, URL: l.URL, Servers: l.Servers, SRV: l.SRV, StartTLS: l.StartTLS, CAFile: string(l.CAFile), ServerName: l.Server,
 		Pins: l.Pins, Auth: l.Auth, BindDN: l.BindDN, Password: l.Password.Value, Preset: l.Preset, Base: l.Base, ID: l.ID,
 		People:   ldapsync.People{Base: l.People.Base, Filter: l.People.Filter, Attributes: map[string]entry.Attribute{}},
-		PageSize: l.PageSize, Incremental: entry.Method(l.Changes),
+		PageSize: l.PageSize, Incremental: entry.Method(l.Changes), Delta: l.Delta != nil,
 		Timeouts: ldapsync.Timeouts{Connect: l.Timeouts.Connect.Std(), Idle: l.Timeouts.Idle.Std(), Run: l.Timeouts.Run.Std()},
 		Log:      log,
 	}

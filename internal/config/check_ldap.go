@@ -38,8 +38,20 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 		d.checkAttribute(g.Member, at.with("groups", "member"))
 	}
 	d.checkSchedule(l, at)
+	if l.Delta != nil {
+		d.checkEvery(l.Delta.Every, at.with("delta", "every"))
+	}
+	if l.Census != nil {
+		d.checkEvery(l.Census.Every, at.with("census", "every"))
+	}
 	if l.Timeouts.Run < l.Timeouts.Connect || l.Timeouts.Run < l.Timeouts.Idle {
 		d.wrong(at.with("timeouts", "run"), "run is shorter than connect or idle; expected the longest of the three")
+	}
+}
+
+func (d *decoder) checkEvery(every Duration, at route) {
+	if every.Std() < time.Minute || every.Std() > 24*time.Hour {
+		d.wrong(at, "%s is out of range; expected 1m to 24h", every)
 	}
 }
 

@@ -23,6 +23,9 @@ func (d *decoder) checkPreset(l *LDAP, at route) {
 	if l.Changes != "" && !slices.Contains(entry.Methods(), l.Changes) {
 		d.wrong(at.with("incremental"), "unknown way %q%s", l.Changes, meant(l.Changes, entry.Methods()))
 	}
+	if none := string(entry.MethodNone); l.Delta != nil && (l.Changes == none || l.Changes == "" && string(p.Incremental) == none) {
+		d.wrong(at.with("delta"), "delta needs a way to find changes; expected incremental beside it, or a preset that has one")
+	}
 	d.checkInactive(l.Inactive, p, at.with("inactive"))
 }
 

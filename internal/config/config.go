@@ -106,6 +106,8 @@ type LDAP struct {
 	Changes  string    `yaml:"incremental"`
 	Schedule string    `yaml:"schedule"`                // cron; "": on demand only
 	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
+	Delta    *Delta    `yaml:"delta"`
+	Census   *Census   `yaml:"census"`
 	Absence  Absence   `yaml:"absence"`
 	Timeouts Timeouts  `yaml:"timeouts"`
 }
@@ -149,6 +151,16 @@ type Inactive struct {
 	Attribute string   `yaml:"attribute"`
 	Values    []string `yaml:"values"`
 	When      []string `yaml:"when"` // names of rules
+}
+
+// Delta reads what changed, between the full reads, by LDAP.Changes.
+type Delta struct {
+	Every Duration `yaml:"every" default:"5m"`
+}
+
+// Census lists the ids, between the full reads.
+type Census struct {
+	Every Duration `yaml:"every" default:"1h"`
 }
 
 // Absence says when an entry that a read does not find counts as gone. Explicit evidence does not wait.

@@ -25,6 +25,12 @@ func (l *LDAP) Calendar() (cron.Schedule, error) {
 	return spec, nil
 }
 
+// Every is a calendar of equal steps, the same ones in every replica.
+type Every time.Duration
+
+// Next is the first step after t.
+func (e Every) Next(t time.Time) time.Time { return t.Truncate(time.Duration(e)).Add(time.Duration(e)) }
+
 func loadZone(name string) (*time.Location, error) {
 	if strings.EqualFold(name, "local") {
 		return nil, fmt.Errorf("local is another zone on each machine")

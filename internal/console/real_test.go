@@ -29,6 +29,8 @@ type roster struct{ n int }
 
 func (r *roster) Name() string { return "corp" }
 
+func (r *roster) Profile() string { return "{}" }
+
 func (r *roster) Confirm(_ context.Context, _ model.Kind, ids, _ []string, each func(string, model.Sighting)) error {
 	for _, id := range ids {
 		each(id, model.Sighting{State: model.SightDeleted})

@@ -160,6 +160,11 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		ops = append(ops, op{text: s.must(decideChange), must: true,
 			args: []any{d.ID, string(d.State), d.DecidedBy, timeArg(d.DecidedAt)}})
 	}
+	if k := c.Checkpoint; k != nil {
+		ops = append(ops, s.rows(upsertCheckpoints(), 1, func(_ int, to []any) []any {
+			return append(to, k.Source, k.Profile, k.Mark, k.RunID, stamp(k.UpdatedAt))
+		})...)
+	}
 	ops = append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)
 	return s.reviewOps(ops, c, left), nil
 }

@@ -204,3 +204,46 @@ func TestAnEntryMadeAnewIsTheSamePersonWhileTheOldOneIsMissing(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherConfigurationIsANewEpoch(t *testing.T) { // D-07; Keycloak #21359
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		absent(h)
+		h.dir.profile = `{"base":"dc=example,dc=org","people.filter":"(a=b)"}`
+		h.dir.users = people(30)
+		h.sync()
+		h.dir.profile = `{"base":"dc=example,dc=org","people.filter":"(a=c)"}`
+		h.dir.users = append(people(28), person(40)) // far below every limit of the guard
+		h.dir.partial = true
+		h.sync()
+		h.dir.partial = false
+		dry, err := h.Sync(h.ctx, "corp", engine.SyncOptions{DryRun: true})
+		if err != nil || dry.Plan == nil || dry.Plan.Items != 2 {
+			t.Fatalf("%+v, %v", dry.Plan, err)
+		}
+		out := h.sync()
+		const why = "people.filter of the source changed: 0 joined, 0 moved and 2 would leave by it"
+		if out.Run.State != model.RunHeld || out.Plan == nil || out.Plan.Items != 2 || !strings.Contains(out.Plan.Reason, why) || h.dir.asked != 0 {
+			t.Fatalf("%+v, %+v", out.Run, out.Plan)
+		}
+		if d := cmp.Diff(append(names(30), "person040"), h.app.active()); d != "" {
+			t.Error("somebody left by a configuration:", d)
+		}
+		if again := h.sync(); again.Plan != nil || again.Funnel.Deactivate != 0 { // the same epoch now
+			t.Errorf("%+v, %+v", again.Plan, again.Funnel)
+		}
+		h.dir.users = append(people(29), person(40)) // one is listed again
+		h.sync()
+		plan, err := h.store.Plan(h.ctx, out.Plan.ID)
+		if err != nil || plan.Items != 1 {
+			t.Fatalf("%+v, %v", plan, err)
+		}
+		if _, err := h.Approve(h.ctx, plan.ID, plan.Digest, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		if d := cmp.Diff(append(names(29), "person040"), h.app.active()); d != "" {
+			t.Error("after approval:", d)
+		}
+	})
+}

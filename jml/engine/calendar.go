@@ -15,13 +15,12 @@ const calendarStep = 30 * time.Second
 
 // calendar reads a source at its times. The database is the clock; a run is a row that exists once for each time, so of n
 // replicas one reads. A time that passed while nobody ran is caught up once; so is a run that died.
-func (e *Engine) calendar(ctx context.Context, s ReadSource) error {
-	name := s.Source.Name()
+func (e *Engine) calendar(ctx context.Context, name string, mode model.Mode, times Schedule) error {
 	var next time.Time
 	for ctx.Err() == nil {
 		now, err := e.o.Store.Now(ctx)
 		if err == nil {
-			next, err = e.nextTime(ctx, s, now, next)
+			next, err = e.nextTime(ctx, name, mode, times, now, next)
 		}
 		if err != nil {
 			e.log.Error("calendar waits for the database", zap.String(model.FieldSource, name), zap.Error(err))
@@ -35,15 +34,15 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource) error {
 			_ = sleep(ctx, wait)
 			continue
 		}
-		at := last(s.Schedule, next, now) // of several that passed, one run stands for all
-		_, err = e.Sync(ctx, name, SyncOptions{Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
+		at := last(times, next, now) // of several that passed, one run stands for all
+		_, err = e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
 		if err != nil && (errors.Is(err, model.ErrUnavailable) || model.CodeOf(err) == model.CodeSourceBusy) && ctx.Err() == nil {
 			e.log.Info("scheduled read waits", zap.String(model.FieldSource, name), zap.Error(err))
 			_ = sleep(ctx, jitter(calendarStep/6))
 			next = at // not started yet, or by another replica: then the row exists
 			continue
 		}
-		next = s.Schedule.Next(at)
+		next = times.Next(at)
 		if err != nil && !errors.Is(err, model.ErrConflict) && ctx.Err() == nil { // conflict: another replica has it
 			e.log.Error("scheduled read failed", zap.String(model.FieldSource, name), zap.String(model.FieldCode, string(model.CodeOf(err))),
 				zap.Error(err))
@@ -54,24 +53,24 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource) error {
 
 // nextTime is when the source should be read next, seen from its last scheduled run; next is what was found before, or zero. A
 // scheduled run that died with its replica is taken over at once.
-func (e *Engine) nextTime(ctx context.Context, s ReadSource, now, next time.Time) (time.Time, error) {
-	run, err := e.o.Store.LastScheduled(ctx, "read:"+s.Source.Name())
+func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, times Schedule, now, next time.Time) (time.Time, error) {
+	run, err := e.o.Store.LastScheduled(ctx, jobOf(name, mode))
 	switch {
 	case errors.Is(err, model.ErrNotFound):
 		if next.IsZero() {
-			next = s.Schedule.Next(now)
+			next = times.Next(now)
 		}
 		return next, nil
 	case err != nil:
 		return time.Time{}, err
 	case run.State == model.RunRunning && now.Sub(run.HeartbeatAt) > leaseTTL:
-		_, err := e.Sync(ctx, s.Source.Name(), SyncOptions{Trigger: "start", Actor: "schedule"})
+		_, err := e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "start", Actor: "schedule"})
 		if err != nil && model.CodeOf(err) != model.CodeSourceBusy { // busy: it lives
-			e.log.Error("interrupted read not made up for", zap.String(model.FieldSource, s.Source.Name()), zap.Error(err))
+			e.log.Error("interrupted read not made up for", zap.String(model.FieldSource, name), zap.Error(err))
 		}
 	}
 	if next.IsZero() && run.ScheduledAt != nil {
-		next = s.Schedule.Next(*run.ScheduledAt)
+		next = times.Next(*run.ScheduledAt)
 	}
 	return next, nil
 }

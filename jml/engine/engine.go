@@ -31,7 +31,9 @@ type Options struct {
 // ReadSource is a directory with its calendar.
 type ReadSource struct {
 	Source   Source
-	Schedule Schedule // nil: on demand only
+	Schedule Schedule // of full reads; nil: on demand only
+	Delta    Schedule // of reads of what changed; nil: never. Source is an Incremental then
+	Census   Schedule // of reads of the ids; the same
 	Timeout  time.Duration
 	Absence  Absence
 }
@@ -94,7 +96,8 @@ type Pushed struct {
 type SyncOptions struct {
 	Trigger     string // "demand", "schedule", "start"
 	Actor       string
-	DryRun      bool // decide everything, commit nothing
+	Mode        model.Mode // "": full
+	DryRun      bool       // decide everything, commit nothing
 	ScheduledAt *time.Time
 	Progress    func(model.Funnel) // called now and then while reading; may be nil
 }
@@ -150,8 +153,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.adopt(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range e.o.Sources {
-		if s.Schedule != nil {
-			g.Go(func() error { return e.calendar(ctx, s) })
+		for mode, times := range map[model.Mode]Schedule{model.ModeFull: s.Schedule, model.ModeDelta: s.Delta, model.ModeCensus: s.Census} {
+			if times != nil {
+				g.Go(func() error { return e.calendar(ctx, s.Source.Name(), mode, times) })
+			}
 		}
 	}
 	for _, t := range e.o.Targets {

@@ -100,6 +100,7 @@ type directory struct {
 
 	seen    map[string]model.SightingState // of entries that are looked for; those that are not here were deleted
 	refuses error                          // ends each search
+	profile string                         // what it is configured to list
 	asked   int                            // entries looked for
 }
 
@@ -127,6 +128,8 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 	}
 	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil
 }
+
+func (d *directory) Profile() string { return d.profile }
 
 // Confirm knows of deletions, as Active Directory does, unless it is told otherwise.
 func (d *directory) Confirm(_ context.Context, _ model.Kind, ids, _ []string, each func(string, model.Sighting)) error {

@@ -18,6 +18,28 @@ type Source interface {
 	// each what was seen. Entries of the kind known to be there must be found in the same way, or there is no answer. One
 	// that is not handed over has none; the error says why.
 	Confirm(ctx context.Context, kind model.Kind, ids, there []string, each func(id string, s model.Sighting)) error
+	// Profile is what the configuration makes the source list: a JSON object of texts. Another one opens a new epoch.
+	Profile() string
+}
+
+// Incremental is a source that can read less than everything.
+type Incremental interface {
+	Source
+	// Changes reads what changed since the mark of an earlier proof, or with ModeCensus lists ids only. Entries that are merely listed go
+	// to q.Listed, those that were read to emit as well. A *model.Doubt: it cannot know, everything has to be read.
+	Changes(ctx context.Context, q Changes, emit func(model.Entry) error) (model.Proof, error)
+}
+
+// Changes is a question to an Incremental.
+type Changes interface {
+	Mode() model.Mode
+	Mark() string
+	// Known says whether the content of the entry is known.
+	Known(id string) bool
+	Listed(id string, kind model.Kind)
+	// Affected lists the people whose content names one of the entries, or one that is known and was not listed. any says whether there is
+	// an entry of the latter kind.
+	Affected(ctx context.Context, changed []string) (ids []string, any bool, err error)
 }
 
 // Target keeps accounts in one system.
@@ -89,9 +111,10 @@ type Commit struct {
 	Audit     []model.AuditEntry
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
 	// ReviewAt, by the next run of the job ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
-	Review    []RecordRef
-	ReviewAt  time.Time
-	ReviewRun string
+	Review     []RecordRef
+	ReviewAt   time.Time
+	Checkpoint *model.Checkpoint // upsert
+	ReviewRun  string
 }
 
 // RecordRef names a record.
@@ -116,6 +139,10 @@ type Intake interface {
 type Snapshots interface {
 	// Hashes streams id, kind and hash of every record of the source.
 	Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error
+	// Checkpoint is up to where the source was read, or ErrNotFound.
+	Checkpoint(ctx context.Context, source string) (model.Checkpoint, error)
+	// Referrers lists the people of the source whose manager is one of the ids.
+	Referrers(ctx context.Context, source string, ids []string) ([]string, error)
 	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
 	// in the same transaction; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)

@@ -28,6 +28,8 @@ type reading struct {
 	rules    *jml.Rules
 	progress func(model.Funnel)
 	absence  Absence
+	mode     model.Mode
+	epoch    *epoch
 
 	known    map[string]*known // in the store, or seen
 	batch    []model.Entry     // changed users
@@ -51,6 +53,8 @@ type known struct {
 	hash [16]byte
 	kind model.Kind
 	seen bool
+	// listed by the ids of a delta or census; its content may come, too
+	listed bool
 }
 
 // mostDisputed bounds the memory of entries that are tried again at the end of the run; the others wait for the next one.
@@ -70,8 +74,11 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err != nil {
 		return fmt.Errorf("load the snapshot: %w", err)
 	}
-	rd.proof, err = src.Read(ctx, func(en model.Entry) error { return rd.entry(ctx, en) })
-	if err == nil && rd.proof.Complete && (rd.proof.Users == 0 || rd.funnel.Users == 0) {
+	if rd.epoch, err = rd.openEpoch(ctx, src); err != nil {
+		return fmt.Errorf("load the checkpoint: %w", err)
+	}
+	rd.proof, err = rd.read(ctx, src)
+	if err == nil && !rd.proof.Unlisted && rd.proof.Complete && (rd.proof.Users == 0 || rd.funnel.Users == 0) {
 		err = model.Errorf(model.CodeSourceEmpty, "the directory answered with nobody")
 	}
 	if err != nil {
@@ -94,11 +101,16 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err := rd.confirm(ctx, src); err != nil {
 		return err
 	}
-	err = rd.decide(ctx)
+	if err := rd.decide(ctx); err != nil {
+		return err
+	}
+	if err := rd.keepCheckpoint(ctx); err != nil {
+		return fmt.Errorf("store the checkpoint: %w", err)
+	}
 	if rd.unanswered > 0 {
 		rd.proof.Complete = false
 	}
-	return err
+	return nil
 }
 
 // decide does what follows the stream.
@@ -109,7 +121,7 @@ func (rd *reading) decide(ctx context.Context) error {
 	if err := rd.storeGroups(ctx); err != nil {
 		return err
 	}
-	if rd.proof.Complete {
+	if rd.proof.Complete && !rd.proof.Unlisted {
 		if err := rd.storeAbsent(ctx); err != nil {
 			return err
 		}
@@ -145,10 +157,11 @@ func (rd *reading) supersede(ctx context.Context) error {
 
 // entry takes one entry of the stream. One that comes twice is looked at once.
 func (rd *reading) entry(ctx context.Context, en model.Entry) error {
-	if en.Kind == model.KindUser {
-		rd.funnel.Users++
+	if k := rd.known[en.ID]; k != nil && k.listed { // counted already, as one that is unchanged
+		k.listed, k.seen = false, false
+		rd.funnel.Unchanged--
 	} else {
-		rd.funnel.Groups++
+		rd.countListed(en.Kind)
 	}
 	if rd.progress != nil && (rd.funnel.Users+rd.funnel.Groups)%500 == 0 {
 		rd.progress(rd.funnel)
@@ -179,6 +192,14 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 		return nil
 	}
 	return rd.flush(ctx)
+}
+
+func (rd *reading) countListed(kind model.Kind) {
+	if kind == model.KindUser {
+		rd.funnel.Users++
+	} else {
+		rd.funnel.Groups++
+	}
 }
 
 // absent lists the ids of the kind that the store has and the read did not see.
@@ -252,6 +273,10 @@ func (rd *reading) judge(ctx context.Context) error {
 	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: true}, now)
 	if err != nil {
 		return err
+	}
+	if rd.epoch.changed != "" && lost > 0 { // whoever changed it sees what it does before it is done
+		reason = fmt.Sprintf("%s of the source changed: %d joined, %d moved and %d would leave by it; nobody leaves by this first read without approval", rd.epoch.changed,
+			rd.funnel.Create+rd.funnel.Reactivate, rd.funnel.Update, lost)
 	}
 	state := model.PlanReleased
 	if reason != "" {

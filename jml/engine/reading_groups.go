@@ -21,7 +21,7 @@ func (rd *reading) storeGroups(ctx context.Context) error {
 		}
 	}
 	rd.groups = nil
-	if !rd.proof.Complete {
+	if !rd.proof.Complete || rd.proof.Unlisted {
 		return nil
 	}
 	for _, id := range rd.absent(model.KindGroup) {

@@ -20,7 +20,7 @@ const (
 func (rd *reading) confirm(ctx context.Context, src Source) error {
 	defer clock(&rd.phases.confirm)()
 	rd.sightings = map[string]model.Sighting{}
-	if !rd.proof.Complete {
+	if !rd.proof.Complete || rd.proof.Unlisted {
 		return nil
 	}
 	users, groups := rd.absent(model.KindUser), rd.absent(model.KindGroup)
@@ -31,6 +31,11 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	}
 	switch {
 	case total == 0:
+		return nil
+	case rd.epoch.changed != "": // it is out of scope by what was configured; whether it exists does not matter, and a person decides
+		for _, id := range append(users, groups...) {
+			rd.sightings[id] = model.Sighting{State: model.SightElsewhere, Text: "not listed since " + rd.epoch.changed + " changed"}
+		}
 		return nil
 	case total > most:
 		rd.unanswered = 0

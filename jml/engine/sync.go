@@ -68,7 +68,13 @@ func (e *Engine) rehearse(ctx context.Context, s ReadSource, o SyncOptions) (Syn
 func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced, error) {
 	name := s.Source.Name()
 	now := e.now()
-	run := model.Run{ID: model.NewID(now), Job: "read:" + name, Source: name, Trigger: o.Trigger, ScheduledAt: o.ScheduledAt, DryRun: o.DryRun,
+	if o.Mode == "" {
+		o.Mode = model.ModeFull
+	}
+	if _, ok := s.Source.(Incremental); !ok {
+		o.Mode = model.ModeFull
+	}
+	run := model.Run{ID: model.NewID(now), Job: jobOf(name, o.Mode), Source: name, Trigger: o.Trigger, ScheduledAt: o.ScheduledAt, DryRun: o.DryRun,
 		Actor: o.Actor, Replica: e.o.Replica, State: model.RunRunning, StartedAt: now, HeartbeatAt: now}
 	lease := "source:" + name
 	if _, ok, err := e.o.Store.Acquire(ctx, lease, run.ID, leaseTTL); err != nil {
@@ -86,15 +92,17 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	if err := e.o.Store.StartRun(ctx, &run); err != nil {
 		return Synced{}, fmt.Errorf("read source %s: start run: %w", name, err)
 	}
-	if err := e.o.Store.AbandonRuns(ctx, run.Job, run.ID); err != nil {
-		return Synced{Run: run}, fmt.Errorf("read source %s: %w", name, err)
+	for _, mode := range []model.Mode{model.ModeFull, model.ModeDelta, model.ModeCensus} { // the lease is ours: whoever had it is dead
+		if err := e.o.Store.AbandonRuns(ctx, jobOf(name, mode), run.ID); err != nil {
+			return Synced{Run: run}, fmt.Errorf("read source %s: %w", name, err)
+		}
 	}
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, model.Errorf(model.CodeSourceInterrupted, "the read took longer than %s", s.Timeout))
 		defer cancel()
 	}
-	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress, absence: s.Absence}
+	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress, absence: s.Absence, mode: o.Mode}
 	held, stop := rd.hold(ctx, lease)
 	err := e.mayBind(held, &run)
 	if err == nil {
@@ -120,6 +128,14 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	}
 	e.Wake()
 	return out, nil
+}
+
+// jobOf names the runs of one calendar.
+func jobOf(source string, mode model.Mode) string {
+	if mode == model.ModeFull {
+		return "read:" + source
+	}
+	return string(mode) + ":" + source
 }
 
 // hold renews the lease and the run's heartbeat while the run works; losing the lease ends the run.

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"jmld/model"
+)
+
+// epoch is what the run begins with: up to where the source was read, and whether its configuration lists the same as then.
+type epoch struct {
+	model.Checkpoint
+	never   bool   // it was never read completely
+	changed string // what the configuration has changed since, in words; "": nothing
+}
+
+// openEpoch loads the checkpoint and compares profiles. A source that was never read has nothing to compare with.
+func (rd *reading) openEpoch(ctx context.Context, src Source) (*epoch, error) {
+	cp, err := rd.e.o.Store.Checkpoint(ctx, rd.source)
+	if err != nil && !errors.Is(err, model.ErrNotFound) {
+		return nil, err
+	}
+	ep := &epoch{Checkpoint: cp, never: err != nil}
+	if err == nil && cp.Profile != src.Profile() {
+		ep.changed, ep.Mark = differing(cp.Profile, src.Profile()), ""
+	}
+	ep.Source, ep.Profile, ep.RunID = rd.source, src.Profile(), rd.run.ID
+	return ep, nil
+}
+
+// differing names the keys that two profiles have different texts under.
+func differing(a, b string) string {
+	var was, is map[string]string
+	if json.Unmarshal([]byte(a), &was) != nil || json.Unmarshal([]byte(b), &is) != nil {
+		return "the configuration"
+	}
+	all := maps.Clone(is)
+	maps.Copy(all, was)
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(k string) bool { return was[k] == is[k] })
+	if len(keys) == 0 {
+		return "the configuration"
+	}
+	return strings.Join(keys, ", ")
+}
+
+// read reads as much as the mode asks for, or everything where less would leave a doubt.
+func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
+	emit := func(en model.Entry) error { return rd.entry(ctx, en) }
+	why := ""
+	if inc, ok := src.(Incremental); ok && rd.mode != model.ModeFull {
+		switch {
+		case rd.epoch.changed != "":
+			why = rd.epoch.changed + " changed"
+		case rd.epoch.never, rd.epoch.Mark == "" && rd.mode == model.ModeDelta:
+			why = "there is no full read to go on from"
+		default:
+			proof, err := inc.Changes(ctx, question{rd}, emit)
+			var doubt *model.Doubt
+			if !errors.As(err, &doubt) {
+				proof.Mode = rd.mode
+				return proof, err
+			}
+			why = doubt.Text
+			for _, k := range rd.known { // what was listed so far proves nothing about the rest
+				k.seen, k.listed = false, false
+			}
+			rd.funnel.Users, rd.funnel.Groups, rd.funnel.Unchanged = 0, 0, 0
+		}
+	}
+	proof, err := src.Read(ctx, emit)
+	proof.Mode, proof.Instead = model.ModeFull, why
+	return proof, err
+}
+
+// keepCheckpoint stores up to where the source is known now, after everything else.
+func (rd *reading) keepCheckpoint(ctx context.Context) error {
+	if !rd.proof.Complete {
+		return nil
+	}
+	cp := rd.epoch.Checkpoint
+	if rd.proof.Mark != "" {
+		cp.Mark = rd.proof.Mark
+	}
+	cp.UpdatedAt = rd.e.now()
+	return rd.e.o.Store.Commit(ctx, &Commit{Checkpoint: &cp})
+}
+
+// question is what an Incremental may ask the run.
+type question struct{ rd *reading }
+
+func (q question) Mode() model.Mode { return q.rd.mode }
+func (q question) Mark() string     { return q.rd.epoch.Mark }
+
+func (q question) Known(id string) bool {
+	k := q.rd.known[id]
+	return k != nil && k.hash != [16]byte{}
+}
+
+func (q question) Listed(id string, kind model.Kind) {
+	q.rd.countListed(kind)
+	k := q.rd.known[id]
+	if k == nil { // its content follows
+		k = &known{kind: kind}
+		q.rd.known[id] = k
+	}
+	k.seen, k.listed = true, true
+	q.rd.funnel.Unchanged++
+}
+
+func (q question) Affected(ctx context.Context, changed []string) (ids []string, any bool, err error) {
+	about := slices.Clone(changed)
+	for id, k := range q.rd.known {
+		if !k.seen {
+			about, any = append(about, id), true
+		}
+	}
+	for part := range slices.Chunk(about, 1000) {
+		more, err := q.rd.e.o.Store.Referrers(ctx, q.rd.source, part)
+		if err != nil {
+			return nil, false, err
+		}
+		ids = append(ids, more...)
+	}
+	return ids, any, nil
+}

@@ -1,0 +1,219 @@
+package ldapsync
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"jmld/jml/entry"
+	"jmld/ldapsync/wire"
+	"jmld/model"
+)
+
+const (
+	// overlap is how far back the stamps are looked at again: replicas with clocks of their own write into the past.
+	overlap = 10 * time.Minute
+	// mostRemembered entries of the overlap are kept by their stamps, so that they are not read again and again.
+	mostRemembered = 4000
+	// mostChanged entries are read one by one.
+	mostChanged = 10_000
+
+	stampForm = "20060102150405Z" // GeneralizedTime, RFC 4517 §3.3.13, as it stands in filters
+)
+
+// position is up to where changes are known, by values of the server alone.
+type position struct {
+	Server string            `json:"server,omitempty"` // where the stamps are the server's own
+	Base   string            `json:"base"`             // id of the entry below which changes are looked for
+	At     string            `json:"at"`               // newest stamp seen
+	Floor  string            `json:"floor,omitempty"`  // nothing before is looked at again
+	Seen   map[string]string `json:"seen,omitempty"`   // id → stamp of the entries in the overlap
+}
+
+// unsure marks a stamp of whole seconds: the entry may have changed once more within the second in which it was read. It is read
+// again by the next run.
+const unsure = "?"
+
+func (p position) String() string {
+	if p.At == "" {
+		return ""
+	}
+	b, err := json.Marshal(p)
+	if err != nil { // strings only
+		return ""
+	}
+	return string(b)
+}
+
+// from is the stamp from which on changes are looked at.
+func (p position) from() string {
+	at, err := time.Parse(stampForm, p.At)
+	if err != nil {
+		return p.At
+	}
+	return max(at.Add(-overlap).Format(stampForm), p.Floor)
+}
+
+// stamp is the attribute with the time of an entry's last change; "" when changes are not read.
+func (s *Source) stamp() string {
+	switch {
+	case !s.o.Delta || s.o.Incremental == entry.MethodNone:
+		return ""
+	case strings.EqualFold(s.o.ID, "objectGUID"): // Active Directory's modifyTimestamp cannot be searched for
+		return "whenChanged"
+	}
+	return "modifyTimestamp"
+}
+
+// idAttrs is what is asked for when entries are merely listed.
+func (s *Source) idAttrs() []string {
+	if stamp := s.stamp(); stamp != "" {
+		return []string{s.o.ID, stamp}
+	}
+	return []string{s.o.ID}
+}
+
+// stampOf is the entry's stamp in the form that can be compared, "" when it shows none.
+func (s *Source) stampOf(e *wire.Entry) string {
+	values := rawValues(e, s.stamp())
+	if len(values) != 1 {
+		return ""
+	}
+	text := strings.Replace(string(values[0]), ".0Z", "Z", 1)
+	if _, err := time.Parse(stampForm, text); err != nil {
+		return ""
+	}
+	return text
+}
+
+func (r *run) noteStamp(_ mark, _ string, e *wire.Entry) { r.newest = max(r.newest, r.src.stampOf(e)) }
+
+// pinned is the server, when others stamp the same changes otherwise.
+func (r *run) pinned() string {
+	if r.src.stamp() == "whenChanged" {
+		return r.sess.server.url
+	}
+	return ""
+}
+
+// changeBase is the entry below which everything stands that is read.
+func (s *Source) changeBase() string {
+	bases := []string{s.o.People.Base}
+	if s.o.Groups != nil {
+		bases = append(bases, s.o.Groups.Base)
+	}
+	for _, candidate := range bases {
+		all := true
+		for _, b := range bases {
+			all = all && below(b, candidate)
+		}
+		if all {
+			return candidate
+		}
+	}
+	return s.o.Base
+}
+
+// covered says whether everything that is read stands below changeBase.
+func (s *Source) covered() bool {
+	base := s.changeBase()
+	return below(s.o.People.Base, base) && (s.o.Groups == nil || below(s.o.Groups.Base, base))
+}
+
+// change is an entry that may have changed.
+type change struct {
+	dn    string
+	again bool // it was read before, within the second of its stamp
+}
+
+// markPosition finds the position of a full read, after its entries were listed and before their content is read.
+func (r *run) markPosition(ctx context.Context) error {
+	if r.newest == "" || !r.src.covered() {
+		return nil
+	}
+	base := r.src.changeBase()
+	id, ok := r.before[base]
+	if !ok {
+		var err error
+		if id, err = r.sess.baseID(ctx, base); err != nil {
+			return err
+		}
+	}
+	p := position{Base: id, At: r.newest, Server: r.pinned()}
+	err := r.lookForChanges(ctx, &p, nil)
+	r.mark = p
+	return err
+}
+
+// lookForChanges adds what has another stamp than p remembers to changed, which may be nil, and moves p on.
+func (r *run) lookForChanges(ctx context.Context, p *position, changed map[string]change) error {
+	s, stamp := r.src, r.src.stamp()
+	was, from := p.Seen, p.from()
+	stamps, newest := map[string]string{}, p.At
+	over := false
+	base := s.changeBase()
+	step := "look for changes below " + base
+	err := r.sess.list(ctx, step, base, "("+stamp+">="+from+")", []string{s.o.ID, stamp, "entryCSN"}, func(e *wire.Entry) error {
+		at := s.stampOf(e)
+		if at == "" {
+			return s.failed(model.CodeSourceUnproven, step, &model.Doubt{Text: "an entry shows no usable " + stamp + ": " + printable(e.DN)})
+		}
+		newest = max(newest, at)
+		id, err := s.entryID(e)
+		if err != nil {
+			id = "dn:" + strings.ToLower(e.DN)
+		}
+		key := unsure + at
+		if csn := rawValues(e, "entryCSN"); len(csn) == 1 { // RFC draft-chu-ldap-csn: with microseconds
+			key = string(csn[0])
+		}
+		switch {
+		case changed == nil:
+		case was[id] == strings.TrimPrefix(key, unsure):
+			key = was[id]
+		case was[id] == key: // unsure
+			changed[id] = change{dn: e.DN, again: true}
+			key = at
+		default:
+			changed[id] = change{dn: e.DN}
+		}
+		if over = over || len(stamps) == mostRemembered; !over {
+			stamps[id] = key
+		}
+		if len(changed) > mostChanged {
+			return s.failed(model.CodeSourceUnproven, step, &model.Doubt{Text: "more than 10000 entries changed"})
+		}
+		return nil
+	})
+	p.At, p.Seen = newest, stamps
+	if over { // a bulk change: the overlap begins anew behind it
+		p.Seen = nil
+		if at, err := time.Parse(stampForm, newest); err == nil {
+			p.Floor = at.Add(time.Second).Format(stampForm)
+		}
+	}
+	return err
+}
+
+// oneOf is a filter for any of the values.
+func oneOf(attrs []string, values []string) string {
+	var b strings.Builder
+	b.WriteString("(|")
+	for _, a := range attrs {
+		for _, v := range values {
+			b.WriteString("(" + a + "=" + v + ")")
+		}
+	}
+	return b.String() + ")"
+}
+
+func escapeAll(dns []string) []string {
+	out := make([]string, len(dns))
+	for i, dn := range dns {
+		out[i] = ldap.EscapeFilter(dn)
+	}
+	return out
+}
