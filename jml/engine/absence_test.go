@@ -81,6 +81,36 @@ func TestMissingIsNotAbsentBeforeTwoRunsAndADay(t *testing.T) { // D-01
 	})
 }
 
+// A member's name that means nobody in the read is no member that left.
+func TestWhoIsMissingStaysInTheirGroups(t *testing.T) { // D-01
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		pass := absent(h)
+		h.dir.users = people(6)
+		h.dir.groups = []model.Entry{group("builders", "dir-person000", "dir-person003", "dir-person004", "dir-person005")}
+		h.sync()
+		h.dir.users = people(3)
+		h.dir.groups = []model.Entry{group("builders", "dir-person000")}
+		h.dir.seen["dir-person003"], h.dir.seen["dir-person004"] = model.SightNowhere, model.SightListed // 005 was deleted
+		for range 2 {
+			h.sync()
+			if d := cmp.Diff([]string{"person000", "person003", "person004"}, h.plat.active()); d != "" {
+				t.Error(d)
+			}
+		}
+		pass(25 * time.Hour)
+		h.sync()
+		if d := cmp.Diff([]string{"person000", "person004"}, h.plat.active()); d != "" {
+			t.Error("two reads and a day later:", d)
+		}
+		h.dir.users = people(5) // everybody is back, in no group
+		h.sync()
+		if d := cmp.Diff([]string{"person000"}, h.plat.active()); d != "" {
+			t.Error("after the return:", d)
+		}
+	})
+}
+
 func TestADayAloneIsNotEnough(t *testing.T) { // D-01: never below two runs
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {

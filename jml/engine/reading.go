@@ -16,8 +16,8 @@ import (
 //	supersede what a dead run left open
 //	-> stream: compare id and hash with the snapshot; changed users are decided in chunks at once
 //	-> who is not listed by a complete read is looked for one by one
-//	-> groups, after the proof: only a complete read may take a member away
 //	-> missing people: gone only by evidence, or when missing often and long enough
+//	-> groups, after the proof: only a complete read may take a member away, and no member that is merely missing
 //	-> disputed people once more: somebody may have given up the key, or be absent
 //	-> people whose groups changed
 //	-> the guard judges everything that would be taken away, as a whole; the rest is committed already
@@ -42,7 +42,7 @@ type reading struct {
 	stored   bool            // the plan is in the store
 	leaving  map[string]bool // identities that would lose something
 	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
-	gone     []string        // absent user records
+	gone     map[string]bool // absent user records
 
 	sightings  map[string]model.Sighting // of what is not listed
 	unanswered int                       // of them
@@ -61,7 +61,7 @@ type known struct {
 const mostDisputed = 10_000
 
 func (rd *reading) execute(ctx context.Context, src Source) error {
-	rd.known, rd.leaving, rd.waiting = map[string]*known{}, map[string]bool{}, map[string]bool{}
+	rd.known, rd.leaving, rd.waiting, rd.gone = map[string]*known{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
@@ -118,13 +118,13 @@ func (rd *reading) decide(ctx context.Context) error {
 	if err := rd.flush(ctx); err != nil {
 		return err
 	}
-	if err := rd.storeGroups(ctx); err != nil {
-		return err
-	}
 	if rd.proof.Complete && !rd.proof.Unlisted {
 		if err := rd.storeAbsent(ctx); err != nil {
 			return err
 		}
+	}
+	if err := rd.storeGroups(ctx); err != nil {
+		return err
 	}
 	if err := rd.retryDisputed(ctx); err != nil {
 		return err

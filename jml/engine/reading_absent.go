@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"jmld/model"
@@ -50,6 +51,7 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 		}
 		if p.Record.Link != model.Linked { // nobody's: nothing hangs on it
 			t.Absent++
+			gone = append(gone, ids[i])
 			c.Records = append(c.Records, Write{Old: p.Record})
 			continue
 		}
@@ -78,7 +80,9 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 	if err := rd.commit(ctx, c, t); err != nil {
 		return nil, err
 	}
-	rd.gone = append(rd.gone, gone...)
+	for _, id := range gone {
+		rd.gone[id] = true
+	}
 	return second, nil
 }
 
@@ -96,7 +100,7 @@ func waits(p Person) bool {
 
 // dropAbsent deletes the records of absent people nothing of whom waits any more.
 func (rd *reading) dropAbsent(ctx context.Context) error {
-	for part := range slices.Chunk(rd.gone, chunk) {
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(rd.gone)), chunk) {
 		err := rd.e.again(ctx, func() error {
 			people, err := rd.e.load(ctx, rd.subjects(part))
 			if err != nil {

@@ -47,6 +47,11 @@ func (rd *reading) storeGroup(ctx context.Context, entries []model.Entry) error 
 	if !rd.proof.Complete {
 		drop, next.Hash = nil, nil
 	}
+	if n := len(drop); n > 0 { // the name of an entry that is missing means nobody in the read, whether the group has it or not
+		if drop = slices.DeleteFunc(drop, rd.undecided); len(drop) < n {
+			next.Hash = nil
+		}
+	}
 	w := e.write(cur, &next, now)
 	w.AddMembers, w.DropMembers = add, drop
 	c := &Commit{Records: []Write{w}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}

@@ -99,6 +99,19 @@ func (rd *reading) present(kind model.Kind, n int) []string {
 	return ids
 }
 
+// undecided says whether the entry was not listed and is not seen to be gone.
+func (rd *reading) undecided(id string) bool {
+	if rd.gone[id] {
+		return false
+	}
+	s, asked := rd.sightings[id]
+	if asked {
+		return s.State != model.SightDeleted && s.State != model.SightElsewhere
+	}
+	k := rd.known[id]
+	return k != nil && !k.seen
+}
+
 // missed says what becomes of a record that was not listed by a complete read, by what was seen when it was looked for: left is
 // true when it is gone.
 func (rd *reading) missed(rec model.Record, now time.Time) (next model.Record, cause jml.Cause, left bool) {
