@@ -274,3 +274,27 @@ shadowExpire: 18628
 		t.Errorf("nobody: %v", err)
 	}
 }
+
+// The probe of a domain controller, whose password is refused in Windows' words.
+func TestProbeOfActiveDirectory(t *testing.T) {
+	t.Parallel()
+	s := testserver.Samba(t)
+	o := sambaOptions(s)
+	got := probed(t, o)
+	for name, text := range map[string]string{
+		"kind of server": "Active Directory, ", "incremental reads offered": "uSNChanged (at ", "clock": "off ours", "look for one by id": "are found",
+	} {
+		if c := got[name]; c.Outcome != ldapsync.CheckOK || !strings.Contains(c.Seen, text) {
+			t.Errorf("%s: %q is not in: %+v", name, text, c)
+		}
+	}
+	for name, c := range got {
+		if c.Outcome == ldapsync.CheckFail {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	o.Password = func() (string, error) { return "wrong", nil }
+	if c := probed(t, o)["bind"]; c.Code != model.CodeSourceCredentials || !strings.Contains(c.Seen, "the password is wrong") {
+		t.Errorf("wrong password: %+v", c)
+	}
+}
