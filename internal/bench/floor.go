@@ -36,7 +36,7 @@ var errNobody = errors.New("floor: nobody has this id")
 
 const (
 	recordCols = "version, source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, " +
-		"identity_id, link, link_text, attrs, hash, absent_since, created_at, updated_at"
+		"identity_id, link, link_text, attrs, hash, missing_runs, missing_since, absent_since, created_at, updated_at"
 	identityCols = "version, id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, " +
 		"provenance, review_at, review_run, created_at, updated_at"
 	accountCols = "desired_rev, identity_id, target, class, origin, state, user_name, desired, because, native_id, applied_state, applied, " +
@@ -74,8 +74,8 @@ func (f byHand) create(ctx context.Context, n int64) error {
 		{"INSERT INTO identity_keys (name, value, identity_id) VALUES ($1, $2, $7), ($3, $4, $7), ($5, $6, $7)",
 			[]any{"employeeNumber", number, "userName", name, "email", name, iid}},
 		{"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
-			"link, link_text, attrs, hash, version, absent_since, created_at, updated_at) " +
-			"VALUES ($1, $2, 'user', $3, $3, $4, $5, $6, true, $3, $7, 'linked', '', $8, $9, 1, NULL, $10, $10)",
+			"link, link_text, attrs, hash, version, missing_runs, absent_since, created_at, updated_at) " +
+			"VALUES ($1, $2, 'user', $3, $3, $4, $5, $6, true, $3, $7, 'linked', '', $8, $9, 1, 0, NULL, $10, $10)",
 			[]any{pushed, id, name, p.display, strings.ToLower(p.display), p.external, iid, p.attrs, p.hash, at}},
 		{"INSERT INTO record_values (source, record_id, attr, type, value) VALUES ($1, $2, 'emails.value', 'work', $3), " +
 			"($1, $2, 'phoneNumbers.value', 'mobile', $4), ($1, $2, $5, '', $6), ($1, $2, $7, '', $8)",

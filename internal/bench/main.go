@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -103,11 +104,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&choice.clients, "clients", "1,16", "scim: how many clients are at it, at most 16")
 	flags.StringVar(&choice.only, "op", "", "scim: only operations, or parts, whose name holds this: create, PATCH, hostile, …")
 	flags.Int64Var(&choice.group, "group", 100_000, "scim: how many members the large groups have")
-	profile := flags.String("profile", "", "file for a CPU profile of this process: jmld and its client, or jml")
+	profile := flags.String("profile", "", "file for a CPU profile: of the process that serves SCIM, the last one there was, or of jml")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *profile != "" {
+	if *profile != "" && slices.Contains(flags.Args(), "jml") {
 		f, err := os.Create(*profile)
 		if err != nil {
 			return err
@@ -125,7 +126,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(names) == 0 {
 		names = []string{"jml", "scim", "ldap"}
 	}
-	b := &bench{out: out, round: *round, scim: choice, spawn: spawn}
+	b := &bench{out: out, round: *round, scim: choice, spawn: spawner(*profile)}
 	start := time.Now()
 	var errs []error
 	for _, name := range names {

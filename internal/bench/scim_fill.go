@@ -58,9 +58,9 @@ func filling(numbers, at string) []string {
 			search + ", 'Example', false, 'app', " + attrs + ", " + provenance + ", '', 1, NULL, '', " + at + ", " + at + from,
 		key("email", name), key("employeeNumber", text("i")), key("userName", name),
 		"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
-			"link, link_text, attrs, hash, version, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id("8000") + ", 'user', " + name + ", " + name +
+			"link, link_text, attrs, hash, version, missing_runs, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id("8000") + ", 'user', " + name + ", " + name +
 			", " + display + ", lower(" + display + "), " + external + ", true, " + name + ", " + id("9000") + ", 'linked', '', " + attrs +
-			", hash, 1, NULL, " + at + ", " + at + from,
+			", hash, 1, 0, NULL, " + at + ", " + at + from,
 		value("emails.value", "work", name), value("phoneNumbers.value", "mobile", phone),
 		value(enterprise+":department", "", "lower("+department+")"), value(enterprise+":employeeNumber", "", text("i")),
 		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, priority, created_at, " +
@@ -76,8 +76,8 @@ func grouping(numbers, at string) []string {
 	const display = "'Group ' || CAST(k AS text) || ' of ' || CAST(size AS text)"
 	return []string{
 		"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
-			"link, link_text, attrs, hash, version, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id + ", 'group', '', '', " + display +
-			", lower(" + display + "), '', true, '', '', '', '', '{\"displayName\":\"' || " + display + " || '\"}', hash, 1, NULL, " + at + ", " + at +
+			"link, link_text, attrs, hash, version, missing_runs, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id + ", 'group', '', '', " + display +
+			", lower(" + display + "), '', true, '', '', '', '', '{\"displayName\":\"' || " + display + " || '\"}', hash, 1, 0, NULL, " + at + ", " + at +
 			" FROM " + numbers + " WHERE i = 1",
 		// the members have numbers beyond those of the people: a source may name whom it has not told us about
 		"INSERT INTO members (source, group_id, member_id) SELECT '" + pushed + "', " + id + ", '01900000-0000-7000-8000-' || " +

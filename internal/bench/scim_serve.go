@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -99,13 +100,19 @@ func (s served) memory(ctx context.Context, c *client) (memory, error) {
 	return m, err
 }
 
-// spawn starts the process.
-func spawn(ctx context.Context, t *tb, url string, limits scim.Limits) (served, error) {
+// spawner starts the process. profile is a file for its CPU profile, "" for none.
+func spawner(profile string) func(context.Context, *tb, string, scim.Limits) (served, error) {
+	return func(ctx context.Context, t *tb, url string, limits scim.Limits) (served, error) {
+		return spawn(ctx, t, url, limits, profile)
+	}
+}
+
+func spawn(ctx context.Context, t *tb, url string, limits scim.Limits, profile string) (served, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return served{}, err
 	}
-	cmd := exec.CommandContext(ctx, self, serveName, url, fmt.Sprint(limits.Rate), fmt.Sprint(limits.Burst), fmt.Sprint(limits.Concurrent))
+	cmd := exec.CommandContext(ctx, self, serveName, url, fmt.Sprint(limits.Rate), fmt.Sprint(limits.Burst), fmt.Sprint(limits.Concurrent), profile)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -133,11 +140,22 @@ func spawn(ctx context.Context, t *tb, url string, limits scim.Limits) (served, 
 // serveChild is the process.
 func serveChild(ctx context.Context, args []string, out io.Writer) error {
 	var limits scim.Limits
-	if len(args) != 4 {
+	if len(args) != 5 {
 		return fmt.Errorf("%s needs the url of the database and the limits", serveName)
 	}
-	if _, err := fmt.Sscan(strings.Join(args[1:], " "), &limits.Rate, &limits.Burst, &limits.Concurrent); err != nil {
+	if _, err := fmt.Sscan(strings.Join(args[1:4], " "), &limits.Rate, &limits.Burst, &limits.Concurrent); err != nil {
 		return err
+	}
+	if args[4] != "" {
+		f, err := os.Create(args[4])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	return with(func(t *tb) error {
 		s, err := serve(ctx, t, args[0], limits)
