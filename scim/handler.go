@@ -41,7 +41,7 @@ type Resources interface {
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
 	// Query selects records of one source and kind.
 	Query(ctx context.Context, q model.Query) (model.Page, error)
-	// Members streams the direct members of a group, at most so many; 0: all.
+	// Members streams the direct members of a group. When there are more than most, the error is model.ErrTooMany; 0: any number.
 	Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error
 	// GroupsOf returns the groups each of the ids is in, directly or through other groups.
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
@@ -155,7 +155,7 @@ type request struct {
 	route   string
 	record  string // as in the URL
 	reason  string // of a refusal
-	atMost  int    // members in the answer; more are errManyMembers; 0: all
+	atMost  int    // members in the answer; more are model.ErrTooMany; 0: any number
 	part    *part  // of a bulk request; nil: a request of its own
 	notes   notes
 	agent   string // what the client calls itself

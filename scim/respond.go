@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,8 +14,6 @@ const spill = 1 << 20
 
 // patchMembers is up to how many members the answer to a PATCH repeats the group. They fit into what is held back.
 const patchMembers = 200
-
-var errManyMembers = errors.New("more members than the answer is to repeat")
 
 // timeFormat has milliseconds, so that two changes in a second look different.
 const timeFormat = "2006-01-02T15:04:05.000Z"
@@ -154,14 +151,9 @@ func (q *request) members(a *answer, rt *resourceType, group string, p projectio
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
 	named := p.wants(members.sub("display"))
-	n, most := 0, 0
-	if q.atMost > 0 {
-		most = q.atMost + 1
-	}
-	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, most, func(id string, kind model.Kind, name string) error {
-		if n++; q.atMost > 0 && n > q.atMost {
-			return errManyMembers
-		}
+	n := 0
+	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, q.atMost, func(id string, kind model.Kind, name string) error {
+		n++
 		m := map[string]any{"value": id}
 		if kind != "" { // else the source has not told us who that is
 			of := q.h.schemas.of(kind)

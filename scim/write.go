@@ -121,7 +121,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 		q.atMost = patchMembers
 	}
 	err = q.one(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
-	if errors.Is(err, errManyMembers) {
+	if q.atMost > 0 && errors.Is(err, model.ErrTooMany) {
 		q.w.Header().Del("Content-Type")
 		q.w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -66,6 +66,8 @@ func newDialect(lite bool) *dialect {
 		add(`greatest\(`, ``, `max(`)
 		add(` FOR UPDATE( SKIP LOCKED| OF \w+)?`, ``, ``)
 		add(`::[a-z]+(\[\])?`, ``, ``)
+		// Of a bare parameter SQLite looks at the value when it prepares, and prepares again each time one is bound.
+		add(`(LIMIT|OFFSET) (\$\d+)`, ``, `${1} (${2} + 0)`)
 		add(`\$(\d+)`, ``, `?${1}`)
 	} else {
 		add(`find\(`, `strpos(`, ``)

@@ -87,7 +87,7 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 			keys = append(keys, [2]string{k.Name, k.Value})
 		}
 	}
-	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids)
+	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids, len(subjects) == 1 && subjects[0].Alone && len(keys) == 0)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 
 // load asks for everything at once. But who brings keys is most often new: then it asks for their owners first, and for the rest
 // only when there are any.
-func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []string) (*loaded, error) {
+func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []string, alone bool) (*loaded, error) {
 	got := &loaded{
 		records: map[engine.RecordRef]*model.Record{}, owners: map[model.Key]string{},
 		identities: map[string]*model.Identity{}, linked: map[string][]model.Record{}, keys: map[string][]model.Key{},
@@ -114,6 +114,9 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	}
 	if len(records) > 0 {
 		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
+	}
+	if alone {
+		return got, read([]op{{text: s.sql(oneRecord), args: []any{records[0][0], records[0][1]}, each: got.record}})
 	}
 	if !s.lite && len(records) == 1 && len(keys)+len(ids) == 0 {
 		ops := append(s.loadRest(got, loadOne), op{text: s.sql(oneRecord), each: got.record}) // identities first: see Load

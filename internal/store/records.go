@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"strconv"
+	"fmt"
 
 	"jmld/model"
 )
@@ -21,28 +21,40 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 }
 
 // Members streams the members of a group, ordered by id, with the kind and the name of their records; both are empty
-// for an id the source has no record of. most bounds how many; 0: all. It is one of a few constants.
+// for an id the source has no record of. When there are more than most, the error is ErrTooMany, at the price of counting that far;
+// 0: any number.
 func (s *Store) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
 	const text = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, '') " +
 		"FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
-		"WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
-	o := op{text: s.sql(text), args: []any{source, group}, each: func(row scanner) error {
+		"WHERE m.source = $1 AND m.group_id = $2"
+	const order = " ORDER BY m.member_id"
+	// who is the first beyond the bound
+	const beyond = "SELECT member_id FROM members WHERE source = $1 AND group_id = $2 ORDER BY member_id LIMIT 1 OFFSET $3"
+	const few = " AND NOT EXISTS (" + beyond + ")"
+	each := func(row scanner) error {
 		var id, kind, name string
 		if err := row.Scan(&id, &kind, &name); err != nil {
 			return err
 		}
 		return yield(id, model.Kind(kind), name)
-	}}
+	}
 	if most > 0 {
-		o.text = s.sql(text + " LIMIT " + strconv.Itoa(most))
-		return s.read(ctx, o)
+		many := false
+		args := []any{source, group, most}
+		err := s.read(ctx,
+			op{text: s.sql(beyond), args: args, each: func(scanner) error { many = true; return nil }},
+			op{text: s.sql(text + few + order), args: args, each: each})
+		if err == nil && many {
+			err = fmt.Errorf("more than %d members: %w", most, model.ErrTooMany)
+		}
+		return err
 	}
 	leave, err := s.enter(ctx, s.streams)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return s.stream(ctx, o)
+	return s.stream(ctx, op{text: s.sql(text + order), args: []any{source, group}, each: each})
 }
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.

@@ -57,6 +57,7 @@ type Subject struct {
 	Source, Record string      // or "" when Identity is given
 	Keys           []model.Key // correlation keys of the record as it will be
 	Identity       string
+	Alone          bool // nothing but the record is asked for: groups are nobody's
 }
 
 // Person is everything a decision about a subject needs.

@@ -92,7 +92,7 @@ type auditDetail struct {
 // prepare loads the person and lets the client's change make the next record, with all its correlation keys looked up.
 func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person, *model.Record, MemberChange, error) {
 	var person Person
-	subject := Subject{Source: p.Source, Record: p.ID}
+	subject := Subject{Source: p.Source, Record: p.ID, Alone: p.Kind == model.KindGroup}
 	asked := map[model.Key]bool{}
 	for first := true; ; first = false {
 		if !first || !p.Create {
