@@ -30,7 +30,6 @@ func (s *Store) Members(ctx context.Context, source, group string, most int, yie
 	const order = " ORDER BY m.member_id"
 	// who is the first beyond the bound
 	const beyond = "SELECT member_id FROM members WHERE source = $1 AND group_id = $2 ORDER BY member_id LIMIT 1 OFFSET $3"
-	const few = " AND NOT EXISTS (" + beyond + ")"
 	each := func(row scanner) error {
 		var id, kind, name string
 		if err := row.Scan(&id, &kind, &name); err != nil {
@@ -38,23 +37,24 @@ func (s *Store) Members(ctx context.Context, source, group string, most int, yie
 		}
 		return yield(id, model.Kind(kind), name)
 	}
+	whole := op{text: s.sql(text + order), args: []any{source, group}, each: each}
 	if most > 0 {
 		many := false
-		args := []any{source, group, most}
-		err := s.read(ctx,
-			op{text: s.sql(beyond), args: args, each: func(scanner) error { many = true; return nil }},
-			op{text: s.sql(text + few + order), args: args, each: each})
-		if err == nil && many {
-			err = fmt.Errorf("more than %d members: %w", most, model.ErrTooMany)
+		err := s.read(ctx, op{text: s.sql(beyond), args: []any{source, group, most}, each: func(scanner) error { many = true; return nil }})
+		switch {
+		case err != nil:
+			return err
+		case many:
+			return fmt.Errorf("more than %d members: %w", most, model.ErrTooMany)
 		}
-		return err
+		return s.read(ctx, whole)
 	}
 	leave, err := s.enter(ctx, s.streams)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return s.stream(ctx, op{text: s.sql(text + order), args: []any{source, group}, each: each})
+	return s.stream(ctx, whole)
 }
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
