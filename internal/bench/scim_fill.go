@@ -16,8 +16,7 @@ import (
 // stored them, and groups of two sizes. What each of them has been through (changes, audit) is left out.
 const smallGroup = 10
 
-func recordID(n int64) string   { return fmt.Sprintf("01900000-0000-7000-8000-%d", 100_000_000_000+n) }
-func identityID(n int64) string { return fmt.Sprintf("01900000-0000-7000-9000-%d", 100_000_000_000+n) }
+func recordID(n int64) string { return fmt.Sprintf("01900000-0000-7000-8000-%d", 100_000_000_000+n) }
 
 // groupID is a group with so many members, of which there are some.
 func groupID(size, k int64) string { return fmt.Sprintf("01900000-0000-7000-a000-%06d%06d", size, k) }
