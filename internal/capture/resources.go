@@ -106,7 +106,7 @@ func Before(ctx context.Context, r Resources, among func(ids []string) ([]string
 	}
 	if all {
 		n := 0
-		err := r.Members(ctx, source, group, maxBefore, func(id string, kind model.Kind, name string) error {
+		err := r.Members(ctx, source, group, 0, func(id string, kind model.Kind, name string) error {
 			if n++; n > maxBefore {
 				return errEnough
 			}
