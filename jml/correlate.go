@@ -21,11 +21,12 @@ type Match struct {
 //	no key known                       -> a new person
 //	keys of one person                 -> that person
 //	… who has another record from here -> disputed: one source does not know one person twice
-//	… who has another employee number  -> disputed: a mailbox or a name may be shared, the number is not
+//	… who has another employee number, -> disputed: a mailbox or a name may be shared, or given to somebody else
+//	  or had one when last seen           after the first has left; the number is not
 //	keys of several people             -> disputed
 //
-// owners says who has which of the record's keys; siblings are the records of the one owner, if it is one.
-func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.Key]string, siblings []model.Record) Match {
+// owners says who has which of the record's keys; owned are all keys of the one owner, if it is one, and siblings the records.
+func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.Key]string, owned []model.Key, siblings []model.Record) Match {
 	if rec.IdentityID != "" {
 		return Match{Link: model.Linked, Identity: rec.IdentityID}
 	}
@@ -58,6 +59,9 @@ func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.K
 				return Match{Link: model.Disputed, Text: fmt.Sprintf("%s says it is a person who has another employee number in %s",
 					strings.Join(by, " and "), s.Source)}
 			}
+		}
+		if numberOf(owned) != "" { // who left keeps the keys: the number of the owner, which is not this one
+			return Match{Link: model.Disputed, Text: strings.Join(by, " and ") + " says it is a person who had another employee number"}
 		}
 	}
 	return Match{Link: model.Linked, Identity: owner, Text: "same " + strings.Join(by, " and ")}

@@ -78,15 +78,16 @@ func (w *world) say(source, id string, rec *model.Record, text string) {
 	}
 	rec.Source, rec.ID, rec.Kind, rec.IdentityID = source, id, model.KindUser, cur.IdentityID
 	cause.Absent = rec.AbsentSince != nil
-	owners, siblings := map[model.Key]string{}, []model.Record{}
+	owners, owned, siblings := map[model.Key]string{}, []model.Key{}, []model.Record{}
 	keys := w.rules.Keys(*rec)
 	for _, k := range keys {
 		if o := w.keys[k]; o != "" {
 			owners[k] = o
-			siblings = append(siblings, w.situation(o, cause).Records...)
+			s := w.situation(o, cause)
+			owned, siblings = append(owned, s.Keys...), append(siblings, s.Records...)
 		}
 	}
-	m := w.rules.Correlate(*rec, keys, owners, siblings)
+	m := w.rules.Correlate(*rec, keys, owners, owned, siblings)
 	rec.Link, rec.IdentityID = m.Link, m.Identity
 	if m.Link != model.Linked {
 		rec.LinkText = m.Text

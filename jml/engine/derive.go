@@ -76,7 +76,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		if p.Record != nil {
 			rec.IdentityID = p.Record.IdentityID
 		}
-		m := r.Correlate(rec, r.Keys(rec), p.Owners, records)
+		m := r.Correlate(rec, r.Keys(rec), p.Owners, p.Keys, records)
 		rec.Link, rec.LinkText, rec.IdentityID = m.Link, "", m.Identity
 		d.record = &rec
 		if m.Link != model.Linked {
