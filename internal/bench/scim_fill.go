@@ -175,7 +175,7 @@ func dropIndexes(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 }
 
 func fillLite(ctx context.Context, path string, n, group int64, hash []byte, epoch time.Time) (err error) {
-	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(OFF)", "cache_size(-1048576)", "temp_store(MEMORY)"}}
+	q := url.Values{"_pragma": {"busy_timeout(5000)", "locking_mode(EXCLUSIVE)", "journal_mode(OFF)", "synchronous(OFF)", "cache_size(-1048576)", "temp_store(MEMORY)"}}
 	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
 	if err != nil {
 		return err
@@ -234,5 +234,5 @@ func fillLite(ctx context.Context, path string, n, group int64, hash []byte, epo
 			return err
 		}
 	}
-	return run("PRAGMA wal_checkpoint(TRUNCATE)")
+	return run("PRAGMA journal_mode = WAL") // as it was
 }
