@@ -77,7 +77,7 @@ type Proof struct {
 	Mode       Mode        `json:"mode,omitempty"`     // what was read
 	Instead    string      `json:"instead,omitempty"`  // why everything was read and not the changes only
 	Unlisted   bool        `json:"unlisted,omitempty"` // nothing had changed, and nobody was listed: it says nothing about absence
-	Mark       string      `json:"mark,omitempty"`     // from where the next read of changes goes on
+	Mark       string      `json:"-"`                  // from where the next read of changes goes on; it is kept in the checkpoint
 	Server     string      `json:"server,omitempty"`
 	Users      int         `json:"users"`
 	Groups     int         `json:"groups"`

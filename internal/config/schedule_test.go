@@ -71,3 +71,18 @@ func TestCalendarKeepsTheZone(t *testing.T) {
 		t.Errorf("with a bad one: %v, %v", c, err)
 	}
 }
+
+// Replicas with clocks that started at different times agree on the steps.
+func TestEveryStepsWithTheClock(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 22, 10, 7, 30, 0, time.UTC)
+	for from, want := range map[time.Time]time.Time{
+		at:                                     time.Date(2026, 11, 22, 10, 10, 0, 0, time.UTC),
+		at.Add(2*time.Minute + 29*time.Second): time.Date(2026, 11, 22, 10, 10, 0, 0, time.UTC),
+		time.Date(2026, 11, 22, 10, 10, 0, 0, time.UTC): time.Date(2026, 11, 22, 10, 15, 0, 0, time.UTC),
+	} {
+		if got := Every(5 * time.Minute).Next(from); !got.Equal(want) {
+			t.Errorf("after %s: %s, want %s", from, got, want)
+		}
+	}
+}
