@@ -102,11 +102,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 	if j.q.shape == "" {
 		j.q.shape = q.shape
 	}
-	for _, n := range q.notes.list {
-		if n != bulkNote {
-			j.q.notes.remark("%s", n)
-		}
-	}
+	j.q.notes.include(&q.notes)
 }
 
 // request is the operation as a request: it has the client, the source and the time of the whole.
@@ -121,7 +117,6 @@ func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *requ
 		r.Header.Set("If-Match", op.version)
 	}
 	q.r = r.WithContext(j.q.r.Context())
-	q.notes.remark(bulkNote)
 	return &q
 }
 
@@ -154,7 +149,9 @@ func (j *bulkJob) circle(unit []int) {
 		j.prepare(&j.ops[i])
 	}
 	for _, i := range unit { // before anything is made: a person made and taken back is a joiner and a leaver
-		if err := j.ops[i].makeable(j.q.notes.strict, j.q.source.Bounds); err != nil {
+		n := notes{strict: j.q.notes.strict}
+		if err := j.ops[i].makeable(&n, j.q.source.Bounds); err != nil {
+			j.q.notes.include(&n)
 			j.refuseAll(unit, i, err, refused)
 			return
 		}
@@ -184,12 +181,12 @@ func (j *bulkJob) refuseAll(unit []int, because int, err, others error) {
 }
 
 // makeable says whether a POST could be done as far as its data tells.
-func (op *bulkOperation) makeable(strict bool, b Bounds) error {
-	c := compiler{normaliser: normaliser{&notes{strict: strict}, b}, rt: op.rt, id: op.id}
+func (op *bulkOperation) makeable(n *notes, b Bounds) error {
+	c := compiler{normaliser: normaliser{n, b}, rt: op.rt, id: op.id}
 	if err := c.body(op.data); err != nil {
 		return err
 	}
-	if err := c.notes.refused; err != nil {
+	if err := n.refused; err != nil {
 		return err
 	}
 	return apply(op.rt, map[string]any{}, c.ops)

@@ -211,8 +211,5 @@ func complexShape(method, key string, o object) string {
 
 // dialect names the dialect of the request, as far as it was read.
 func (q *request) dialect() string {
-	differently := slices.ContainsFunc(q.notes.list, func(n string) bool {
-		return n != bulkNote && !strings.HasPrefix(n, rehireNote)
-	})
-	return dialectOf(q.agent, q.shape, differently)
+	return dialectOf(q.agent, q.shape, q.notes.differently)
 }

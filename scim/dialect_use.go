@@ -84,10 +84,8 @@ func (c *useCounts) add(source, dialect string, notes []string, request, record 
 	defer c.mu.Unlock()
 	c.sum(one)
 	for _, n := range notes {
-		if n != bulkNote {
-			one.Note = n
-			c.sum(one)
-		}
+		one.Note = n
+		c.sum(one)
 	}
 }
 

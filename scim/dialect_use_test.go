@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,61 @@ func TestDialectsAreCountedAndStored(t *testing.T) {
 				if u.FirstAt.IsZero() || u.LastAt.Before(u.FirstAt) || (u.Requests > 1) != u.FirstAt.Before(u.LastAt) {
 					t.Errorf("times of %+v", u)
 				}
+			}
+		})
+	}
+}
+
+// D-15: what a strict source refused is counted as what it is, also in a bulk request and its circles; what is noted without
+// another reading makes no dialect, and neither does a request that only lacks what the profiles ask for.
+func TestDialectOfReadingsAndRemarks(t *testing.T) {
+	t.Parallel()
+	const (
+		plain   = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"%s"%s}`
+		circle  = `{"method":"POST","path":"/Groups","bulkId":"%s","data":{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"G","members":%s}}`
+		unknown = "unknown"
+		rfc     = "RFC 7644"
+	)
+	group := func(id, members string) string { return fmt.Sprintf(circle, id, members) }
+	for _, tt := range []struct {
+		name                 string
+		strict               bool
+		method, target, body string
+		dialect              string
+		notes                []string
+	}{
+		{"plain", true, "POST", "/Users", fmt.Sprintf(plain, "a", ""), rfc, nil},
+		{"refused", true, "POST", "/Users", fmt.Sprintf(plain, "b", `,"nickName":7`), unknown, []string{"nickName: number read as text"}},
+		{"refused, by its shape", true, "PATCH", "/Users/0", patchOf(`{"op":"Replace","path":"title","value":"x"}`), "Entra legacy PATCH", []string{`op: "Replace" read as "replace"`}},
+		{"a refused query", true, "GET", "/Users?filter=groups%20eq%20%22x%22", "", unknown, []string{"filter: groups read as groups.value"}},
+		{"what the standard has and the profiles do not", true, "PATCH", "/Users/0", patchOf(`{"op":"replace","value":{"title":"x"}}`), rfc, []string{"operation 1 has no path"}},
+		{"refused in a bulk request", true, "POST", "/Bulk", bulkOf(`{"method":"POST","path":"/Users","bulkId":"u","data":` + fmt.Sprintf(plain, "c", `,"nickName":7`) + `}`), unknown, []string{"nickName: number read as text"}},
+		{"refused in a circle", true, "POST", "/Bulk", bulkOf(group("a", `[{"value":"bulkId:b"}]`), group("b", `{"value":"bulkId:a"}`)), unknown, []string{"members: single value read as an array of one"}},
+		{"a password", false, "POST", "/Users", fmt.Sprintf(plain, "d", `,"password":"p"`), rfc, []string{"password: accepted, not stored"}},
+		{"a value given twice", false, "POST", "/Users", fmt.Sprintf(plain, "e", `,"emails":[{"value":"e@example.org"},{"value":"e@example.org"}]`), rfc, []string{"emails: the same value given twice, kept once"}},
+		{"a remark in a bulk request", false, "POST", "/Bulk", bulkOf(`{"method":"POST","path":"/Users","bulkId":"u","data":` + fmt.Sprintf(plain, "f", `,"password":"p"`) + `}`), rfc, []string{"password: accepted, not stored"}},
+		{"a reading in a bulk request", false, "POST", "/Bulk", bulkOf(`{"method":"POST","path":"/Users","bulkId":"u","data":` + fmt.Sprintf(plain, "g", `,"nickName":7`) + `}`), unknown, []string{"nickName: number read as text"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, sqlite())
+			var kept forgetful
+			h := scim.New(scim.Options{Sources: []scim.Source{{Name: "entra", Strict: tt.strict}}, Pusher: c.Engine, Resources: c.Store, Tokens: c.Store, Dialects: &kept})
+			r := httptest.NewRequest(tt.method, "/scim/entra/v2"+tt.target, strings.NewReader(tt.body))
+			r.Header.Set("Authorization", "Bearer "+secret)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			flush(t, h)
+			want, got := []string{tt.dialect + ": "}, []string(nil)
+			for _, n := range tt.notes {
+				want = append(want, tt.dialect+": "+n)
+			}
+			for _, u := range kept.uses {
+				got = append(got, u.Dialect+": "+u.Note)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\n%d %s", diff, w.Code, w.Body)
 			}
 		})
 	}

@@ -149,6 +149,9 @@ func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
 	if e.op != model.OpEq || !ok || a != top && a.name != "value" {
 		return nil, invalidFilter("Of %s only value can be compared, with eq.", top.name)
 	}
+	if a == top {
+		r.notes.filter("filter: %s read as %s.value", top.label(), top.label())
+	}
 	r.members = append(r.members, id)
 	ref := model.AttrRef{Path: []string{top.name, "value"}, CaseExact: true}
 	return model.Compare{Attr: ref, Op: model.OpEq, Value: id}, nil

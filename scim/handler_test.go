@@ -355,3 +355,25 @@ func TestAnswerIsJSONForThoseWhoAskForIt(t *testing.T) {
 		}
 	}
 }
+
+// RFC 7644 §3.5.2.1: add never takes a member away, whatever it has for a value; replace without one does.
+func TestMemberNamedByAFilter(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, sqlite())
+	ada, bob := c.create(t, "/Users", `{"userName":"ada"}`), c.create(t, "/Users", `{"userName":"bob"}`)
+	group := "/Groups/" + c.create(t, "/Groups", `{"displayName":"Team","members":[{"value":"`+ada+`"}]}`)
+	for _, step := range []struct {
+		op, value string
+		id        string
+		members   int
+	}{
+		{"add", `null`, ada, 1}, {"add", `""`, ada, 1}, {"add", `null`, bob, 2}, {"replace", `null`, bob, 1},
+		{"add", `{"value":"` + bob + `"}`, bob, 2}, {"replace", `""`, bob, 1},
+	} {
+		a := c.must(t, "PATCH", group, `{"Operations":[{"op":"`+step.op+`","path":"members[value eq \"`+step.id+`\"]","value":`+step.value+`}]}`, 200)
+		list, _ := a.at("members").([]any)
+		if len(list) != step.members || a.at("members[0].value") != ada {
+			t.Errorf("%s %s: %s", step.op, step.value, a)
+		}
+	}
+}

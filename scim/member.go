@@ -27,11 +27,13 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 		if err != nil {
 			return err
 		}
-		if v != verbRemove && (raw == nil || raw == "") {
+		switch none := raw == nil || raw == ""; {
+		case v == verbAdd && none:
+			c.notes.add("members: no value read as the member that the filter names")
+		case v == verbReplace && none:
 			c.notes.add("members: no value read as remove")
 			v = verbRemove
-		}
-		if v == verbReplace {
+		case v == verbReplace:
 			c.notes.path("members: replace of a member read as add")
 			v = verbAdd
 		}

@@ -19,9 +19,10 @@ const (
 // stood for true and false is quoted. For a strict source such a reading refuses the request before anything is done:
 // what makes a note here is what strict does not take.
 type notes struct {
-	list    []string
-	strict  bool
-	refused error // strict: the first reading there was
+	list        []string
+	strict      bool
+	differently bool  // something was read differently, or refused for that
+	refused     error // strict: because of the first reading there was
 }
 
 // add notes a value of another form.
@@ -47,8 +48,17 @@ func (n *notes) filter(format string, args ...any) {
 // profile refuses, where the source is strict, what the standard allows and the profiles do not.
 func (n *notes) profile(kind elimity.ScimType, format string, args ...any) {
 	if n.strict {
-		n.reading(kind, format, args)
+		n.remark(format, args...)
+		n.refuse(kind, format, args)
 	}
+}
+
+// include adds what was noted of a part of the request.
+func (n *notes) include(part *notes) {
+	for _, s := range part.list {
+		n.remark("%s", s)
+	}
+	n.differently = n.differently || part.differently
 }
 
 // remark notes what is worth knowing and no other reading.
@@ -66,10 +76,15 @@ func (n *notes) remark(format string, args ...any) {
 }
 
 func (n *notes) reading(kind elimity.ScimType, format string, args []any) {
-	switch {
-	case !n.strict:
-		n.remark(format, args...)
-	case n.refused == nil:
+	n.differently = true
+	n.remark(format, args...)
+	if n.strict {
+		n.refuse(kind, format, args)
+	}
+}
+
+func (n *notes) refuse(kind elimity.ScimType, format string, args []any) {
+	if n.refused == nil {
 		n.refused = refuse(http.StatusBadRequest, kind, "The source is strict and takes no dialect: %s.", fmt.Sprintf(format, args...))
 	}
 }

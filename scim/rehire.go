@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	elimity "github.com/elimity-com/scim/errors"
 
@@ -14,18 +15,23 @@ import (
 // rehireNote is in the audit of a POST that was taken for the return of somebody.
 const rehireNote = "POST read as the return of the deactivated user"
 
-// errMoved ends a rehire of somebody who came back, or went, a moment ago.
+// errMoved ends a rehire of somebody who was changed, or went, a moment ago.
 var errMoved = errors.New("the deactivated user has changed")
 
 // created makes what a POST says durable. A user that is deactivated in this source is not made a second time: the POST is that
 // user's return, and what is stored is replaced. Whom a POST is about, by what the two have in common:
 //
-//	externalId   userName   employeeNumber
-//	the same     any        any              the return of the deactivated user who alone has the externalId
-//	one has none the same   not another      the return of the deactivated user who has the userName
-//	one has none the same   another          409: two people, one name
-//	another      the same   any              409: two people, one name
+//	externalId   userName   employeeNumber  an address
+//	the same     the same   any             any         the return of the deactivated user
+//	the same     another    the same        any         the return of the deactivated user
+//	the same     another    one has none    in common   the return of the deactivated user
+//	the same     another    one has none    none        somebody new
+//	the same     another    another         any         somebody new
+//	one has none the same   not another     any         the return of the deactivated user
+//	one has none the same   another         any         409: two people, one name
+//	another      the same   any             any         409: two people, one name
 //
+// Of an externalId that several users have, only who has the userName as well is taken.
 // Active users are never taken for anybody who is sent as new; nor are groups. A strict source has only 409.
 func (q *request) created(rt *resourceType, id string, post func() (*model.Record, error), change engine.MemberChange) (engine.Pushed, error) {
 	first, err := post()
@@ -42,7 +48,7 @@ func (q *request) created(rt *resourceType, id string, post func() (*model.Recor
 				return engine.Pushed{}, err
 			}
 		}
-		if old == nil {
+		if old == nil || !akin(old, first) {
 			done, err := q.push(rt, id, actionCreate, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 				if cur != nil {
 					return nil, engine.MemberChange{}, model.ErrConflict
@@ -103,6 +109,31 @@ func samePerson(old, post *model.Record) error {
 		"taken for another person. If it is the same person, change and activate that user; else delete it or change its userName first.", differs)
 }
 
+// akin says whether a user may be taken for the one with the same externalId. Identity providers make externalId of what an
+// administrator chooses, and some give it to the next person.
+func akin(old, post *model.Record) bool {
+	if old.UserNameKey == post.UserNameKey {
+		return true
+	}
+	if was, is := employeeNumber(old), employeeNumber(post); was != "" && is != "" {
+		return was == is
+	}
+	had := addresses(old)
+	return slices.ContainsFunc(addresses(post), func(a string) bool { return slices.Contains(had, a) })
+}
+
+func addresses(rec *model.Record) []string {
+	list, _ := jml.Decode(rec.Attrs)["emails"].([]any)
+	var all []string
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		if s, _ := m["value"].(string); s != "" {
+			all = append(all, jml.Fold(s))
+		}
+	}
+	return all
+}
+
 func employeeNumber(rec *model.Record) string {
 	ext, _ := jml.Decode(rec.Attrs)[jml.EnterpriseUser].(map[string]any)
 	n, _ := ext["employeeNumber"].(string)
@@ -111,11 +142,10 @@ func employeeNumber(rec *model.Record) string {
 
 // rehire replaces a deactivated user with what is sent as new, active unless it says otherwise.
 func (q *request) rehire(rt *resourceType, old *model.Record, by string, post func() (*model.Record, error)) (engine.Pushed, error) {
-	q.record = old.ID
 	note := rehireNote + " with the same " + by
 	done, err := q.pushed(engine.Push{Kind: rt.kind, ID: old.ID, Action: actionRehire, Afresh: true, Notes: append(q.notes.list[:len(q.notes.list):len(q.notes.list)], note),
 		Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
-			if cur == nil || cur.Active || cur.ExternalID != old.ExternalID || cur.UserNameKey != old.UserNameKey {
+			if cur == nil || cur.Version != old.Version { // whom the POST is about was decided by all of it
 				return nil, engine.MemberChange{}, errMoved
 			}
 			fresh, err := post()

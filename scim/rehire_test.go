@@ -1,13 +1,19 @@
 package scim_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"jmld/jml"
 	"jmld/jml/engine"
@@ -18,6 +24,15 @@ import (
 )
 
 const numbered = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"employeeNumber":%q}`
+
+// mailed are addresses of their own.
+func mailed(names ...string) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, `{"value":"`+n+`@example.org"}`)
+	}
+	return `"emails":[` + strings.Join(list, ",") + `]`
+}
 
 // Item 8, I19: what a POST does that has something in common with a deactivated user (docs/scim.md, Return).
 func TestPostOfADeactivatedUser(t *testing.T) {
@@ -36,7 +51,16 @@ func TestPostOfADeactivatedUser(t *testing.T) {
 		{"same name, only the new one has an externalId", `"userName":"a3"`, `"userName":"a3","externalId":"x3"`, rehire},
 		{"same name and externalId", `"userName":"a4","externalId":"x4"`, `"userName":"a4","externalId":"x4"`, rehire},
 		{"same name and externalId, another number", `"userName":"a5","externalId":"x5",` + fmt.Sprintf(numbered, "1"), `"userName":"a5","externalId":"x5",` + fmt.Sprintf(numbered, "2"), rehire},
-		{"same externalId, another name", `"userName":"a6","externalId":"x6"`, `"userName":"b6","externalId":"x6"`, rehire},
+		{"same externalId, nothing else", `"userName":"a6","externalId":"x6"`, `"userName":"b6","externalId":"x6"`, other},
+		{"same externalId, another address", `"userName":"h1","externalId":"xh1",` + mailed("h1"), `"userName":"i1","externalId":"xh1",` + mailed("i1"), other},
+		{"same externalId, one address in common", `"userName":"h2","externalId":"xh2",` + mailed("old2", "h2"), `"userName":"i2","externalId":"xh2",` + mailed("H2", "new2"), rehire},
+		{"same externalId and number, another name", `"userName":"h3","externalId":"xh3",` + fmt.Sprintf(numbered, "h3"), `"userName":"i3","externalId":"xh3",` + fmt.Sprintf(numbered, "H3"), rehire},
+		{"same externalId, another name, address and number", `"userName":"h4","externalId":"xh4",` + mailed("h4") + "," + fmt.Sprintf(numbered, "h4"),
+			`"userName":"i4","externalId":"xh4",` + mailed("i4") + "," + fmt.Sprintf(numbered, "i4"), other},
+		{"same externalId and address, another name and number", `"userName":"h5","externalId":"xh5",` + mailed("h5") + "," + fmt.Sprintf(numbered, "h5"),
+			`"userName":"i5","externalId":"xh5",` + mailed("h5") + "," + fmt.Sprintf(numbered, "i5"), other},
+		{"same externalId, no number here", `"userName":"h6","externalId":"xh6",` + fmt.Sprintf(numbered, "h6"), `"userName":"i6","externalId":"xh6"`, other},
+		{"same externalId and address, no number here", `"userName":"h7","externalId":"xh7",` + mailed("h7"), `"userName":"i7","externalId":"xh7",` + mailed("h7") + "," + fmt.Sprintf(numbered, "i7"), rehire},
 		{"same name, another externalId", `"userName":"a7","externalId":"x7"`, `"userName":"a7","externalId":"y7"`, no},
 		{"same name, another number", `"userName":"a8",` + fmt.Sprintf(numbered, "81"), `"userName":"a8",` + fmt.Sprintf(numbered, "82"), no},
 		{"same name, the same number", `"userName":"a9",` + fmt.Sprintf(numbered, "91"), `"userName":"a9",` + fmt.Sprintf(numbered, "91"), rehire},
@@ -80,6 +104,19 @@ func TestPostOfADeactivatedUser(t *testing.T) {
 					c.must(t, "PATCH", "/Users/"+id, `{"Operations":[{"op":"replace","path":"active","value":false}]}`, 200)
 				}
 				c.must(t, "DELETE", "/Groups/"+team, "", 204)
+			}
+			// An externalId given to the next person joins nothing: neither the records nor the people behind them.
+			var people []string
+			for _, n := range []string{"k1", "k2"} {
+				id := c.create(t, "/Users", `{"userName":"`+n+`","externalId":"k",`+mailed(n)+","+fmt.Sprintf(numbered, n)+`,"active":`+strconv.FormatBool(n == "k2")+`}`)
+				rec, err := c.Record(t.Context(), "entra", model.KindUser, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				people = append(people, rec.IdentityID)
+			}
+			if people[0] == "" || people[1] == "" || people[0] == people[1] {
+				t.Errorf("people %q", people)
 			}
 			// Who is active is nobody's return, and neither is who is not the only one with an externalId.
 			c.create(t, "/Users", `{"userName":"f1"}`)
@@ -149,6 +186,63 @@ func TestReturnInABulkRequest(t *testing.T) {
 	}
 	if g := c.must(t, "GET", group[strings.Index(group, "/Groups"):], "", 200); g.at("members[0].value") != id {
 		t.Errorf("%s", g)
+	}
+}
+
+// between does something before the first write that is a return.
+type between struct {
+	scim.Pusher
+	once sync.Once
+	do   func()
+}
+
+func (p *between) Push(ctx context.Context, push engine.Push) (engine.Pushed, error) {
+	if push.Action == "scim.rehire" {
+		p.once.Do(p.do)
+	}
+	return p.Pusher.Push(ctx, push)
+}
+
+// Item 8: what happens to the deactivated user while the POST is read counts: who is made then is who others refer to and who the
+// log names, and who has become another person is not taken.
+func TestReturnOfSomebodyWhoMoved(t *testing.T) {
+	t.Parallel()
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			plain := newClient(t, b)
+			core, logs := observer.New(zapcore.InfoLevel)
+			moving := func(do func()) *client {
+				return plain.over(t, scim.Options{Pusher: &between{Pusher: plain.Engine, do: do}, Resources: plain.Store, Tokens: plain.Store, Log: zap.New(core)})
+			}
+			old := plain.create(t, "/Users", `{"userName":"ada","active":false}`)
+			c := moving(func() { plain.must(t, "DELETE", "/Users/"+old, "", 204) })
+			a := c.must(t, "POST", "/Bulk", `{"Operations":[
+				{"method":"POST","path":"/Groups","bulkId":"g","data":{"displayName":"Team","members":[{"value":"bulkId:u"}]}},
+				{"method":"POST","path":"/Users","bulkId":"u","data":{"userName":"ada"}}]}`, 200)
+			group, _ := a.at("Operations[0].location").(string)
+			user, _ := a.at("Operations[1].location").(string)
+			made := user[strings.LastIndex(user, "/")+1:]
+			if g := c.must(t, "GET", group[strings.Index(group, "/Groups"):], "", 200); made == old || g.at("members[0].value") != made {
+				t.Errorf("old %s: %s %s", old, a, g)
+			}
+
+			old = plain.create(t, "/Users", `{"userName":"bob","active":false}`)
+			c = moving(func() { plain.must(t, "DELETE", "/Users/"+old, "", 204) })
+			logs.TakeAll()
+			made = c.create(t, "/Users", `{"userName":"bob"}`)
+			if line := logs.FilterMessage("scim request").All()[0].ContextMap(); made == old || line["record"] != made {
+				t.Errorf("%s, not %s: %v", made, old, line)
+			}
+
+			old = plain.create(t, "/Users", `{"userName":"cyd","active":false}`)
+			c = moving(func() {
+				plain.must(t, "PATCH", "/Users/"+old, `{"Operations":[{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber","value":"1"}]}`, 200)
+			})
+			if a := c.must(t, "POST", "/Users", `{"userName":"cyd",`+fmt.Sprintf(numbered, "2")+`}`, 409); a.at("scimType") != "uniqueness" {
+				t.Errorf("%s", a)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"jmld/jml/engine"
 	"jmld/model"
@@ -55,6 +56,7 @@ func (q *request) create(rt *resourceType) error {
 	if err != nil {
 		return err
 	}
+	q.record = done.Record.ID
 	return q.one(rt, &done.Record, p.said(c.ops), http.StatusCreated, done.Record.ID == id)
 }
 
@@ -181,6 +183,9 @@ func (q *request) push(rt *resourceType, id, action string,
 func (q *request) pushed(p engine.Push) (engine.Pushed, error) {
 	if err := q.notes.refused; err != nil {
 		return engine.Pushed{}, err
+	}
+	if q.part != nil {
+		p.Notes = slices.Concat([]string{bulkNote}, p.Notes)
 	}
 	p.Source, p.Actor, p.Dialect, p.Index = q.source.Name, q.actor(), q.dialect(), q.h.schemas.of(p.Kind).index()
 	return q.h.o.Pusher.Push(q.r.Context(), p)
