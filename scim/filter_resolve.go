@@ -181,7 +181,7 @@ func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
 // compare resolves one comparison.
 func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filter, error) {
 	switch {
-	case a.extension:
+	case a.extension && e.op != model.OpPr:
 		return nil, invalidFilter("%s needs an attribute to be compared.", a.label())
 	case a.returned == never:
 		return nil, invalidFilter("%s cannot be compared.", a.label()) // RFC 7644 §7.5.2: not an oracle
