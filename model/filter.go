@@ -1,5 +1,7 @@
 package model
 
+import "context"
+
 // Filter is a SCIM filter (RFC 7644 §3.4.2.2) after names were resolved: canonical spelling, types known, unknown
 // attributes refused. The scim package makes it, the store turns it into SQL.
 type Filter interface{ isFilter() }
@@ -82,7 +84,9 @@ type Query struct {
 	Kind   Kind
 	Filter Filter // nil: all
 	// Match decides what Filter says, for one record; it is asked where SQL cannot say it. Never nil when Filter is not.
-	Match      func(*Record) bool
+	Match func(*Record) bool
+	// Ready is called before Match is asked, and not at all where SQL says everything. It may read, and its error is the query's. nil: nothing to do.
+	Ready      func(ctx context.Context) error
 	SortBy     *AttrRef // nil: by creation, then id
 	Descending bool
 	Offset     int // records to skip

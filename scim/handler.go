@@ -41,7 +41,8 @@ type Resources interface {
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
 	// Query selects records of one source and kind.
 	Query(ctx context.Context, q model.Query) (model.Page, error)
-	// Members streams the direct members of a group. When there are more than most, the error is model.ErrTooMany; 0: any number.
+	// Members streams the direct members of a group. When there are more than most, the error is model.ErrTooMany, and none is yielded. 0: any
+	// number, when it is this stream's turn; else model.ErrUnavailable.
 	Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error
 	// GroupsOf returns the groups each of the ids is in, directly or through other groups.
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
@@ -155,7 +156,8 @@ type request struct {
 	route   string
 	record  string // as in the URL
 	reason  string // of a refusal
-	atMost  int    // members in the answer; more are model.ErrTooMany; 0: any number
+	few     bool   // the answer has no group with more than fewMembers: errLarge
+	bare    bool   // the answer has nothing but the record's own: no members, no groups
 	part    *part  // of a bulk request; nil: a request of its own
 	notes   notes
 	agent   string // what the client calls itself

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -196,36 +197,41 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if holds, ok := isConstant(f); ok {
 		return holds, nil
 	}
-	groups, err := q.memberships(rt, f, r.members)
-	if err != nil {
-		return false, err
+	sets := map[string]map[string]bool{}
+	query.Filter, query.Match = f, matcher(f, rt, sets)
+	if len(r.members) > 0 {
+		query.Ready = func(ctx context.Context) error { return q.memberships(ctx, rt, r.members, sets) }
 	}
-	query.Filter, query.Match = f, matcher(f, rt, groups)
 	return true, nil
 }
 
-// maxInside is how many members of a group are looked at for a filter that compares groups and something else.
+// maxInside is how many members of groups, all together, are looked at for a filter that the store cannot answer by itself.
 const maxInside = 100_000
 
-// memberships is what matcher needs to know for a filter that compares members or groups with the ids.
-func (q *request) memberships(rt *resourceType, f model.Filter, ids []string) (map[string]map[string]bool, error) {
-	sets := map[string]map[string]bool{}
-	if _, alone := f.(model.Compare); alone || len(ids) == 0 {
-		return sets, nil // the store answers it
+// memberships is what matcher needs to know for a filter that compares members or groups with the ids. It is asked for again for
+// the second query of a page.
+func (q *request) memberships(ctx context.Context, rt *resourceType, ids []string, sets map[string]map[string]bool) error {
+	if len(sets) > 0 {
+		return nil
 	}
 	if rt.kind == model.KindUser {
+		room := maxInside
 		for _, id := range ids {
+			if sets[id] != nil {
+				continue
+			}
 			set := map[string]bool{}
-			if err := q.inside(id, set); err != nil {
-				return nil, err
+			if err := q.inside(ctx, id, set, room); err != nil {
+				return err
 			}
 			sets[id] = set
+			room -= len(set)
 		}
-		return sets, nil
+		return nil
 	}
-	of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, ids)
+	of, err := q.h.o.Resources.GroupsOf(ctx, q.source.Name, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for id, list := range of {
 		sets[id] = map[string]bool{}
@@ -235,18 +241,18 @@ func (q *request) memberships(rt *resourceType, f model.Filter, ids []string) (m
 			}
 		}
 	}
-	return sets, nil
+	return nil
 }
 
-// inside puts everybody into the set who is in the group, directly or through other groups.
-func (q *request) inside(group string, set map[string]bool) error {
+// inside puts everybody into the set who is in the group, directly or through other groups, as far as there is room.
+func (q *request) inside(ctx context.Context, group string, set map[string]bool, room int) error {
 	for todo := []string{group}; len(todo) > 0; todo = todo[1:] {
-		err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, todo[0], maxInside+1, func(id string, kind model.Kind, _ string) error {
+		err := q.h.o.Resources.Members(ctx, q.source.Name, todo[0], maxInside+1, func(id string, kind model.Kind, _ string) error {
 			if !set[id] && kind == model.KindGroup {
 				todo = append(todo, id)
 			}
-			if set[id] = true; len(set) > maxInside {
-				return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The group has more than %d members; filter by it alone.", maxInside)
+			if set[id] = true; len(set) > room {
+				return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The groups have more than %d members together; filter by them alone.", maxInside)
 			}
 			return nil
 		})

@@ -1,10 +1,14 @@
 package scim
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"jmld/model"
 )
@@ -12,8 +16,9 @@ import (
 // spill is how much of an answer is held back. Up to that an error can still become a proper answer.
 const spill = 1 << 20
 
-// patchMembers is up to how many members the answer to a PATCH repeats the group. They fit into what is held back.
-const patchMembers = 200
+// fewMembers is up to how many members a group is read at once: they fit into what is held back, and no client can make the
+// database wait. The answer to a PATCH repeats the group up to that.
+const fewMembers = 200
 
 // timeFormat has milliseconds, so that two changes in a second look different.
 const timeFormat = "2006-01-02T15:04:05.000Z"
@@ -75,6 +80,26 @@ func (q *request) location(rt *resourceType, id string) string {
 	return q.base + rt.endpoint + "/" + id
 }
 
+// stored answers a write with the resource as it is now. The write is durable: whatever goes wrong from here on, the answer is a
+// success, or the client would do it again. fresh says that nothing can refer to the resource yet.
+func (q *request) stored(rt *resourceType, rec *model.Record, p projection, status int, fresh bool) error {
+	err := q.one(rt, rec, p, status, fresh)
+	if err == nil || q.w.status != 0 {
+		return err
+	}
+	if !errors.Is(err, errLarge) && !errors.Is(err, context.Canceled) {
+		q.h.o.Log.Warn("scim write is stored, and answered without what could not be read", zap.String(model.FieldRequest, safeName(q.id)),
+			zap.String(model.FieldRoute, q.route), zap.Error(err))
+	}
+	if status == http.StatusCreated { // the client needs the id
+		q.bare = true
+		return q.one(rt, rec, p, status, fresh)
+	}
+	q.w.Header().Del("Content-Type")
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // one answers with one resource. fresh says that nothing can refer to it yet.
 func (q *request) one(rt *resourceType, rec *model.Record, p projection, status int, fresh bool) error {
 	h := q.w.Header()
@@ -87,7 +112,7 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 		return nil
 	}
 	var groups []model.Membership
-	if rt.kind == model.KindUser && !fresh && p.wants(rt.lookup("groups")) {
+	if rt.kind == model.KindUser && !fresh && !q.bare && p.wants(rt.lookup("groups")) {
 		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, []string{rec.ID})
 		if err != nil {
 			return err
@@ -137,7 +162,7 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 		}
 	}
 	a.buf = b
-	if rt.kind == model.KindGroup && p.wants(rt.lookup("members")) {
+	if rt.kind == model.KindGroup && !q.bare && p.wants(rt.lookup("members")) {
 		if err := q.members(a, rt, rec.ID, p); err != nil {
 			return err
 		}
@@ -146,13 +171,16 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 	return a.flush()
 }
 
-// members streams the members of a group into the answer.
+// errLarge: the group has more than fewMembers, and the answer is not to have more.
+var errLarge = errors.New("large group")
+
+// members writes the members of a group into the answer: a few at once, more as a stream, which waits for its turn.
 func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
 	named := p.wants(members.sub("display"))
-	n := 0
-	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, q.atMost, func(id string, kind model.Kind, name string) error {
+	n, most := 0, fewMembers
+	each := func(id string, kind model.Kind, name string) error {
 		n++
 		m := map[string]any{"value": id}
 		if kind != "" { // else the source has not told us who that is
@@ -171,8 +199,19 @@ func (q *request) members(a *answer, rt *resourceType, group string, p projectio
 			a.buf = append(a.buf, ',')
 		}
 		a.buf = appendJSON(a.buf, m)
+		if most > 0 { // the connection to the database is not ours to keep while a client reads
+			return nil
+		}
 		return a.flush()
-	})
+	}
+	err := q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, most, each)
+	if errors.Is(err, model.ErrTooMany) {
+		if q.few {
+			return errLarge
+		}
+		most = 0
+		err = q.h.o.Resources.Members(q.r.Context(), q.source.Name, group, most, each)
+	}
 	if n > 0 {
 		a.buf = append(a.buf, ']')
 	}

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 
@@ -57,7 +56,7 @@ func (q *request) create(rt *resourceType) error {
 		return err
 	}
 	q.record = done.Record.ID
-	return q.one(rt, &done.Record, p.said(c.ops), http.StatusCreated, done.Record.ID == id)
+	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusCreated, done.Record.ID == id)
 }
 
 // replace answers a PUT (RFC 7644 §3.5.1): what the request does not name is unassigned, except active.
@@ -84,7 +83,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	return q.one(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
+	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 
 // patch answers a PATCH (RFC 7644 §3.5.2) with the resource; 204 for a group too large to repeat it after each change of a
@@ -119,16 +118,8 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	if p.all() {
-		q.atMost = patchMembers
-	}
-	err = q.one(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
-	if q.atMost > 0 && errors.Is(err, model.ErrTooMany) {
-		q.w.Header().Del("Content-Type")
-		q.w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	return err
+	q.few = p.all()
+	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 
 // remove answers a DELETE (RFC 7644 §3.6).

@@ -52,7 +52,12 @@ func (m *memory) Record(_ context.Context, source string, kind model.Kind, id st
 	return model.Record{}, model.ErrNotFound
 }
 
-func (m *memory) Query(_ context.Context, q model.Query) (model.Page, error) {
+func (m *memory) Query(ctx context.Context, q model.Query) (model.Page, error) {
+	if q.Ready != nil {
+		if err := q.Ready(ctx); err != nil {
+			return model.Page{}, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var hits []model.Record

@@ -48,7 +48,7 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	if err != nil {
 		return model.Page{}, err
 	}
-	if !c.few {
+	if !c.few || !c.exact && q.Ready != nil {
 		leave, err := s.enter(ctx, s.searches)
 		if err != nil {
 			return model.Page{}, err
@@ -56,6 +56,11 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 		defer leave()
 	}
 	if !c.exact {
+		if q.Ready != nil {
+			if err := q.Ready(ctx); err != nil {
+				return model.Page{}, err
+			}
+		}
 		return s.scan(ctx, b, c, q)
 	}
 	return s.exact(ctx, b, c, q)

@@ -21,40 +21,35 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 }
 
 // Members streams the members of a group, ordered by id, with the kind and the name of their records; both are empty
-// for an id the source has no record of. When there are more than most, the error is ErrTooMany, at the price of counting that far;
-// 0: any number.
+// for an id the source has no record of. When there are more than most, the error is ErrTooMany, at the price of counting that far
+// in the index, and nothing is yielded. 0: any number; such streams take turns, because whoever they are for may be slow.
 func (s *Store) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
-	const text = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, '') " +
-		"FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
-		"WHERE m.source = $1 AND m.group_id = $2"
-	const order = " ORDER BY m.member_id"
-	// who is the first beyond the bound
-	const beyond = "SELECT member_id FROM members WHERE source = $1 AND group_id = $2 ORDER BY member_id LIMIT 1 OFFSET $3"
+	const columns = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, ''), "
+	const rows = " FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
+		"WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
+	// How many members there are beyond the bound: none or one. One is enough to say that.
+	const beyond = "(SELECT count(*) FROM (SELECT 1 FROM members b WHERE b.source = $1 AND b.group_id = $2 LIMIT 1 OFFSET $3) b)"
+	const bounded = columns + beyond + rows + " LIMIT CASE " + beyond + " WHEN 0 THEN $3 ELSE 1 END"
 	each := func(row scanner) error {
 		var id, kind, name string
-		if err := row.Scan(&id, &kind, &name); err != nil {
+		var more int64
+		if err := row.Scan(&id, &kind, &name, &more); err != nil {
 			return err
+		}
+		if more > 0 {
+			return fmt.Errorf("more than %d members: %w", most, model.ErrTooMany)
 		}
 		return yield(id, model.Kind(kind), name)
 	}
-	whole := op{text: s.sql(text + order), args: []any{source, group}, each: each}
 	if most > 0 {
-		many := false
-		err := s.read(ctx, op{text: s.sql(beyond), args: []any{source, group, most}, each: func(scanner) error { many = true; return nil }})
-		switch {
-		case err != nil:
-			return err
-		case many:
-			return fmt.Errorf("more than %d members: %w", most, model.ErrTooMany)
-		}
-		return s.read(ctx, whole)
+		return s.read(ctx, op{text: s.sql(bounded), args: []any{source, group, most}, each: each})
 	}
 	leave, err := s.enter(ctx, s.streams)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return s.stream(ctx, whole)
+	return s.stream(ctx, op{text: s.sql(columns + "0" + rows), args: []any{source, group}, each: each})
 }
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
