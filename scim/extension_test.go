@@ -340,6 +340,37 @@ func TestDeclaredUniqueness(t *testing.T) {
 	}
 }
 
+// What two had when an attribute was declared unique stays theirs until it changes: both can be changed, and deactivated.
+func TestValuesFromBeforeTheyWereDeclaredUnique(t *testing.T) {
+	t.Parallel()
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, b, func(o *scim.Options) {
+				o.Extensions = hr()
+				for i := range o.Extensions[0].Attributes {
+					o.Extensions[0].Attributes[i].Uniqueness = "none"
+				}
+			})
+			ada := "/Users/" + c.create(t, "/Users", userWith("ada", `"number":7`))
+			bob := "/Users/" + c.create(t, "/Users", userWith("bob", `"number":7`))
+			c = c.over(t, scim.Options{Extensions: hr(), Pusher: c.Engine, Resources: c.Store, Tokens: c.Store})
+			number := func(n int) string {
+				return patchOf(fmt.Sprintf(`{"op":"replace","path":"%s:number","value":%d}`, hrURN, n))
+			}
+			c.must(t, "PATCH", ada, patchOf(`{"op":"add","path":"title","value":"x"}`), 200) // has it from now on
+			c.must(t, "PATCH", bob, patchOf(`{"op":"replace","path":"active","value":false}`), 200)
+			c.must(t, "PUT", bob, userWith("bob", `"number":7,"code":"x"`), 200)
+			c.must(t, "POST", "/Users", userWith("eve", `"number":7`), 409)
+			c.must(t, "PATCH", bob, number(8), 200)
+			c.must(t, "PATCH", bob, number(7), 409)
+			c.must(t, "PATCH", ada, number(9), 200)
+			c.must(t, "PATCH", bob, number(7), 200)
+			c.must(t, "PATCH", ada, number(7), 409)
+		})
+	}
+}
+
 // TestDeclaredUniquenessHoldsUnderConcurrency: of many that want one value at the same time, one gets it.
 func TestDeclaredUniquenessHoldsUnderConcurrency(t *testing.T) {
 	t.Parallel()

@@ -77,6 +77,12 @@ func insertUnique() insert {
 	return insert{into: "record_keys (source, kind, attr, value, record_id)", tuple: tuple(5)}
 }
 
+func insertKept() insert {
+	kept := insertUnique()
+	kept.tail = "ON CONFLICT (source, kind, attr, value) DO NOTHING"
+	return kept
+}
+
 func insertChanges() insert {
 	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(17)}
 }
@@ -218,7 +224,7 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 		*model.Value
 		record *model.Record
 	}
-	var unique []keyOf
+	var unique, kept []keyOf
 	for i := range writes {
 		if w := &writes[i]; w.New == nil && w.Old != nil {
 			ops = append(ops, op{text: s.must(deleteRecord), must: true, args: []any{w.Old.Source, w.Old.ID, w.Old.Version}})
@@ -246,6 +252,9 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 			for j := range w.Unique {
 				unique = append(unique, keyOf{&w.Unique[j], w.New})
 			}
+			for j := range w.Kept {
+				kept = append(kept, keyOf{&w.Kept[j], w.New})
+			}
 		}
 		for j := range w.DropValues {
 			v := &w.DropValues[j]
@@ -266,13 +275,18 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 	}
 	ops = append(ops, s.rows(insertRecords(), len(fresh), func(i int, to []any) []any { return recordArgs(fresh[i], to) })...)
 	// Two that want the same values meet in the same order: one waits, none is a deadlock.
-	slices.SortFunc(unique, func(a, b keyOf) int {
-		return cmp.Or(cmp.Compare(a.Attr, b.Attr), cmp.Compare(a.Value.Value, b.Value.Value))
-	})
-	ops = append(ops, s.rows(insertUnique(), len(unique), func(i int, to []any) []any {
-		k := unique[i]
-		return append(to, k.record.Source, string(k.record.Kind), k.Attr, k.Value.Value, k.record.ID)
-	})...)
+	for _, k := range []struct {
+		insert
+		keys []keyOf
+	}{{insertKept(), kept}, {insertUnique(), unique}} {
+		slices.SortFunc(k.keys, func(a, b keyOf) int {
+			return cmp.Or(cmp.Compare(a.Attr, b.Attr), cmp.Compare(a.Value.Value, b.Value.Value))
+		})
+		ops = append(ops, s.rows(k.insert, len(k.keys), func(i int, to []any) []any {
+			k := k.keys[i]
+			return append(to, k.record.Source, string(k.record.Kind), k.Attr, k.Value.Value, k.record.ID)
+		})...)
+	}
 	return append(ops, s.rows(insertValues(), len(values), func(i int, to []any) []any {
 		v := values[i]
 		return append(to, v.source, v.id, v.Attr, cut(v.Type, maxType), cut(v.Value.Value, maxValue))

@@ -202,7 +202,7 @@ func (d *dialect) rows(t insert, n int, args func(i int, to []any) []any) []op {
 }
 
 func (d *dialect) insert(t insert, size int) string {
-	key := t.into + strconv.Itoa(size)
+	key := t.into + t.tail + strconv.Itoa(size)
 	if s, ok := d.texts.Load(key); ok {
 		return s.(string)
 	}

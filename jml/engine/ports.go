@@ -79,9 +79,10 @@ type Write struct {
 	AddMembers  []string // groups
 	DropMembers []string
 	LeaveGroups bool // the record is in no group any more
-	// Rekey: Unique is all that the record has and nobody else of its source and kind may have; ErrConflict when somebody has.
-	Rekey  bool
-	Unique []model.Value
+	// Rekey: Unique and Kept are all that the record has and nobody else of its source and kind may have. ErrConflict when
+	// somebody has one of Unique, which are new; of Kept, which the record had before, it gets those that nobody has.
+	Rekey        bool
+	Unique, Kept []model.Value
 }
 
 // Index is what a record is found by, beyond its columns.

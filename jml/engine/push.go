@@ -165,8 +165,10 @@ func (p Push) index(w Write) Write {
 		is = p.Index(w.New)
 	}
 	w.AddValues, w.DropValues = without(is.Values, was.Values), without(was.Values, is.Values)
-	// also when nothing changed: an attribute may have been declared unique since
-	w.Unique, w.Rekey = is.Unique, len(was.Unique)+len(is.Unique) > 0
+	// Also when nothing changed: an attribute may have been declared unique since. Two who had the same value then can still be
+	// changed, above all deactivated.
+	w.Unique, w.Rekey = without(is.Unique, was.Unique), len(was.Unique)+len(is.Unique) > 0
+	w.Kept = without(is.Unique, w.Unique)
 	return w
 }
 
