@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"jmld/jml/entry"
@@ -201,10 +202,14 @@ func (r *run) noteNames(e *wire.Entry, id string, m mark) {
 			r.seen.names[userKey(uid)] = id
 		}
 	case m == groupListed && r.src.preset.Primary:
+		known := false
 		for _, v := range rawValues(e, "objectSid") {
 			if sid, err := entry.SID.Convert(v); err == nil {
-				r.groupBySID[sid] = id
+				r.groupBySID[sid], known = id, true
 			}
+		}
+		if !known {
+			r.noSID++
 		}
 	}
 }
@@ -214,12 +219,23 @@ func (r *run) notePrimary(e *wire.Entry, id string) {
 	if !r.src.preset.Primary || r.src.o.Groups == nil {
 		return
 	}
-	if sid, ok := primaryOf(e); ok {
-		if group, ok := r.groupBySID[sid]; ok {
-			r.primary[group] = append(r.primary[group], id)
+	sid, ok := primaryOf(e)
+	if !ok {
+		for _, a := range accountAttrs {
+			if len(rawValues(e, a)) > 0 { // an account has all of them; a contact has none
+				r.noPrimary++
+				break
+			}
 		}
+		return
+	}
+	if group, ok := r.groupBySID[sid]; ok {
+		r.primary[group] = append(r.primary[group], id)
 	}
 }
+
+// accountAttrs are what each account of Active Directory has.
+var accountAttrs = [...]string{"objectSid", "primaryGroupID", "userAccountControl"}
 
 // primaryOf is the security identifier of the entry's primary group.
 func primaryOf(e *wire.Entry) (string, bool) {
@@ -229,6 +245,9 @@ func primaryOf(e *wire.Entry) (string, bool) {
 	}
 	sid, err := entry.SID.Convert(sids[0])
 	if err != nil {
+		return "", false
+	}
+	if _, err := strconv.ParseUint(string(rids[0]), 10, 32); err != nil {
 		return "", false
 	}
 	return sid[:strings.LastIndexByte(sid, '-')+1] + string(rids[0]), true

@@ -90,8 +90,9 @@ func newMapping(o Options, preset entry.Preset) (mapping, error) {
 		m.ruleAt = append(m.ruleAt, m.slot(r.Attribute, false))
 	}
 	if preset.Primary && o.Groups != nil {
-		m.slot("objectSid", true)
-		m.slot("primaryGroupID", true)
+		for _, attr := range accountAttrs {
+			m.slot(attr, true)
+		}
 	}
 	taken := map[string]string{}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {

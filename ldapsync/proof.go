@@ -81,6 +81,10 @@ func (r *run) conditions(err error) []model.Condition {
 	found := r.seen.count(userListed | userRead)
 	atEnd("people found", found > 0, "%d", found)
 	always("skipped entries named", r.skippedMore == 0, "%d skipped, %d of them without a name here", len(r.skipped)+r.skippedMore, r.skippedMore)
+	if o.Groups != nil && r.src.preset.Primary { // an end of the right to read them would end every such membership
+		always("primary groups told", r.noPrimary+r.noSID == 0, "%d accounts without a usable primaryGroupID and objectSid, %d groups without objectSid",
+			r.noPrimary, r.noSID)
+	}
 	if o.Groups != nil {
 		always("all members listed", r.partial == 0, "%s", r.partialSeen())
 		// No member of any group is what an account sees that may not read the attribute, and what a wrong one gives.

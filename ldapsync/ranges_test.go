@@ -2,6 +2,7 @@ package ldapsync_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ type windows struct {
 	stamp              int                                  // uSNChanged of the group
 	parts              int                                  // answers about the group alone
 	before             func(w *windows, s *fakeSearch) bool // an answer of its own about the group, when true
+	hidden             string                               // an attribute that nobody may read
 }
 
 const (
@@ -56,7 +58,7 @@ func (w *windows) serve(_ int, s *fakeSearch) bool {
 		fmt.Sscan(s.cookie, &first) //nolint:errcheck // the first page has none
 		last := min(first+w.maxPage, w.people)
 		for i := first; i < last; i++ {
-			s.entry(winUser(i), "objectGUID", guid(2, i), "sAMAccountName", fmt.Sprintf("u%05d", i), "userAccountControl", "512",
+			s.entryBut(w.hidden, winUser(i), "objectGUID", guid(2, i), "sAMAccountName", fmt.Sprintf("u%05d", i), "userAccountControl", "512",
 				"objectSid", sid(2000+i), "primaryGroupID", fmt.Sprint(map[bool]int{true: groupRID, false: 513}[i == w.people-1]))
 		}
 		cookie := ""
@@ -96,7 +98,19 @@ func (w *windows) group(s *fakeSearch) {
 		}
 		attrs = append(attrs, part)
 	}
+	attrs = slices.DeleteFunc(attrs, func(a []string) bool { return a[0] == w.hidden })
 	s.entryOf(windowsGroup, attrs)
+}
+
+// entryBut sends an entry without one of its attributes.
+func (s *fakeSearch) entryBut(hidden, dn string, pairs ...string) {
+	var left []string
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i] != hidden {
+			left = append(left, pairs[i], pairs[i+1])
+		}
+	}
+	s.entry(dn, left...)
 }
 
 // entryOf sends an entry of attributes, each a name with any number of values.

@@ -117,6 +117,8 @@ type run struct {
 
 	groupBySID map[string]string   // Active Directory
 	primary    map[string][]string // by group, the people who have it as their primary one
+	noPrimary  int                 // accounts whose primary group cannot be told
+	noSID      int                 // groups that nobody can have as the primary one
 
 	newest string                                 // change stamp listed, when changes are read
 	listed func(m mark, id string, e *wire.Entry) // of what is merely listed; may be nil
@@ -251,13 +253,13 @@ func (r *run) readPeopleBy(ctx context.Context, filter string) error {
 		if !ok {
 			return nil
 		}
+		r.notePrimary(e, id) // who is skipped stays a member
 		rec, doubts, err := r.src.person(e, id, r.seen.resolve)
 		if err != nil {
 			r.skip(id, e.DN, err)
 			return nil
 		}
 		r.doubt(id, e.DN, doubts)
-		r.notePrimary(e, id)
 		r.users++
 		return r.emit(rec)
 	})
