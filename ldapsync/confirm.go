@@ -36,6 +36,10 @@ func (s *Source) Confirm(ctx context.Context, kind model.Kind, ids, there []stri
 	if f.root, err = sess.namingContext(ctx); err != nil {
 		return err
 	}
+	if len(there) == 0 {
+		return s.failed(model.CodeSourceUnproven, "look for entries by "+s.o.ID,
+			fmt.Errorf("no %s was just read whom the search would have to find: a right that was lost would look the same", kind))
+	}
 	prove := func() error {
 		for _, id := range there {
 			if got, err := f.find(ctx, id); err != nil {
@@ -119,7 +123,10 @@ func (f *finder) find(ctx context.Context, id string) (model.Sighting, error) {
 		return model.Sighting{State: model.SightNowhere}, nil
 	case e.deleted:
 		return model.Sighting{State: model.SightDeleted, Text: "its tombstone is " + printable(e.dn)}, nil
-	case !below(e.dn, f.scope.base):
+	}
+	if in, err := standsBelow(e.dn, f.scope.base); err != nil {
+		return model.Sighting{Text: fmt.Sprintf("it is %s, which cannot be understood: %s", printable(e.dn), err)}, nil
+	} else if !in {
 		return model.Sighting{State: model.SightElsewhere, Text: "it is " + printable(e.dn) + ", outside " + f.scope.base}, nil
 	}
 	listed, err := f.matches(ctx, e.dn, id, f.scope.filter)
@@ -227,14 +234,20 @@ func (c *session) namingContext(ctx context.Context) (string, error) {
 	return root, err
 }
 
-// below says whether the entry stands at or below the base.
+// below says whether the entry is seen to stand at or below the base.
 func below(dn, base string) bool {
+	in, err := standsBelow(dn, base)
+	return err == nil && in
+}
+
+// standsBelow says whether the entry stands at or below the base; an error is neither yes nor no.
+func standsBelow(dn, base string) (bool, error) {
 	d, err := ldap.ParseDN(dn)
 	if err != nil {
-		return false
+		return false, err
 	}
 	b, err := ldap.ParseDN(base)
-	return err == nil && (b.EqualFold(d) || b.AncestorOfFold(d))
+	return err == nil && (b.EqualFold(d) || b.AncestorOfFold(d)), err
 }
 
 // idFilter writes an id as it stands in a filter, RFC 4515 §3.

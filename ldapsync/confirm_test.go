@@ -76,17 +76,20 @@ func TestASearchThatFindsNobodyIsNoAnswer(t *testing.T) {
 	if model.CodeOf(err) != model.CodeSourceUnproven || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
-	proxy := testserver.Proxy(t, s.Addr)
+	if got, err := confirm(t, options(s), model.KindGroup, nil, testserver.GroupID(0)); model.CodeOf(err) != model.CodeSourceUnproven || len(got) != 0 {
+		t.Errorf("with nobody to find first: %v, %v", got, err)
+	}
+	proxy, there := testserver.Proxy(t, s.Addr), []string{testserver.UserID(2)}
 	o = options(s)
 	o.URL, o.CAFile = "ldap://"+proxy.Addr, ""
 	o.Timeouts.Idle = 300 * time.Millisecond
-	if got, err := confirm(t, o, model.KindUser, nil, testserver.UserID(1)); err != nil || got[testserver.UserID(1)] != model.SightListed {
+	if got, err := confirm(t, o, model.KindUser, there, testserver.UserID(1)); err != nil || got[testserver.UserID(1)] != model.SightListed {
 		t.Fatalf("%v, %v", got, err)
 	}
 	total := proxy.Passed()
 	for _, n := range []int64{20, total / 2, total - 10} {
 		proxy.Cut(n)
-		if got, err := confirm(t, o, model.KindUser, nil, testserver.UserID(1)); err == nil || len(got) != 0 {
+		if got, err := confirm(t, o, model.KindUser, there, testserver.UserID(1)); err == nil || len(got) != 0 {
 			t.Errorf("cut after %d of %d bytes: %v, %v", n, total, got, err)
 		}
 	}
