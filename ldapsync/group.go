@@ -221,7 +221,7 @@ func (r *run) notePrimary(e *wire.Entry, id string) {
 	}
 	sid, ok := primaryOf(e)
 	if !ok {
-		for _, a := range accountAttrs {
+		for _, a := range accountAttrs() {
 			if len(rawValues(e, a)) > 0 { // an account has all of them; a contact has none
 				r.noPrimary++
 				break
@@ -235,7 +235,7 @@ func (r *run) notePrimary(e *wire.Entry, id string) {
 }
 
 // accountAttrs are what each account of Active Directory has.
-var accountAttrs = [...]string{"objectSid", "primaryGroupID", "userAccountControl"}
+func accountAttrs() []string { return []string{"objectSid", "primaryGroupID", "userAccountControl"} }
 
 // primaryOf is the security identifier of the entry's primary group.
 func primaryOf(e *wire.Entry) (string, bool) {

@@ -90,7 +90,7 @@ func newMapping(o Options, preset entry.Preset) (mapping, error) {
 		m.ruleAt = append(m.ruleAt, m.slot(r.Attribute, false))
 	}
 	if preset.Primary && o.Groups != nil {
-		for _, attr := range accountAttrs {
+		for _, attr := range accountAttrs() {
 			m.slot(attr, true)
 		}
 	}
