@@ -16,7 +16,7 @@ type Toll struct {
 	Lost      int  // people who would lose an account or their record now
 	Before    int  // who lost one within the window, without a person's approval
 	Supported int  // people the source stands for
-	Run       bool // one read of the source: Before counts against the ceiling only
+	Run       bool // one read of everything: Before counts against the ceiling only
 }
 
 // Judge says whether a toll may go without a person's approval, and if not why not, in one sentence with its figures.

@@ -270,7 +270,7 @@ func (rd *reading) judge(ctx context.Context) error {
 			lost++
 		}
 	}
-	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: true}, now)
+	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: rd.mode == model.ModeFull}, now)
 	if err != nil {
 		return err
 	}
