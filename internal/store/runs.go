@@ -69,8 +69,20 @@ func (s *Store) Run(ctx context.Context, id string) (model.Run, error) {
 
 // RunList lists runs, newest first, of one source or of all (""). before is the id of the last run of the page before.
 func (s *Store) RunList(ctx context.Context, source string, limit int, before string) ([]model.Run, error) {
+	return s.runs(ctx, source, limit, before, "")
+}
+
+// RunsTried is RunList without the runs that left the source alone.
+func (s *Store) RunsTried(ctx context.Context, source string, limit int, before string) ([]model.Run, error) {
+	return s.runs(ctx, source, limit, before, model.CodeSourcePaused)
+}
+
+func (s *Store) runs(ctx context.Context, source string, limit int, before string, without model.Code) ([]model.Run, error) {
 	var runs []model.Run
 	err := s.view(ctx, func(db *gorm.DB) error {
+		if without != "" {
+			db = db.Where("error_code <> ?", without)
+		}
 		if source != "" {
 			db = db.Where("source = ?", source)
 		}

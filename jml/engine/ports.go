@@ -189,6 +189,8 @@ type Runs interface {
 	Run(ctx context.Context, id string) (model.Run, error)
 	// RunList lists runs of the source, newest first, after the run before when that is not "".
 	RunList(ctx context.Context, source string, limit int, before string) ([]model.Run, error)
+	// RunsTried is RunList without the runs that left the source alone, model.CodeSourcePaused: with short intervals they are many.
+	RunsTried(ctx context.Context, source string, limit int, before string) ([]model.Run, error)
 	// StopRun marks a running run as stopping; text says who wants that. False: it does not run.
 	StopRun(ctx context.Context, id, text string) (bool, error)
 	// LastScheduled is the newest run of the job that was scheduled, or ErrNotFound.

@@ -23,13 +23,12 @@ func (e *Engine) mayBind(ctx context.Context, run *model.Run) error {
 	}
 	var refusals int
 	var last model.Run
-	// 200 runs are more than the longest pause has, even with a read every five minutes.
-	runs, err := e.o.Store.RunList(ctx, run.Source, 200, run.ID)
+	runs, err := e.o.Store.RunsTried(ctx, run.Source, 100, run.ID)
 	if err != nil {
 		return fmt.Errorf("look at the last runs: %w", err)
 	}
 	for _, r := range runs {
-		if r.ErrorCode == model.CodeSourcePaused || r.FinishedAt == nil || r.State == model.RunAbandoned {
+		if r.FinishedAt == nil || r.State == model.RunAbandoned {
 			continue // did not come as far as the bind, as far as we know
 		}
 		if !refused(r.ErrorCode) {

@@ -102,6 +102,21 @@ func TestRefusedBindsPause(t *testing.T) {
 			}
 			now = now.Add(10 * time.Second)
 		}
+		for i := range 205 { // a read every minute leaves many
+			at := now.Add(time.Duration(i) * time.Millisecond)
+			paused := model.Run{ID: model.NewID(at), Job: "delta:corp", Source: "corp", State: model.RunFailed, ErrorCode: model.CodeSourcePaused,
+				StartedAt: at, HeartbeatAt: at, FinishedAt: &at}
+			if err := h.store.StartRun(h.ctx, &paused); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if code := read("schedule"); code != model.CodeSourceLocked {
+			t.Fatalf("after a pause with many reads: %s", code)
+		}
+		now = now.Add(7 * time.Hour)
+		if code := read("schedule"); code != model.CodeSourcePaused {
+			t.Errorf("refusals are out of sight: %s", code)
+		}
 		if code := read("demand"); code != model.CodeSourceLocked {
 			t.Errorf("an operator: %s", code)
 		}
