@@ -277,3 +277,45 @@ func TestAnotherConfigurationIsANewEpoch(t *testing.T) { // D-07; Keycloak #2135
 		}
 	})
 }
+
+func TestCompleteReadsInARowAreInARow(t *testing.T) { // D-01
+	t.Parallel()
+	for name, there := range map[string]func(d *directory){
+		"found by itself": func(d *directory) { d.seen["dir-person004"] = model.SightListed },
+		"unusable":        func(d *directory) { d.skips = []model.Skipped{{ID: "dir-person004"}} },
+		"refused by the store": func(d *directory) {
+			d.users = people(5)
+			d.users[4].UniqueKey = "x"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, h *house) {
+				pass := absent(h)
+				h.dir.users = people(5)
+				h.dir.users[0].UniqueKey = "x"
+				h.sync()
+				missing := func() {
+					h.dir.users, h.dir.skips = people(4), nil
+					h.dir.seen["dir-person004"] = model.SightNowhere
+					h.sync()
+					pass(25 * time.Hour)
+				}
+				missing()
+				there(h.dir)
+				h.sync()
+				if rec := h.record("dir-person004"); rec.MissingRuns != 0 || rec.MissingSince != nil {
+					t.Errorf("it was there: %+v", rec)
+				}
+				missing()
+				if d := cmp.Diff(names(5), h.app.active()); d != "" {
+					t.Error("the count went on:", d)
+				}
+				missing()
+				if d := cmp.Diff(names(4), h.app.active()); d != "" {
+					t.Error("two reads in a row:", d)
+				}
+			})
+		})
+	}
+}

@@ -2,10 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -72,4 +75,91 @@ func TestReadsOfChangesAreCountedOverTheWindow(t *testing.T) { // D-04
 			})
 		}
 	}
+}
+
+// What the store refused is read again from where it was refused.
+func TestTheMarkWaitsForWhatTheStoreRefused(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		c := h.incremental()
+		mark := func(want string) {
+			t.Helper()
+			cp, err := h.store.Checkpoint(h.ctx, "corp")
+			if err != nil || cp.Mark != want {
+				t.Errorf("%+v, %v, want %s", cp, err, want)
+			}
+		}
+		h.dir.users = people(3)
+		h.dir.users[0].UniqueKey = "x"
+		h.sync()
+		mark("one")
+		c.mark = "two"
+		h.dir.users[1].UniqueKey, h.dir.users[1].DisplayName = "x", "Changed"
+		if out := h.read(model.ModeDelta); out.Funnel.Skipped != 1 {
+			t.Fatalf("%+v", out.Funnel)
+		}
+		mark("one")
+		h.dir.users = people(3)
+		h.read(model.ModeDelta)
+		if c.asked != "one" {
+			t.Errorf("asked from %q on", c.asked)
+		}
+		mark("two")
+		c.mark = "three"
+		new := person(4)
+		new.Unknown = []string{"/active"} // comes when it changes
+		h.dir.users = append(h.dir.users, new)
+		h.read(model.ModeDelta)
+		mark("three")
+	})
+}
+
+// A key that the source cannot tell now is looked for all the same, and somebody new waits for it.
+func TestUnknownKeysAreAskedFor(t *testing.T) { // D-20
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		const number = "/" + jml.EnterpriseUser + "/employeeNumber"
+		without := func(n int) model.Entry {
+			en := person(n)
+			en.Attrs = jml.Canonical(map[string]any{"userName": en.UserName, "displayName": en.DisplayName})
+			en.Unknown = []string{"/emails", number}
+			return en
+		}
+		owned := func(n int) (values []string) {
+			t.Helper()
+			people, err := h.store.Load(h.ctx, []engine.Subject{{Source: "corp", Record: person(n).ID}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range people[0].Keys {
+				values = append(values, k.Name+"="+k.Value)
+			}
+			slices.Sort(values)
+			return values
+		}
+		// Both say the same number: the second is disputed. Then the first gives it up.
+		h.dir.users = []model.Entry{person(0), person(1)}
+		h.dir.users[1].Attrs = strings.Replace(h.dir.users[1].Attrs, `"1001"`, `"1000"`, 1)
+		h.sync()
+		if rec := h.record(person(1).ID); rec.Link == model.Linked {
+			t.Fatalf("%+v", rec)
+		}
+		first := person(0)
+		first.Attrs = strings.Replace(first.Attrs, `"1000"`, `"2000"`, 1)
+		second := without(1)
+		h.dir.users = []model.Entry{first, second}
+		h.sync()
+		if d := cmp.Diff([]string{"email=person001@example.org", "employeeNumber=1000", "userName=person001"}, owned(1)); d != "" {
+			t.Error(d)
+		}
+		for _, unknown := range []string{number, "/emails", "/emails/0/value"} {
+			stranger := without(5)
+			stranger.Unknown = []string{unknown}
+			h.dir.users = []model.Entry{first, second, stranger}
+			out := h.sync()
+			if rec := h.record(stranger.ID); rec.ID != "" || len(out.Proof.Skipped) != 1 {
+				t.Errorf("new, and its %s unknown: %+v, skipped %+v", unknown, rec, out.Proof.Skipped)
+			}
+		}
+	})
 }

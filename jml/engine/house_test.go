@@ -102,6 +102,8 @@ type directory struct {
 	refuses error                          // ends each search
 	profile string                         // what it is configured to list
 	asked   int                            // entries looked for
+	skips   []model.Skipped
+	server  string
 }
 
 func (d *directory) Name() string { return d.name }
@@ -126,7 +128,8 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 	if d.during != nil {
 		d.during()
 	}
-	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil
+	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Skipped: slices.Clone(d.skips), Server: d.server,
+		Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil
 }
 
 func (d *directory) Profile() string { return d.profile }

@@ -46,6 +46,8 @@ type reading struct {
 
 	sightings  map[string]model.Sighting // of what is not listed
 	unanswered int                       // of them
+	there      []string                  // known, not listed or not stored, and there all the same
+	refused    bool                      // the store refused an entry that another read may bring in
 	tooMany    string                    // are missing to look for each, in words
 }
 
@@ -92,6 +94,7 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	for _, s := range rd.proof.Skipped { // unusable is not absent
 		if k := rd.known[s.ID]; k != nil {
 			k.seen = true
+			rd.there = append(rd.there, s.ID)
 		}
 	}
 	rd.funnel.Skipped += len(rd.proof.Skipped)
@@ -124,6 +127,9 @@ func (rd *reading) decide(ctx context.Context) error {
 		}
 	}
 	if err := rd.storeGroups(ctx); err != nil {
+		return err
+	}
+	if err := rd.storeThere(ctx); err != nil {
 		return err
 	}
 	if err := rd.retryDisputed(ctx); err != nil {

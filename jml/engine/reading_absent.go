@@ -86,6 +86,33 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 	return second, nil
 }
 
+// storeThere ends the count of reads that missed an entry, for those that are there although their content was not taken.
+func (rd *reading) storeThere(ctx context.Context) error {
+	for part := range slices.Chunk(rd.there, chunk) {
+		err := rd.e.again(ctx, func() error {
+			people, err := rd.e.load(ctx, rd.subjects(part))
+			if err != nil {
+				return err
+			}
+			c := &Commit{}
+			for _, p := range people {
+				if p.Record == nil || p.Record.MissingSince == nil {
+					continue
+				}
+				next := *p.Record
+				next.MissingRuns, next.MissingSince = 0, nil
+				c.Records = append(c.Records, rd.e.write(p.Record, &next, rd.e.now()))
+			}
+			return rd.e.o.Store.Commit(ctx, c)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	rd.there = nil
+	return nil
+}
+
 func (rd *reading) subjects(ids []string) []Subject {
 	subjects := make([]Subject, len(ids))
 	for i, id := range ids {

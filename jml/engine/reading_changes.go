@@ -82,7 +82,7 @@ func (rd *reading) keepCheckpoint(ctx context.Context) error {
 		return nil
 	}
 	cp := rd.epoch.Checkpoint
-	if rd.proof.Mark != "" {
+	if rd.proof.Mark != "" && (!rd.refused || cp.Mark == "") { // from the old one on, what was refused is read again
 		cp.Mark = rd.proof.Mark
 	}
 	cp.UpdatedAt = rd.e.now()

@@ -69,6 +69,7 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 			count[s.State]++
 			if s.State == model.SightListed {
 				rd.known[id].seen = true
+				rd.there = append(rd.there, id)
 			}
 		}
 	}

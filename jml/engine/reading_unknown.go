@@ -11,16 +11,21 @@ import (
 )
 
 // keepUnknown puts into the entry's record what the record in the store has of the attributes that the source could not
-// tell: unknown is not no. Of somebody new a user name and a status must be known.
-func keepUnknown(en model.Entry, cur *model.Record) (model.Record, error) {
+// tell: unknown is not no. Of somebody new a user name and a status must be known, and by what they are told from other people.
+func keepUnknown(rules *jml.Rules, en model.Entry, cur *model.Record) (model.Record, error) {
 	next := en.Record
 	if len(en.Unknown) == 0 {
 		return next, nil
 	}
 	if cur == nil {
-		for _, needed := range []string{"/userName", "/active"} {
-			if slices.Contains(en.Unknown, needed) {
-				return next, model.Errorf(model.CodeSourceEntry, "it is new, and its %s is unknown", needed[1:])
+		needed := append([]string{"userName", "active"}, rules.Correlation...)
+		for _, pointer := range en.Unknown {
+			name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(pointer, "/"+jml.EnterpriseUser), "/"), "/")
+			if name == "emails" {
+				name = jml.KeyEmail
+			}
+			if slices.Contains(needed, name) {
+				return next, model.Errorf(model.CodeSourceEntry, "it is new, and its %s is unknown", name)
 			}
 		}
 		return next, nil
@@ -47,6 +52,23 @@ func keepUnknown(en model.Entry, cur *model.Record) (model.Record, error) {
 		next.Active = cur.Active
 	}
 	return next, nil
+}
+
+// mergedKeys asks for the keys that the records have with what is kept of them, and says whether there are others than before.
+func (rd *reading) mergedKeys(entries []model.Entry, people []Person, subjects []Subject) (more bool) {
+	for i, en := range entries {
+		if len(en.Unknown) == 0 || people[i].Record == nil {
+			continue
+		}
+		next, err := keepUnknown(rd.rules, en, people[i].Record)
+		if err != nil {
+			continue // said when it is decided
+		}
+		if keys := rd.rules.Keys(next); !slices.Equal(keys, subjects[i].Keys) {
+			subjects[i].Keys, more = keys, true
+		}
+	}
+	return more
 }
 
 func attributes(text string) (map[string]any, error) {

@@ -53,6 +53,8 @@ func (rd *reading) isolate(ctx context.Context, entries []model.Entry, store fun
 	rd.e.log.Warn("entry skipped", zap.String(model.FieldSource, rd.source), zap.String(model.FieldRecord, entries[0].ID),
 		zap.String(model.FieldCode, string(model.CodeSourceEntry)), zap.Error(err))
 	rd.funnel.Skipped++
+	rd.refused = rd.refused || model.CodeOf(err) != model.CodeSourceEntry // what is wrong with an entry itself comes with its next change
+	rd.there = append(rd.there, entries[0].ID)
 	if len(rd.proof.Skipped) < 100 {
 		rd.proof.Skipped = append(rd.proof.Skipped, model.Skipped{ID: entries[0].ID, Name: entries[0].DisplayName, Text: err.Error()})
 	}
@@ -70,13 +72,18 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	if err != nil {
 		return err
 	}
+	if rd.mergedKeys(entries, people, subjects) {
+		if people, err = e.load(ctx, subjects); err != nil {
+			return err
+		}
+	}
 	t := &tally{}
 	touched := map[string]bool{}
 	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	var second, disputed []model.Entry
 	for i, p := range people {
 		en := entries[i]
-		next, err := keepUnknown(en, p.Record)
+		next, err := keepUnknown(rd.rules, en, p.Record)
 		if err != nil {
 			return err
 		}
