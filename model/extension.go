@@ -9,11 +9,11 @@ import (
 
 // Extension is a schema extension that the operator declares (RFC 7643 §3.3).
 type Extension struct {
-	URN         string
-	Kind        Kind
-	Name        string // for people, and for rules: person.NAME.attribute
-	Description string
-	Attributes  []Attribute
+	URN         string      `json:"urn"`
+	Kind        Kind        `json:"kind"`
+	Name        string      `json:"name"` // for people, and for rules: person.NAME.attribute
+	Description string      `json:"description,omitempty"`
+	Attributes  []Attribute `json:"attributes"`
 }
 
 // Unique names the attributes that are declared unique, as Value.Attr does.
@@ -34,17 +34,17 @@ func (e Extension) Unique() []string {
 
 // Attribute is an attribute of an extension, with the characteristics of RFC 7643 §7 in its words.
 type Attribute struct {
-	Name        string
-	Type        string
-	MultiValued bool
-	Required    bool
-	CaseExact   bool
-	Mutability  string
-	Returned    string
-	Uniqueness  string
-	Canonical   []string // the values there may be; none: any
-	Description string
-	Attributes  []Attribute // of a complex one
+	Name        string      `json:"name"`
+	Type        string      `json:"type"`
+	MultiValued bool        `json:"multiValued,omitempty"`
+	Required    bool        `json:"required,omitempty"`
+	CaseExact   bool        `json:"caseExact,omitempty"`
+	Mutability  string      `json:"mutability"`
+	Returned    string      `json:"returned"`
+	Uniqueness  string      `json:"uniqueness"`
+	Canonical   []string    `json:"canonicalValues,omitempty"` // the values there may be; none: any
+	Description string      `json:"description,omitempty"`
+	Attributes  []Attribute `json:"subAttributes,omitempty"` // of a complex one
 }
 
 // The types of attributes, RFC 7643 §2.3.

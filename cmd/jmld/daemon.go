@@ -51,7 +51,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 
-	if err := db.KeepUnique(ctx, uniqueAttributes(cfg)); err != nil {
+	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err
 	}
 	l, err := listen(ctx, cfg)
@@ -59,7 +59,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		return err
 	}
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
-	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) })
+	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) }, cfg.Declared()...)
 	front, provider, err := a.newFront(d, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -100,9 +100,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 }
 
 // uniqueAttributes are those that extensions declare unique.
-func uniqueAttributes(cfg *config.Config) []string {
+func uniqueAttributes(extensions []model.Extension) []string {
 	var out []string
-	for _, e := range cfg.Declared() {
+	for _, e := range extensions {
 		out = append(out, e.Unique()...)
 	}
 	return out

@@ -52,7 +52,8 @@ func newSCIMCapture(a *app) *cobra.Command {
 		Short: "Record what an identity provider sends and is answered, without saying who the people are",
 		Long: "capture records requests and answers of one source, of every running daemon, into a file that only you can read, until the time is over or\n" +
 			"Ctrl-C. Personal values are replaced by pseudonyms of the same shape; credentials and passwords are left out. `jmld scim replay` plays\n" +
-			"the file to a database of its own. Requests are never slowed down or refused because of it: what is too much is lost to the file, and counted.",
+			"the file to a database of its own. No request is refused because of it, and none waits longer than half a second for what only the\n" +
+			"capture wants to know: what is too much is lost to the file, and counted.",
 		Example: `  jmld scim capture entra --for 30m
   jmld scim capture entra --for 2h --out entra-monday.jsonl
   jmld scim replay entra-monday.jsonl`,
@@ -304,5 +305,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // settingsOf is what of the source's configuration decides about answers.
 func settingsOf(s *site, source string) capture.Settings {
 	c := s.source(source).SCIM
-	return capture.Settings{MaxBody: int64(c.MaxBody), Strict: c.Strict, Cursors: c.Cursors}
+	return capture.Settings{
+		MaxBody: int64(c.MaxBody), Bounds: capture.Bounds(scimBounds(&c.Limits)), Strict: c.Strict, Cursors: c.Cursors, Extensions: s.cfg.Declared(),
+	}
 }

@@ -37,17 +37,19 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	s.Clock(f.Begun)
 	o := engine.Options{Now: s.clock, Replica: "replay"}
 	provider := scim.Options{Sources: []scim.Source{{
-		Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds{BulkOperations: f.MaxOperations}, Strict: f.Strict,
-		AnnounceCursors: f.Cursors,
-	}}}
+		Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds(f.Bounds), Strict: f.Strict, AnnounceCursors: f.Cursors,
+	}}, Extensions: f.Extensions}
 	if err := a.stageRules(f, &o, &provider); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, store.Options{URL: database, MaxConns: commandConns})
+	db, err := store.Open(ctx, store.Options{URL: database, MaxConns: commandConns, Empty: true})
+	if errors.Is(err, model.ErrConflict) {
+		return nil, usage(errors.New("--database: it is not empty; a capture is played to a database of its own"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := mustBeEmpty(ctx, db); err != nil {
+	if err := db.KeepUnique(ctx, uniqueAttributes(provider.Extensions)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	random := make([]byte, 16)
@@ -82,32 +84,8 @@ func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Opti
 	o.Guard = cfg.Guard.Limits()
 	now := settingsOf(named, f.Source)
 	source := &provider.Sources[0]
-	source.MaxBody, source.Strict, source.AnnounceCursors = now.MaxBody, now.Strict, now.Cursors
-	source.Bounds, provider.Extensions = scimBounds(&named.source(f.Source).SCIM.Limits), cfg.Declared()
-	return nil
-}
-
-// mustBeEmpty keeps a replay away from a database that somebody uses.
-func mustBeEmpty(ctx context.Context, db *store.Store) error {
-	people, err := db.People(ctx, model.PeopleQuery{Limit: 1})
-	if err != nil {
-		return err
-	}
-	tokens, err := db.Tokens(ctx, "")
-	if err != nil {
-		return err
-	}
-	runs, err := db.RunList(ctx, "", 1, "")
-	if err != nil {
-		return err
-	}
-	audit, err := db.AuditList(ctx, "", 1)
-	if err != nil {
-		return err
-	}
-	if len(people)+len(tokens)+len(runs)+len(audit) > 0 {
-		return usage(errors.New("--database: it is not empty; a capture is played to a database of its own"))
-	}
+	source.MaxBody, source.Bounds, source.Strict, source.AnnounceCursors = now.MaxBody, scim.Bounds(now.Bounds), now.Strict, now.Cursors
+	provider.Extensions = now.Extensions
 	return nil
 }
 

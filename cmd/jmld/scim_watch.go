@@ -50,18 +50,27 @@ func (p watched) Push(ctx context.Context, push engine.Push) (engine.Pushed, err
 
 func (p watched) members(ctx context.Context, push engine.Push, m engine.MemberChange) {
 	ids := append(append([]string(nil), m.Add...), m.Drop...)
-	among := func(ids []string) ([]string, error) { return p.store.MembersAmong(ctx, push.Source, push.ID, ids) }
+	among := func(ctx context.Context, ids []string) ([]string, error) {
+		return p.store.MembersAmong(ctx, push.Source, push.ID, ids)
+	}
 	capture.Before(ctx, p.store, among, push.Source, push.ID, ids, m.Replace)
 }
 
-// holder notes who has the name that was refused. What cannot be found out is missing in the capture; the answer is the same.
+// holder notes who has the name that was refused. What cannot be found out in time is missing in the capture, which says so;
+// the answer is the same.
 func (p watched) holder(ctx context.Context, w *capture.Watch, source, name string) {
-	page, err := p.store.Query(ctx, model.Query{
-		Source: source, Kind: model.KindUser, Limit: 1,
-		Filter: model.Compare{Attr: model.AttrRef{Path: []string{"userName"}}, Op: model.OpEq, Value: name},
-		Match:  func(r *model.Record) bool { return r.UserName == name },
+	err := w.Look(ctx, func(ctx context.Context) error {
+		page, err := p.store.Query(ctx, model.Query{
+			Source: source, Kind: model.KindUser, Limit: 1,
+			Filter: model.Compare{Attr: model.AttrRef{Path: []string{"userName"}}, Op: model.OpEq, Value: name},
+			Match:  func(r *model.Record) bool { return r.UserName == name },
+		})
+		if err == nil && len(page.Records) == 1 {
+			w.Record(&page.Records[0])
+		}
+		return err
 	})
-	if err == nil && len(page.Records) == 1 {
-		w.Record(&page.Records[0])
+	if err != nil {
+		w.Missing()
 	}
 }

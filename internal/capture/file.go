@@ -36,10 +36,26 @@ type Header struct {
 
 // Settings are those of the source that decide about answers.
 type Settings struct {
-	MaxBody       int64 `json:"maxBody"`
-	MaxOperations int   `json:"maxOperations,omitempty"`
-	Strict        bool  `json:"strict"`
-	Cursors       bool  `json:"cursors,omitempty"` // announced
+	MaxBody int64  `json:"maxBody"`
+	Bounds  Bounds `json:"bounds,omitzero"`
+	Strict  bool   `json:"strict"`
+	Cursors bool   `json:"cursors,omitempty"` // announced
+	// Extensions are those that the operator declares, for all sources.
+	Extensions []model.Extension `json:"extensions,omitempty"`
+}
+
+// Bounds is how much one request may ask for. 0: as much as the version that plays it back lets it.
+type Bounds struct {
+	URL             int `json:"url,omitempty"` // bytes
+	Depth           int `json:"depth,omitempty"`
+	Values          int `json:"values,omitempty"`
+	Filter          int `json:"filter,omitempty"` // bytes
+	FilterDepth     int `json:"filterDepth,omitempty"`
+	FilterTerms     int `json:"filterTerms,omitempty"`
+	BulkOperations  int `json:"bulkOperations,omitempty"`
+	PatchOperations int `json:"patchOperations,omitempty"`
+	Page            int `json:"page,omitempty"`
+	MaxPage         int `json:"maxPage,omitempty"`
 }
 
 // Line is any other line: one of its members.
@@ -58,8 +74,10 @@ type Exchange struct {
 	Answer  Answer    `json:"answer"`
 	// Inexact says that the answer depends on parts or on the order of text that was replaced: of the resources in it, only those
 	// that both answers have are compared.
-	Inexact bool   `json:"inexact,omitempty"`
-	Before  *State `json:"before,omitempty"`
+	Inexact bool `json:"inexact,omitempty"`
+	// Filled counts the values that were too long for a pseudonym. Only their shape is there, so that different ones may be equal.
+	Filled int    `json:"filled,omitempty"`
+	Before *State `json:"before,omitempty"`
 }
 
 // Request is what was sent.

@@ -30,7 +30,8 @@ func (r *redaction) attribute(s string) string {
 func (r *redaction) expression(s string, path bool) string {
 	var out strings.Builder
 	next, name, op := aName, "", ""
-	inner := 0 // brackets
+	holder, full := "", "" // of the brackets, and name with it
+	inner := 0             // brackets
 	for i := 0; i < len(s); {
 		start := i
 		switch c := s[i]; {
@@ -42,9 +43,9 @@ func (r *redaction) expression(s string, path bool) string {
 			out.WriteByte(c)
 			switch c {
 			case '[':
-				inner, next = inner+1, aName
+				inner, next, holder = inner+1, aName, full+"."
 			case ']':
-				inner, next = inner-1, aJoin
+				inner, next, holder = inner-1, aJoin, ""
 			case '(', ',':
 				next = aName
 			default:
@@ -57,7 +58,7 @@ func (r *redaction) expression(s string, path bool) string {
 				}
 			}
 			i = min(i+1, len(s))
-			out.WriteString(r.literal(s[start:i], name))
+			out.WriteString(r.literal(s[start:i], name, full))
 			r.compares(op, name, next)
 			next = aJoin
 		default:
@@ -73,14 +74,14 @@ func (r *redaction) expression(s string, path bool) string {
 			case next == aName && isName(word) && r.isAttribute(s[i:], path && inner == 0),
 				next == aJoin && word[0] == '.' && isName(word[1:]) && r.isAttribute(s[i:], path && inner == 0):
 				out.WriteString(word)
-				name, next = lastName(word), anOperator
+				name, full, next = lastName(word), holder+lower, anOperator
 			case next == anOperator && isOperator(lower):
 				out.WriteString(word)
 				if op, next = lower, aLiteral; lower == "pr" {
 					next = aJoin
 				}
 			case next == aLiteral:
-				out.WriteString(r.unquotedLiteral(word, name))
+				out.WriteString(r.unquotedLiteral(word, name, full))
 				r.compares(op, name, next)
 				next = aJoin
 			default:
@@ -120,14 +121,22 @@ func (r *redaction) order(by string) {
 }
 
 // literal redacts a quoted literal.
-func (r *redaction) literal(raw, name string) string {
-	return string(r.quoted([]byte(raw), func(s string) string { return r.value(frame{key: name}, s) }))
+func (r *redaction) literal(raw, name, full string) string {
+	return string(r.quoted([]byte(raw), func(s string) string { return r.compared(name, full, s) }))
 }
 
 // unquotedLiteral redacts a literal without quotation marks.
-func (r *redaction) unquotedLiteral(word, name string) string {
+func (r *redaction) unquotedLiteral(word, name, full string) string {
 	if json.Valid([]byte(word)) && strings.EqualFold(word, "null") {
 		return word
 	}
-	return r.value(frame{key: name}, word)
+	return r.compared(name, full, word)
+}
+
+// compared redacts what an attribute is compared with.
+func (r *redaction) compared(name, full, s string) string {
+	if f := (frame{key: full, native: true}); isOurID(s) && f.ours() {
+		return s
+	}
+	return r.value(frame{key: name}, s)
 }

@@ -3,8 +3,11 @@ package capture
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
+
+	"jmld/model"
 )
 
 // isSecret says whether what has the name is kept from everybody. The name is in small letters.
@@ -43,7 +46,7 @@ func harmless(name, s string) bool {
 	lower := strings.ToLower(s)
 	switch name {
 	case "schemas":
-		return strings.HasPrefix(lower, "urn:ietf:params:scim:") && isName(s)
+		return isURN(s)
 	case "op":
 		return oneOf(lower, "add", "replace", "remove")
 	case "type":
@@ -68,6 +71,74 @@ func harmless(name, s string) bool {
 		return isDate(s)
 	}
 	return false
+}
+
+// isURN says whether the text is the name of a schema.
+func isURN(s string) bool { return len(s) > 4 && strings.EqualFold(s[:4], "urn:") && isName(s) }
+
+const ietf = "urn:ietf:params:scim:"
+
+// isForeign says whether the attribute is one of an extension that is not of the standards. The name is in small letters.
+func isForeign(name string) bool {
+	return strings.HasPrefix(name, "urn:") && !strings.HasPrefix(name, ietf)
+}
+
+// isContainer says whether attributes of a resource stand in what has the name: a message, or an extension of the standards.
+func isContainer(name string) bool {
+	return oneOf(name, "", "resources", "operations", "data", "response", "value") || strings.HasPrefix(name, ietf)
+}
+
+// isReference says whether the attribute refers to resources of the same source.
+func isReference(name string) bool { return oneOf(name, "members", "groups", "manager") }
+
+// attributeOf splits a path into the attribute and its sub-attribute, without its value filter and its URN; the name is that of
+// the last, holder is empty when there is one only. Of an extension that is not of the standards it is "-".
+func attributeOf(path string) (holder, name string) {
+	if isForeign(path) {
+		return "", "-"
+	}
+	if from, to := strings.IndexByte(path, '['), strings.LastIndexByte(path, ']'); from >= 0 && from < to {
+		path = path[:from] + path[to+1:]
+	} else if from >= 0 {
+		path = path[:from]
+	}
+	if strings.HasPrefix(path, ietf) {
+		path = path[strings.LastIndexByte(path, ':')+1:]
+		if version := strings.IndexByte(path, '.'); version >= 0 && isVersion("v"+path[:version]) { // the URN itself, as in 2.0:User
+			return "", "-"
+		}
+	}
+	if holder, name, ok := strings.Cut(path, "."); ok {
+		return holder, name
+	}
+	return "", path
+}
+
+// canonical are the values that extensions allow, by the attribute's name, both in small letters.
+func canonical(declared []model.Extension) map[string][]string {
+	out := map[string][]string{}
+	var add func(list []model.Attribute)
+	add = func(list []model.Attribute) {
+		for _, a := range list {
+			for _, c := range a.Canonical {
+				name := strings.ToLower(a.Name)
+				out[name] = append(out[name], strings.ToLower(c))
+			}
+			add(a.Attributes)
+		}
+	}
+	for _, e := range declared {
+		add(e.Attributes)
+	}
+	return out
+}
+
+func (r *redaction) isCanonical(name, s string) bool {
+	if len(r.declared) == 0 {
+		return false
+	}
+	list := r.declared[lastName(name)]
+	return len(list) > 0 && slices.Contains(list, strings.ToLower(s))
 }
 
 func oneOf(s string, words ...string) bool {

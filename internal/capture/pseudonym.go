@@ -20,10 +20,22 @@ type Pseudonyms struct {
 	cipher cipher.Block
 	known  map[string]string // the words seen last
 	pools  map[rune]symbol   // of the letters seen
+	filled int               // texts that were too long
+
+	decimal, first, zero, hex []rune // pools
+	word                      []symbol
+	free                      []*symbol
+	data                      []byte
 }
 
-// maxWords bounds what is remembered: traffic says the same words again and again.
-const maxWords = 10_000
+// Bounds of what is remembered: traffic says the same words again and again, but no long ones.
+const (
+	maxWords = 10_000
+	maxKept  = 64 // bytes of a word
+)
+
+// maxText is how long a text may be to have a pseudonym, in bytes. Of a longer one only the shape stays.
+const maxText = 4 << 10
 
 // NewPseudonyms makes the pseudonyms of one key. Without the key they cannot be made again, nor undone.
 func NewPseudonyms(key []byte) *Pseudonyms {
@@ -32,22 +44,28 @@ func NewPseudonyms(key []byte) *Pseudonyms {
 	if err != nil {
 		panic(err) // 32 bytes are a key
 	}
-	return &Pseudonyms{cipher: block, known: map[string]string{}, pools: map[rune]symbol{}}
+	return &Pseudonyms{
+		cipher: block, known: map[string]string{}, pools: map[rune]symbol{},
+		decimal: []rune("0123456789"), first: []rune("123456789"), zero: []rune("0"), hex: []rune(hexDigits),
+	}
 }
 
-const bulkMark = "bulkId:"
+const (
+	bulkMark  = "bulkId:"
+	hexDigits = "0123456789abcdef"
+)
 
-// Text is the pseudonym of a text. Ids of ours (UUID version 7), truth values in letters, and the beginnings "bulkId:",
-// "http://" and "https://" stay; another UUID becomes another UUID, a date another date.
+// Text is the pseudonym of a text. Truth values in letters, and the beginnings "bulkId:", "http://" and "https://" stay; a UUID
+// becomes another UUID, a date another date. Of a text beyond 4 KiB only the shape stays: its letters and digits are all alike.
 func (p *Pseudonyms) Text(s string) string {
-	if isOurID(s) {
-		return s
-	}
 	if isUUID(s) {
 		return p.uuid(s)
 	}
 	if d, ok := p.date(s); ok {
 		return d
+	}
+	if n := len(bulkMark); len(s) > n && s[:n] == bulkMark {
+		return bulkMark + p.Text(s[n:])
 	}
 	for _, start := range [...]string{bulkMark, "https://", "http://"} {
 		if len(s) > len(start) && strings.EqualFold(s[:len(start)], start) {
@@ -57,7 +75,18 @@ func (p *Pseudonyms) Text(s string) string {
 	return p.words(s)
 }
 
+// id is Text for a place where ids of ours stand. They stay.
+func (p *Pseudonyms) id(s string) string {
+	if isOurID(s) {
+		return s
+	}
+	return p.Text(s)
+}
+
 func (p *Pseudonyms) words(s string) string {
+	if len(s) > maxText {
+		return p.fill(s)
+	}
 	var b strings.Builder
 	b.Grow(len(s))
 	for i := 0; i < len(s); {
@@ -69,13 +98,40 @@ func (p *Pseudonyms) words(s string) string {
 		}
 		switch class {
 		case letters:
-			b.WriteString(p.word(s[i:end]))
+			b.WriteString(p.letters(s[i:end]))
 		case digits:
 			b.WriteString(p.number(s[i:end]))
 		default:
 			b.WriteString(s[i:end])
 		}
 		i = end
+	}
+	return b.String()
+}
+
+// fill keeps nothing but the shape: every letter is the first one of its kind, every digit a one but for zeros in front.
+func (p *Pseudonyms) fill(s string) string {
+	p.filled++
+	var b strings.Builder
+	b.Grow(len(s))
+	was := others
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		now := classAt(s[i:])
+		switch {
+		case now == others:
+			b.WriteString(s[i : i+n])
+		case r >= utf8.RuneSelf || now == letters:
+			c := p.letter(r)
+			c.at = 0
+			b.WriteRune(c.rune())
+		case r == '0' && was != digits:
+			b.WriteByte('0')
+		default:
+			b.WriteByte('1')
+		}
+		was = now
+		i += n
 	}
 	return b.String()
 }
@@ -101,16 +157,19 @@ func classAt(s string) class {
 	return others
 }
 
-// word permutes a run of letters. Truth values stay and are nobody's pseudonym: their meaning must neither be lost nor appear.
-func (p *Pseudonyms) word(s string) string {
+// letters permutes a run of letters. Truth values stay and are nobody's pseudonym: their meaning must neither be lost nor appear.
+func (p *Pseudonyms) letters(s string) string {
 	if out, ok := p.known[s]; ok {
 		return out
 	}
 	out := p.newWord(s)
+	if len(s) > maxKept {
+		return out
+	}
 	if len(p.known) >= maxWords {
 		clear(p.known)
 	}
-	p.known[s] = out
+	p.known[strings.Clone(s)] = out // the text that it is of is not held by it
 	return out
 }
 
@@ -129,16 +188,11 @@ func (p *Pseudonyms) newWord(s string) string {
 func isTruth(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
 
 func (p *Pseudonyms) permuted(s string) string {
-	var all []symbol
+	p.word = p.word[:0]
 	for _, r := range s {
-		all = append(all, p.letter(r))
+		p.word = append(p.word, p.letter(r))
 	}
-	p.permute(all)
-	var b strings.Builder
-	for _, c := range all {
-		b.WriteRune(c.rune())
-	}
-	return b.String()
+	return p.permute(len(s))
 }
 
 // letter remembers the pools.
@@ -155,47 +209,35 @@ func (p *Pseudonyms) letter(r rune) symbol {
 
 // number permutes a run of digits. A zero in front stays one, and nothing else becomes one: 0049 and 49 are of another kind.
 func (p *Pseudonyms) number(s string) string {
-	var all []symbol
+	p.word = p.word[:0]
 	for i, r := range s {
 		switch {
 		case r >= utf8.RuneSelf:
-			all = append(all, p.letter(r))
+			p.word = append(p.word, p.letter(r))
 		case i > 0:
-			all = append(all, symbol{pool: []rune("0123456789"), at: int(r - '0')})
+			p.word = append(p.word, symbol{pool: p.decimal, at: int(r - '0')})
 		case r == '0':
-			all = append(all, symbol{pool: []rune("0")})
+			p.word = append(p.word, symbol{pool: p.zero})
 		default:
-			all = append(all, symbol{pool: []rune("123456789"), at: int(r - '1')})
+			p.word = append(p.word, symbol{pool: p.first, at: int(r - '1')})
 		}
 	}
-	p.permute(all)
-	var b strings.Builder
-	for _, c := range all {
-		b.WriteRune(c.rune())
-	}
-	return b.String()
+	return p.permute(len(s))
 }
 
 // uuid permutes the hexadecimal digits, but for version and variant.
 func (p *Pseudonyms) uuid(s string) string {
-	const hex = "0123456789abcdef"
-	var all []symbol
+	upper := s != strings.ToLower(s)
+	p.word = p.word[:0]
 	for i, r := range s {
-		at := strings.IndexRune(hex, unicode.ToLower(r))
+		at := strings.IndexRune(hexDigits, unicode.ToLower(r))
 		if at < 0 || i == 14 || i == 19 {
-			all = append(all, symbol{pool: []rune{r}})
+			p.word = append(p.word, symbol{pool: []rune{r}, upper: upper})
 			continue
 		}
-		all = append(all, symbol{pool: []rune(hex), at: at, upper: unicode.IsUpper(r)})
+		p.word = append(p.word, symbol{pool: p.hex, at: at, upper: upper})
 	}
-	p.permute(all)
-	upper := s != strings.ToLower(s)
-	var b strings.Builder
-	for _, c := range all {
-		c.upper = upper
-		b.WriteRune(c.rune())
-	}
-	return b.String()
+	return p.permute(len(s))
 }
 
 // date moves a date by a number of days that is the capture's own. Order and distances stay.
@@ -308,14 +350,24 @@ func kindOf(r rune) byte {
 	return 'c'
 }
 
-// permute replaces the word by the next one in an order that only the key knows: such a permutation leaves no word where it was.
-func (p *Pseudonyms) permute(word []symbol) {
-	var free []*symbol
-	for i := range word {
-		if len(word[i].pool) > 1 {
-			free = append(free, &word[i])
+// permute returns the next word in an order that only the key knows: such a permutation leaves no word where it was.
+func (p *Pseudonyms) permute(size int) string {
+	p.free = p.free[:0]
+	for i := range p.word {
+		if len(p.word[i].pool) > 1 {
+			p.free = append(p.free, &p.word[i])
 		}
 	}
+	p.step(p.free)
+	var b strings.Builder
+	b.Grow(size)
+	for _, c := range p.word {
+		b.WriteRune(c.rune())
+	}
+	return b.String()
+}
+
+func (p *Pseudonyms) step(free []*symbol) {
 	switch n := len(free); {
 	case n == 0:
 		return
@@ -345,12 +397,11 @@ func (p *Pseudonyms) round(word []*symbol, n, sign int) {
 	if n%2 == 1 {
 		from, to = to, from
 	}
-	data := make([]byte, 0, 2+2*len(from))
-	data = append(data, byte(n), byte(len(to)))
+	p.data = append(p.data[:0], byte(n), byte(len(to)))
 	for _, s := range from {
-		data = append(data, byte(s.at))
+		p.data = append(p.data, byte(s.at))
 	}
-	stream := p.stream("round", data)
+	stream := p.stream("round", p.data)
 	for _, s := range to {
 		size := len(s.pool)
 		s.at = ((s.at+sign*int(stream.next(uint32(size))))%size + size) % size //nolint:gosec // at most 64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -21,6 +22,7 @@ const (
 	maxPending = 32 << 20 // bytes, of all exchanges that go on or wait to be stored
 	maxQueue   = 4096
 	maxBatch   = 50
+	maxFlush   = 1 << 20 // bytes of lines that wait to be stored together
 
 	pollEvery    = 500 * time.Millisecond
 	flushEvery   = 200 * time.Millisecond
@@ -49,15 +51,20 @@ type Recorder struct {
 	replica string
 	now     func() time.Time
 	failed  func(error) // tells what went wrong
+	// declared are the values that the operator allows, by the attribute's name, both in small letters.
+	declared map[string][]string
 
 	active  atomic.Pointer[map[string]*session] // by source; nil: there is no capture
 	queue   chan *exchange
 	pending atomic.Int64
 }
 
-// NewRecorder makes a recorder; Run makes it look for captures. What goes wrong is told to failed.
-func NewRecorder(store Store, replica string, now func() time.Time, failed func(error)) *Recorder {
-	return &Recorder{store: store, replica: replica, now: now, failed: failed, queue: make(chan *exchange, maxQueue)}
+// NewRecorder makes a recorder; Run makes it look for captures. What goes wrong is told to failed. Canonical values of the
+// declared extensions stay in captures.
+func NewRecorder(store Store, replica string, now func() time.Time, failed func(error), declared ...model.Extension) *Recorder {
+	return &Recorder{
+		store: store, replica: replica, now: now, failed: failed, declared: canonical(declared), queue: make(chan *exchange, maxQueue),
+	}
 }
 
 // request and answer are as they came.
@@ -116,7 +123,7 @@ func (r *Recorder) record(s *session, next http.Handler, w http.ResponseWriter, 
 	}
 	x.request.body = buffer{r: r, x: x, limit: maxRequest}
 	x.answer.body = buffer{r: r, x: x, limit: maxAnswer}
-	if forSecrets(x.request.path) {
+	if forSecrets(req.URL.Path) {
 		x.request.body.limit, x.answer.body.limit = -1, -1
 	}
 	req = req.WithContext(context.WithValue(req.Context(), watchKey{}, &Watch{x}))
@@ -242,7 +249,19 @@ func (r *Recorder) Run(ctx context.Context) error {
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
 	var lines []entry
-	seen, swept := r.now(), time.Time{}
+	size := int64(0)
+	store := func(ctx context.Context, more ...entry) {
+		r.flush(ctx, append(lines, more...))
+		lines, size = nil, 0
+	}
+	take := func(ctx context.Context, x *exchange) {
+		l := r.line(x)
+		size += l.size
+		if lines = append(lines, l); len(lines) >= maxBatch || size >= maxFlush {
+			store(ctx)
+		}
+	}
+	seen, swept, blind := r.now(), time.Time{}, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -250,25 +269,26 @@ func (r *Recorder) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 			defer cancel()
 			for len(r.queue) > 0 {
-				lines = append(lines, r.line(<-r.queue))
+				take(last, <-r.queue)
 			}
-			r.flush(last, append(lines, r.losses()...))
+			store(last, r.losses()...)
 			return nil
 		case x := <-r.queue:
-			if lines = append(lines, r.line(x)); len(lines) >= maxBatch {
-				r.flush(ctx, lines)
-				lines = nil
-			}
+			take(ctx, x)
 		case <-flush.C:
-			r.flush(ctx, append(lines, r.losses()...))
-			lines = nil
+			store(ctx, r.losses()...)
 		case <-poll.C:
 			now := r.now()
-			if err := r.look(ctx); err == nil {
+			err := r.look(ctx)
+			if err == nil {
 				seen = now
 			} else if now.Sub(seen) > blindFor {
 				r.active.Store(nil)
 			}
+			if err != nil && !blind && ctx.Err() == nil { // once, not twice a second
+				r.failed(fmt.Errorf("look for captures: %w", err))
+			}
+			blind = err != nil
 			if now.Sub(swept) > sweepEvery {
 				swept = now
 				r.try(ctx, r.store.SweepCaptures)
@@ -317,6 +337,7 @@ type entry struct {
 	line model.CaptureLine
 	of   *session
 	lost int64 // that the line tells; 0: it is an exchange
+	size int64 // that is counted as pending until the line is stored
 }
 
 // flush stores lines. Those that cannot be stored are lost, and counted.
@@ -327,9 +348,12 @@ func (r *Recorder) flush(ctx context.Context, entries []entry) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	lines := make([]model.CaptureLine, len(entries))
+	size := int64(0)
 	for i := range entries {
 		lines[i] = entries[i].line
+		size += entries[i].size
 	}
+	defer r.pending.Add(-size)
 	err := r.store.AddCaptureLines(ctx, lines)
 	if err == nil {
 		return
@@ -353,7 +377,7 @@ func (r *Recorder) losses() []entry {
 	var out []entry
 	for _, s := range *active {
 		if n := s.lost.Load() - s.told; n > 0 {
-			out = append(out, entry{r.encode(s, r.now(), Line{Lost: &Lost{Replica: s.redact.Text(r.replica), Exchanges: n}}), s, n})
+			out = append(out, entry{line: r.encode(s, r.now(), Line{Lost: &Lost{Replica: s.redact.Text(r.replica), Exchanges: n}}), of: s, lost: n})
 			s.told += n
 		}
 	}
@@ -373,8 +397,8 @@ func (r *Recorder) encode(s *session, at time.Time, l Line) model.CaptureLine {
 
 // line redacts an exchange.
 func (r *Recorder) line(x *exchange) entry {
-	r.pending.Add(-x.size)
-	red := &redaction{Pseudonyms: x.session.redact, source: x.session.Source}
+	red := &redaction{Pseudonyms: x.session.redact, source: x.session.Source, declared: r.declared}
+	red.filled = 0
 	out := Exchange{
 		Begin: x.begin, Micros: x.took.Microseconds(), Replica: red.Text(r.replica),
 		Request: Request{
@@ -398,7 +422,11 @@ func (r *Recorder) line(x *exchange) entry {
 	}
 	out.Before = red.state(&x.before)
 	out.Inexact = red.inexact || x.partial || x.before.bounded
-	return entry{line: r.encode(x.session, x.begin, Line{Exchange: &out}), of: x.session}
+	out.Filled = red.filled
+	done := entry{line: r.encode(x.session, x.begin, Line{Exchange: &out}), of: x.session}
+	done.size = int64(len(done.line.Text))
+	r.pending.Add(done.size - x.size) // the line waits in place of the exchange
+	return done
 }
 
 func method(s string) string {
@@ -446,13 +474,13 @@ func (r *redaction) state(b *before) *State {
 	for i := range b.records {
 		rec := &b.records[i]
 		out.Records = append(out.Records, Record{
-			ID: r.Text(rec.ID), Kind: rec.Kind, Version: rec.Version, Active: rec.Active, Created: rec.CreatedAt.UTC(), Updated: rec.UpdatedAt.UTC(),
+			ID: r.id(rec.ID), Kind: rec.Kind, Version: rec.Version, Active: rec.Active, Created: rec.CreatedAt.UTC(), Updated: rec.UpdatedAt.UTC(),
 			Attrs: r.body([]byte(rec.Attrs)),
 		})
 	}
 	for i := range b.names {
 		rec := &b.names[i]
-		out.Records = append(out.Records, Record{ID: r.Text(rec.ID), Kind: rec.Kind, Name: r.Text(rec.DisplayName)})
+		out.Records = append(out.Records, Record{ID: r.id(rec.ID), Kind: rec.Kind, Name: r.Text(rec.DisplayName)})
 	}
 	out.Members = r.members(b)
 	return out
@@ -463,19 +491,19 @@ func (r *redaction) members(b *before) []Members {
 	var order []string
 	of := func(group string) *Members {
 		if by[group] == nil {
-			by[group] = &Members{Group: r.Text(group)}
+			by[group] = &Members{Group: r.id(group)}
 			order = append(order, group)
 		}
 		return by[group]
 	}
 	for group, ids := range b.in {
 		for _, id := range ids {
-			of(group).In = append(of(group).In, r.Text(id))
+			of(group).In = append(of(group).In, r.id(id))
 		}
 	}
 	for group, ids := range b.out {
 		for _, id := range ids {
-			of(group).Out = append(of(group).Out, r.Text(id))
+			of(group).Out = append(of(group).Out, r.id(id))
 		}
 	}
 	var out []Members

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type shelf struct {
 	mu     sync.Mutex
 	list   []model.Capture
 	lines  []Line
+	stored []int // lines at a time
 	broken bool
 	block  chan struct{}
 }
@@ -49,6 +51,7 @@ func (s *shelf) AddCaptureLines(ctx context.Context, lines []model.CaptureLine) 
 	if s.broken {
 		return errors.New("out of order")
 	}
+	s.stored = append(s.stored, len(lines))
 	for _, l := range lines {
 		var line Line
 		if err := json.Unmarshal([]byte(l.Text), &line); err != nil {
@@ -251,11 +254,12 @@ func TestRecorderEndsWhenItIsBlind(t *testing.T) {
 	s.set(model.Capture{ID: "c", Source: "entra", Key: []byte("key")})
 	var mu sync.Mutex
 	var ahead time.Duration
+	var told atomic.Int64
 	r := NewRecorder(s, "replica", func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		return time.Now().Add(ahead)
-	}, func(error) {})
+	}, func(error) { told.Add(1) })
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = r.Run(ctx) }) // nil, always
@@ -269,4 +273,7 @@ func TestRecorderEndsWhenItIsBlind(t *testing.T) {
 	waitFor(t, "it ends", func() bool { return r.active.Load() == nil })
 	cancel()
 	wg.Wait()
+	if n := told.Load(); n != 1 {
+		t.Errorf("what went wrong is told %d times", n)
+	}
 }

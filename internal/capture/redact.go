@@ -18,7 +18,10 @@ const urnError = "urn:ietf:params:scim:api:messages:2.0:Error"
 // redaction is of one exchange.
 type redaction struct {
 	*Pseudonyms
-	source  string
+	source string
+	// declared are values that stay, by the attribute's name, both in small letters.
+	declared map[string][]string
+
 	inexact bool // a comparison of parts or an order of text, which pseudonyms do not keep
 	nested  int  // JSON inside text
 }
@@ -74,24 +77,29 @@ type frame struct {
 	fault  bool   // objects: a SCIM error
 	secret bool   // everything in it
 	object bool
+	native bool // attributes in it are those of the standards, not of an extension or another attribute
+	refs   bool // "value" in it, and what stands in it without a name, is a reference to a resource
 }
 
 // body redacts a body: every token keeps its place, so that what is not well-formed stays so.
-func (r *redaction) body(text []byte) []byte {
+func (r *redaction) body(text []byte) []byte { return r.within(frame{native: true}, text) }
+
+// within redacts a body that stands where the frame says.
+func (r *redaction) within(f frame, text []byte) []byte {
 	all := tokens(text)
 	about := objects(text, all)
 	out := make([]byte, 0, len(text))
-	stack := []frame{{}}
+	stack := []frame{f}
 	for i, t := range all {
 		top := &stack[len(stack)-1]
 		raw := text[t.start:t.end]
 		switch t.kind {
 		case '{', '[':
-			f := frame{object: t.kind == '{', secret: top.secret || isSecret(top.name())}
+			f := frame{object: t.kind == '{', secret: top.secret || isSecret(top.name()), refs: top.ours()}
 			if f.object {
-				f.path, f.fault = about[i].path, about[i].fault
+				f.path, f.fault, f.native = about[i].path, about[i].fault, top.native && isContainer(top.full())
 			} else {
-				f.key, f.path, f.fault = top.name(), "", top.fault
+				f.key, f.path, f.fault, f.native = top.name(), "", top.fault, top.native && !isForeign(top.full())
 			}
 			stack = append(stack, f)
 			out = append(out, raw...)
@@ -129,10 +137,30 @@ func (r *redaction) body(text []byte) []byte {
 
 // name is what the value that comes is called: below a path, the attribute the path names.
 func (f *frame) name() string {
-	if f.object && f.key == "value" && f.path != "" && !strings.HasPrefix(f.path, "/") {
-		return lastName(f.path)
+	if full := f.full(); full != f.key {
+		return lastName(full)
 	}
 	return f.key
+}
+
+// full is the name with everything before it.
+func (f *frame) full() string {
+	if f.object && f.key == "value" && f.path != "" && !strings.HasPrefix(f.path, "/") {
+		return strings.ToLower(strings.TrimSpace(f.path))
+	}
+	return f.key
+}
+
+// ours says whether the value that comes may be an id that we made.
+func (f *frame) ours() bool {
+	holder, name := attributeOf(f.full())
+	switch {
+	case holder != "":
+		return f.native && name == "value" && isReference(holder)
+	case name == "value", name == "":
+		return f.refs
+	}
+	return f.native && (name == "id" || isReference(name))
 }
 
 func isKey(all []token, i int) bool {
@@ -270,7 +298,7 @@ func (r *redaction) value(f frame, s string) string {
 	switch {
 	case f.secret || isSecret(name):
 		return withheld
-	case s == "":
+	case s == "", isOurID(s) && f.ours(), r.isCanonical(name, s):
 		return s
 	case f.fault && name == "detail":
 		return r.detail(s)
@@ -290,7 +318,7 @@ func (r *redaction) value(f frame, s string) string {
 	}
 	if trimmed := strings.TrimSpace(s); r.nested < 2 && trimmed != "" && (trimmed[0] == '{' || trimmed[0] == '[') && json.Valid([]byte(trimmed)) {
 		r.nested++
-		out := string(r.body([]byte(s)))
+		out := string(r.within(frame{native: f.native && isContainer(f.full()), refs: f.ours()}, []byte(s)))
 		r.nested--
 		return out
 	}
@@ -324,14 +352,31 @@ func (r *redaction) bare(s string) string {
 	return out
 }
 
-// detail is our own sentence. The only word in it that a client may have chosen freely is a bulkId.
+// detail is our own sentence. A client chose in it bulkIds and names; what is no name in a body is none here.
 func (r *redaction) detail(s string) string {
-	words := strings.Split(s, " ")
+	said, allowed, list := strings.Cut(s, " is none of ") // what follows is the operator's
+	words := strings.Split(said, " ")
 	for i, w := range words {
-		switch {
-		case strings.HasPrefix(w, bulkMark), i > 0 && words[i-1] == "bulkId", strings.ContainsAny(w, "?@"):
-			words[i] = r.Text(w)
+		before := ""
+		if i > 0 {
+			before = words[i-1]
 		}
+		core := strings.TrimRight(w, ".,;:")
+		word := strings.TrimSuffix(strings.TrimSuffix(strings.Trim(core, `"()`), "…"), "'s")
+		switch {
+		case before == "bulkId", strings.HasPrefix(w, bulkMark), strings.ContainsAny(w, "?@"):
+		case word == "", isName(word), word == "U+0000", isPlace(before) && isSmall(word, 7), before == "under" && isOurID(word):
+			continue // ours; or a name
+		}
+		words[i] = r.Text(core) + w[len(core):]
 	}
-	return strings.Join(words, " ")
+	if said = strings.Join(words, " "); list {
+		said += " is none of " + allowed
+	}
+	return said
+}
+
+// isPlace says whether a number of ours follows the word.
+func isPlace(word string) bool {
+	return oneOf(strings.ToLower(word), "than", "byte", "operation", "position", "most")
 }

@@ -27,7 +27,7 @@ func TestTextKeepsItsShape(t *testing.T) {
 	for _, s := range []string{
 		"Ada", "ada.kern@example.org", "ADA.Kern@Example.ORG", "O'Brien-Smith", "  two  spaces ", "Jürgen Groß", "Ülker ÇELİK", "Ольга Иванова",
 		"山田太郎", "naïve", "e\u0301lan", "+49 (30) 123-456-789", "0049", "7", "ＦｕｌｌＷｉｄｔｈ", "محمد", "3f2a77c0-1d2e-4f50-8a9b-0c1d2e3f4a5b",
-		"3F2A77C0-1D2E-4F50-8A9B-0C1D2E3F4A5B", "2026-03-01", "2026-03-01T10:00:00Z", "bulkId:ada", "https://example.org/ada", "Tru", "kern\x00", "a\xffb",
+		"3F2A77C0-1D2E-4F50-8A9B-0C1D2E3F4A5B", idA, "2026-03-01", "2026-03-01T10:00:00Z", "bulkId:ada", "https://example.org/ada", "Tru", "kern\x00", "a\xffb",
 	} {
 		got := p.Text(s)
 		if got == s {
@@ -37,7 +37,7 @@ func TestTextKeepsItsShape(t *testing.T) {
 			t.Errorf("%q becomes %q: %q, want %q", s, got, shape(got), shape(s))
 		}
 	}
-	for _, s := range []string{"", "true", "False", "0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90", "-- ", "0"} {
+	for _, s := range []string{"", "true", "False", "-- ", "0"} {
 		if got := p.Text(s); got != s {
 			t.Errorf("%q becomes %q", s, got)
 		}

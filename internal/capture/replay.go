@@ -87,7 +87,7 @@ func unplayable(x *Exchange) string {
 	switch {
 	case x.Answer.Broken || x.Answer.Status == 0:
 		return "the answer was cut off"
-	case forSecrets(x.Request.Path):
+	case forSecrets(unescaped(x.Request.Path)):
 		return "it was about credentials"
 	case x.Answer.Status == http.StatusUnauthorized || x.Answer.Status == http.StatusForbidden:
 		return "the client was not let in"
@@ -97,6 +97,13 @@ func unplayable(x *Exchange) string {
 		return "the body is not in the file"
 	}
 	return ""
+}
+
+func unescaped(path string) string {
+	if s, err := url.PathUnescape(path); err == nil {
+		return s
+	}
+	return path
 }
 
 type player struct {

@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"jmld/model"
 )
@@ -15,14 +16,21 @@ type Resources interface {
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
 }
 
-// Watched notes what captured requests read. Other requests pass as they are.
-func Watched(r Resources) Resources { return &watched{r} }
+// Stored is where what only the capture wants is read, too.
+type Stored interface {
+	Resources
+	// RecordsAmong returns those that there are.
+	RecordsAmong(ctx context.Context, source string, kind model.Kind, ids []string) ([]model.Record, error)
+}
 
-type watched struct{ Resources }
+// Watched notes what captured requests read. Other requests pass as they are.
+func Watched(r Stored) Resources { return &watched{r} }
+
+type watched struct{ Stored }
 
 // Record is one record.
 func (r *watched) Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error) {
-	rec, err := r.Resources.Record(ctx, source, kind, id)
+	rec, err := r.Stored.Record(ctx, source, kind, id)
 	if w := Of(ctx); w != nil && err == nil {
 		w.Record(&rec)
 	}
@@ -31,7 +39,7 @@ func (r *watched) Record(ctx context.Context, source string, kind model.Kind, id
 
 // Query selects records.
 func (r *watched) Query(ctx context.Context, q model.Query) (model.Page, error) {
-	page, err := r.Resources.Query(ctx, q)
+	page, err := r.Stored.Query(ctx, q)
 	if w := Of(ctx); w != nil && err == nil {
 		for i := range page.Records {
 			w.Record(&page.Records[i])
@@ -47,9 +55,9 @@ func (r *watched) Query(ctx context.Context, q model.Query) (model.Page, error) 
 func (r *watched) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
 	w := Of(ctx)
 	if w == nil {
-		return r.Resources.Members(ctx, source, group, most, yield)
+		return r.Stored.Members(ctx, source, group, most, yield)
 	}
-	return r.Resources.Members(ctx, source, group, most, func(id string, kind model.Kind, name string) error {
+	return r.Stored.Members(ctx, source, group, most, func(id string, kind model.Kind, name string) error {
 		w.Member(group, id, true)
 		w.Named(id, kind, name)
 		return yield(id, kind, name)
@@ -58,7 +66,7 @@ func (r *watched) Members(ctx context.Context, source, group string, most int, y
 
 // GroupsOf returns the groups of records. Which group is in which, is noted, too.
 func (r *watched) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
-	of, err := r.Resources.GroupsOf(ctx, source, ids)
+	of, err := r.Stored.GroupsOf(ctx, source, ids)
 	if w := Of(ctx); w != nil && err == nil {
 		r.noteGroups(ctx, w, source, of)
 		for _, id := range ids {
@@ -68,7 +76,8 @@ func (r *watched) GroupsOf(ctx context.Context, source string, ids []string) (ma
 	return of, err
 }
 
-// noteGroups notes direct memberships and the groups themselves. What cannot be read is missing in the capture; the request goes on.
+// noteGroups notes direct memberships and the groups themselves. What cannot be read in time is missing in the capture; the
+// request goes on.
 func (r *watched) noteGroups(ctx context.Context, w *Watch, source string, of map[string][]model.Membership) {
 	var fresh []string
 	note := func(of map[string][]model.Membership) {
@@ -77,12 +86,14 @@ func (r *watched) noteGroups(ctx context.Context, w *Watch, source string, of ma
 				if g.Direct {
 					w.Member(g.GroupID, id, true)
 				}
-				if !w.knows(g.GroupID) && len(fresh) < maxParents {
-					if rec, err := r.Resources.Record(ctx, source, model.KindGroup, g.GroupID); err == nil {
-						w.Record(&rec)
-						fresh = append(fresh, g.GroupID)
-					}
+				if w.knows(g.GroupID) || slices.Contains(fresh, g.GroupID) {
+					continue
 				}
+				if len(fresh) == maxParents {
+					w.Missing()
+					return
+				}
+				fresh = append(fresh, g.GroupID)
 			}
 		}
 	}
@@ -90,8 +101,20 @@ func (r *watched) noteGroups(ctx context.Context, w *Watch, source string, of ma
 	if len(fresh) == 0 {
 		return
 	}
-	if above, err := r.Resources.GroupsOf(ctx, source, fresh); err == nil { // all of them are in fresh already
+	err := w.Look(ctx, func(ctx context.Context) error {
+		groups, err := r.Stored.RecordsAmong(ctx, source, model.KindGroup, fresh)
+		if err != nil {
+			return err
+		}
+		for i := range groups {
+			w.Record(&groups[i])
+		}
+		above, err := r.Stored.GroupsOf(ctx, source, fresh) // all of them are in fresh already
 		note(above)
+		return err
+	})
+	if err != nil {
+		w.Missing()
 	}
 }
 
@@ -99,11 +122,20 @@ func (r *watched) noteGroups(ctx context.Context, w *Watch, source string, of ma
 var errEnough = errors.New("enough")
 
 // Before notes who of these is in the group, of everybody when all is set, before a request changes that.
-func Before(ctx context.Context, r Resources, among func(ids []string) ([]string, error), source, group string, ids []string, all bool) {
+// What cannot be found out in time is missing, and the exchange says so.
+func Before(ctx context.Context, r Resources, among func(ctx context.Context, ids []string) ([]string, error), source, group string, ids []string, all bool) {
 	w := Of(ctx)
 	if w == nil {
 		return
 	}
+	if err := w.Look(ctx, func(ctx context.Context) error { return w.before(ctx, r, among, source, group, ids, all) }); err != nil {
+		w.Closed(group, true)
+	}
+}
+
+func (w *Watch) before(
+	ctx context.Context, r Resources, among func(ctx context.Context, ids []string) ([]string, error), source, group string, ids []string, all bool,
+) error {
 	if all {
 		n := 0
 		err := r.Members(ctx, source, group, 0, func(id string, kind model.Kind, name string) error {
@@ -119,19 +151,21 @@ func Before(ctx context.Context, r Resources, among func(ids []string) ([]string
 			w.Closed(group, false)
 		case errors.Is(err, errEnough):
 			w.Closed(group, true)
+		default:
+			return err
 		}
-		return // the request finds out itself what else is wrong
+		return nil
 	}
 	switch ids = w.Unknown(group, ids); {
 	case len(ids) == 0:
-		return
+		return nil
 	case len(ids) > maxBefore:
 		w.Closed(group, true)
-		return
+		return nil
 	}
-	in, err := among(ids)
+	in, err := among(ctx, ids)
 	if err != nil {
-		return
+		return err
 	}
 	is := make(map[string]bool, len(in))
 	for _, id := range in {
@@ -140,4 +174,5 @@ func Before(ctx context.Context, r Resources, among func(ids []string) ([]string
 	for _, id := range ids {
 		w.Member(group, id, is[id])
 	}
+	return nil
 }

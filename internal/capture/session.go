@@ -47,6 +47,7 @@ type exchange struct {
 	answer  answer
 	before  before
 	partial bool // the answer is a part of what there is
+	looked  time.Duration
 	size    int64
 }
 
@@ -111,7 +112,15 @@ func (w *Watch) Made(id string) {
 	s := w.x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.records[id], s.closed[id], s.settled[id] = true, true, true
+	if len(s.records)+len(s.pairs) < maxKnown {
+		s.records[id] = true
+	}
+	if len(s.closed) < maxKnown {
+		s.closed[id] = true
+	}
+	if len(s.settled) < maxKnown {
+		s.settled[id] = true
+	}
 }
 
 // Member notes whether somebody is in a group before the request changes that.
@@ -159,8 +168,43 @@ func (w *Watch) Closed(group string, missing bool) {
 	s := w.x.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed[group] = true
+	if len(s.closed) < maxKnown {
+		s.closed[group] = true
+	} else {
+		missing = true
+	}
 	w.x.before.bounded = w.x.before.bounded || missing
+}
+
+// lookTime is how long one request may wait for what only the capture wants to know.
+const lookTime = 500 * time.Millisecond
+
+// Look finds out something that only the capture wants to know. All looks of a request together have half a second; then
+// they end with an error.
+func (w *Watch) Look(ctx context.Context, look func(ctx context.Context) error) error {
+	s := w.x.session
+	s.mu.Lock()
+	left := lookTime - w.x.looked
+	s.mu.Unlock()
+	if left <= 0 {
+		return context.DeadlineExceeded
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	start := time.Now()
+	err := look(ctx)
+	s.mu.Lock()
+	w.x.looked += time.Since(start)
+	s.mu.Unlock()
+	return err
+}
+
+// Missing notes that there was more before than could be found out.
+func (w *Watch) Missing() {
+	s := w.x.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.x.before.bounded = true
 }
 
 // Partial notes that the answer has a part of what there is: the rest is not known.

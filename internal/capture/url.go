@@ -34,10 +34,10 @@ func isVersion(s string) bool {
 func (r *redaction) segment(s, given string) string {
 	if oneOf(strings.ToLower(s), "users", "groups", "bulk", "me", ".search", "schemas", "resourcetypes", "serviceproviderconfig", "user", "group",
 		"oauth", "token") ||
-		strings.HasPrefix(s, "urn:ietf:params:scim:") && isName(s) {
+		isURN(s) {
 		return given
 	}
-	return url.PathEscape(r.Text(s))
+	return url.PathEscape(r.id(s))
 }
 
 // resourcePath redacts the path of a bulk operation: "/Users/…".
@@ -47,7 +47,7 @@ func (r *redaction) resourcePath(s string) string {
 	for i, part := range parts {
 		if part = strings.TrimSpace(part); part != "" {
 			if out := r.segment(part, part); out != part {
-				parts[i] = r.Text(part)
+				parts[i] = r.id(part)
 			}
 		}
 	}
@@ -101,10 +101,10 @@ func (r *redaction) argument(name, value string) string {
 func (r *redaction) url(s string) string {
 	at := strings.Index(s, "/scim/"+url.PathEscape(r.source)+"/v2")
 	if at < 0 || !strings.HasPrefix(s, "http") {
-		if strings.HasPrefix(s, "/") {
+		if strings.Contains(s, "/") && !strings.Contains(s, "://") {
 			return r.resourcePath(s)
 		}
-		return r.Text(s)
+		return r.id(s)
 	}
 	path, query, asks := strings.Cut(s[at:], "?")
 	out := scratchURL + r.path(path)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
+	"os"
 	"time"
 
 	"github.com/libtnb/sqlite"
@@ -38,6 +40,34 @@ func migratePostgres(ctx context.Context, db *sql.DB) error {
 		err = migrate(ctx, db, goose.DialectPostgres, "postgres", locker)
 	}
 	return err
+}
+
+// isEmpty is ErrConflict when the query finds tables.
+func isEmpty(ctx context.Context, db *sql.DB, query string) error {
+	var some bool
+	if err := db.QueryRowContext(ctx, query).Scan(&some); err != nil {
+		return err
+	}
+	if some {
+		return fmt.Errorf("%w: the database has tables", model.ErrConflict)
+	}
+	return nil
+}
+
+// emptyLite looks at a file without changing it, or making one.
+func emptyLite(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", model.ErrUnavailable, err)
+	}
+	db, err := sql.Open(sqlite.DriverName, "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return err
+	}
+	return errors.Join(isEmpty(ctx, db, "SELECT EXISTS (SELECT 1 FROM sqlite_master)"), db.Close())
 }
 
 func migrateLite(ctx context.Context, path string) error {

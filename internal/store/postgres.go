@@ -68,6 +68,12 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	}
 	db := &pgDB{pool: pool, sql: stdlib.OpenDBFromPool(pool)}
 	db.sql.SetMaxIdleConns(0) // the pool keeps them
+	if o.Empty {
+		const tables = "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)))"
+		if err := isEmpty(ctx, db.sql, tables); err != nil {
+			return nil, errors.Join(err, db.close())
+		}
+	}
 	if err := migratePostgres(ctx, db.sql); err != nil {
 		return nil, errors.Join(err, db.close())
 	}

@@ -20,6 +20,24 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 	return first(found, err)
 }
 
+// RecordsAmong returns those of the ids that the source has records of the kind of, in no order.
+func (s *Store) RecordsAmong(ctx context.Context, source string, kind model.Kind, ids []string) ([]model.Record, error) {
+	const text = "SELECT " + recordColumns + " FROM items($2) JOIN EACH records r ON (r.source = $1 AND r.id = p.a)"
+	var found []model.Record
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err := s.read(ctx, op{text: s.sql(text), args: []any{source, s.list(ids)}, each: func(row scanner) error {
+		var r model.Record
+		err := scanRecord(row, &r)
+		if r.Kind == kind {
+			found = append(found, r)
+		}
+		return err
+	}})
+	return found, err
+}
+
 // Members streams the members of a group, ordered by id, with the kind and the name of their records; both are empty
 // for an id the source has no record of. When there are more than most, the error is ErrTooMany, at the price of counting that far
 // in the index, and nothing is yielded. 0: any number; such streams take turns, because whoever they are for may be slow.

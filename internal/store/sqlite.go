@@ -45,6 +45,11 @@ type liteConn struct {
 }
 
 func openLite(ctx context.Context, path string, o Options) (*liteDB, error) {
+	if o.Empty {
+		if err := emptyLite(ctx, path); err != nil {
+			return nil, err
+		}
+	}
 	// SQLite would make it readable for everybody.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -23,6 +23,7 @@ type Options struct {
 	Log      *zap.Logger   // nil: silent
 	Timeout  time.Duration // of one operation; 0: 30 s
 	MaxConns int           // PostgreSQL: connections of this process; 0: 16
+	Empty    bool          // ErrConflict for a database that has tables; nothing of it is changed
 }
 
 // Store is the database. Its methods may be called by several goroutines.
