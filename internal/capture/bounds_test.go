@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -176,7 +177,8 @@ func TestDetailsHaveNoKeys(t *testing.T) {
 		}
 	}
 	for _, detail := range []string{
-		"The filter is longer than 4096 bytes.", "JSON, byte 17: expected a number of at most 64 characters.", "Operation 2: op is none of add, replace and remove.",
+		"The filter is longer than 4096 bytes.", "The request has more operations than maxOperations, 6.",
+		"JSON, byte 17: expected a number of at most 64 characters.", "Operation 2: op is none of add, replace and remove.",
 		"Text must not contain the character U+0000.", "Position 3 of the filter: expected and, or, or the end.", "The group has more than 1000 members; filter by it alone.",
 		"An internal error; the log has it under the request's id.", "The source is strict and takes no dialect: method: \\\"post\\\" read as POST.",
 		"startDate is not a date and time (xsd:dateTime).", "badge is none of 1a, 2b.", "The key Ada stands twice in one object.",
@@ -200,5 +202,47 @@ func TestTheTokenEndpointIsSeenThroughEscapes(t *testing.T) {
 	all, _ := s.exchanges()
 	if b := all[0].Request.Body; b.Missing != missingWithheld || unplayable(&all[0]) != "it was about credentials" {
 		t.Errorf("%+v, %s", b, unplayable(&all[0]))
+	}
+}
+
+// slow is a store in which only streams and lists of groups wait, as long as they may.
+type slow struct{ Stored }
+
+func (slow) Members(ctx context.Context, _, _ string, _ int, _ func(string, model.Kind, string) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (slow) GroupsOf(_ context.Context, _ string, ids []string) (map[string][]model.Membership, error) {
+	return map[string][]model.Membership{ids[0]: {{GroupID: "g", Direct: true}}}, nil
+}
+
+func (slow) RecordsAmong(ctx context.Context, _ string, _ model.Kind, _ []string) ([]model.Record, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// All that only the capture wants to know has half a second in one request; then the exchange says that it is missing.
+func TestCapturedRequestsWaitForAMomentOnly(t *testing.T) {
+	t.Parallel()
+	w := &Watch{&exchange{session: newSession(model.Capture{})}}
+	ctx := context.WithValue(t.Context(), watchKey{}, w)
+	start := time.Now()
+	for range 5 {
+		Before(ctx, slow{}, nil, "entra", "h", nil, true)
+	}
+	if took := time.Since(start); took < lookTime/2 || took > 10*lookTime {
+		t.Errorf("it took %s", took)
+	}
+	if !w.x.before.bounded || !w.x.session.closed["h"] {
+		t.Error("what is missing is not said")
+	}
+	w.x.before.bounded = false
+	of, err := Watched(slow{}).GroupsOf(ctx, "entra", []string{"a"})
+	if diff := cmp.Diff(map[string][]model.Membership{"a": {{GroupID: "g", Direct: true}}}, of); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if diff := cmp.Diff(map[string][]string{"g": {"a"}}, w.x.before.in); diff != "" || !w.x.before.bounded {
+		t.Errorf("%t, %s", w.x.before.bounded, diff)
 	}
 }

@@ -378,5 +378,5 @@ func (r *redaction) detail(s string) string {
 
 // isPlace says whether a number of ours follows the word.
 func isPlace(word string) bool {
-	return oneOf(strings.ToLower(word), "than", "byte", "operation", "position", "most")
+	return oneOf(strings.ToLower(word), "than", "byte", "operation", "position", "most", "maxoperations,")
 }
