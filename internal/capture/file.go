@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"jmld/model"
@@ -186,6 +187,11 @@ func Read(r io.Reader) (*File, error) {
 	}
 	if f.Source == "" {
 		return nil, fmt.Errorf("%w: the header names no source", ErrFormat)
+	}
+	for _, e := range f.Extensions {
+		if !isURN(e.URN) || !isForeign(strings.ToLower(e.URN)) || e.Kind != model.KindUser && e.Kind != model.KindGroup {
+			return nil, fmt.Errorf("%w: the header has an extension that is none: %.40q", ErrFormat, e.URN)
+		}
 	}
 	var broken error
 	for n := 2; in.Scan(); n++ {

@@ -365,7 +365,7 @@ func (r *redaction) detail(s string) string {
 		word := strings.TrimSuffix(strings.TrimSuffix(strings.Trim(core, `"()`), "…"), "'s")
 		switch {
 		case before == "bulkId", strings.HasPrefix(w, bulkMark), strings.ContainsAny(w, "?@"):
-		case word == "", isName(word), word == "U+0000", isPlace(before) && isSmall(word, 7), before == "under" && isOurID(word):
+		case word == "", isName(word), word == "U+0000", isPlace(before) && isSmall(word, 12), before == "under" && isOurID(word[:min(len(word), 36)]):
 			continue // ours; or a name
 		}
 		words[i] = r.Text(core) + w[len(core):]
@@ -378,5 +378,5 @@ func (r *redaction) detail(s string) string {
 
 // isPlace says whether a number of ours follows the word.
 func isPlace(word string) bool {
-	return oneOf(strings.ToLower(word), "than", "byte", "operation", "position", "most", "maxoperations,")
+	return oneOf(strings.ToLower(word), "than", "byte", "operation", "position", "most", "maxoperations,", "maxpayloadsize,")
 }
