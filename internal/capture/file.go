@@ -189,7 +189,8 @@ func Read(r io.Reader) (*File, error) {
 		return nil, fmt.Errorf("%w: the header names no source", ErrFormat)
 	}
 	for _, e := range f.Extensions {
-		if !isURN(e.URN) || !isForeign(strings.ToLower(e.URN)) || e.Kind != model.KindUser && e.Kind != model.KindGroup {
+		urn := strings.ToLower(e.URN)
+		if !strings.HasPrefix(urn, "urn:") || strings.HasPrefix(urn, ietf+"schemas:core:") || strings.HasPrefix(urn, ietf+"api:") || e.Kind != model.KindUser && e.Kind != model.KindGroup {
 			return nil, fmt.Errorf("%w: the header has an extension that is none: %.40q", ErrFormat, e.URN)
 		}
 	}

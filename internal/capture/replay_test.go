@@ -166,7 +166,7 @@ func TestReadRefusesWhatIsNoCapture(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "other": "hello", "version": `{"format":"jmld.capture/2","source":"entra"}`, "source": `{"format":"jmld.capture/1"}`,
 		"extension": `{"format":"jmld.capture/1","source":"entra","extensions":[{"urn":"urn:ietf:params:scim:schemas:core:2.0:User","kind":"user"}]}`,
-		"line": head + "x\n" + get, "method": head + `{"exchange":{"request":{"path":"/"},"answer":{}}}`, "status": head + strings.Replace(get, "200", "7", 1),
+		"line":      head + "x\n" + get, "method": head + `{"exchange":{"request":{"path":"/"},"answer":{}}}`, "status": head + strings.Replace(get, "200", "7", 1),
 		"path": head + strings.Replace(get, `"/"`, `"x"`, 1),
 	} {
 		if _, err := Read(strings.NewReader(text)); !errors.Is(err, ErrFormat) {
