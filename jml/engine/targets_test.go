@@ -311,7 +311,10 @@ func TestMissedAndInterruptedReadsAreMadeUpForOnce(t *testing.T) { // D-11
 		}
 		h.opts.Sources[0].Schedule = hourly{}
 		h.Engine = engine.New(h.opts)
-		h.tended("the dead run and the missed ones", func() bool { return reads.Load() >= 2 })
+		h.tended("the dead run and the missed ones", func() bool {
+			runs, err := h.store.RunList(h.ctx, "corp", 10, "")
+			return err == nil && reads.Load() >= 2 && !slices.ContainsFunc(runs, func(r model.Run) bool { return r.FinishedAt == nil && r.ID != dead.ID })
+		})
 		runs, err := h.store.RunList(h.ctx, "corp", 10, "")
 		if err != nil {
 			t.Fatal(err)
