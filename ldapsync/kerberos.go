@@ -37,21 +37,25 @@ func (s *Source) bindGSSAPI(ctx context.Context, conn *wire.Conn, v server) erro
 	if service == "" {
 		service = "ldap/" + v.host
 	}
-	ticket := make(chan error, 1)
+	ticket := make(chan error) // whoever takes from it has the client
 	go func() {
 		_, _, err := c.GetServiceTicket(service) // kept by c
-		ticket <- err
+		select {
+		case ticket <- err:
+		case <-ctx.Done():
+			c.Destroy()
+		}
 	}()
 	select {
 	case <-ctx.Done():
 		return s.failed(model.CodeSourceUnreachable, "get a ticket for "+service, context.Cause(ctx))
 	case err := <-ticket:
+		defer c.Destroy()
 		if err != nil {
 			code, words := noTicket(err)
 			return s.failed(code, "get a ticket for "+service, fmt.Errorf("%s: %w", words, err))
 		}
 	}
-	defer c.Destroy()
 	return conn.BindGSSAPI(rotated{c}, service)
 }
 
