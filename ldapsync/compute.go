@@ -32,6 +32,9 @@ func (m *mapping) source(f *field, a entry.Attribute) error {
 		if !attributeName(attr) {
 			return fmt.Errorf("%q is not the name of an LDAP attribute", attr)
 		}
+		if err := entry.NoSecret(attr); err != nil {
+			return err
+		}
 	}
 	if a.Type == entry.Reference {
 		if !extension && f.shape != reference {

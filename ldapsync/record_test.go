@@ -345,6 +345,13 @@ func TestMistakesInTheOptionsAreNamed(t *testing.T) {
 		"type": {func(o *Options) {
 			o.People.Attributes = map[string]entry.Attribute{"title": {From: []string{"x"}, Type: "float"}}
 		}, "float"},
+		"secret": {func(o *Options) { o.People.Attributes = simple(map[string]string{"title": "sambaNTPassword"}) }, "title: sambaNTPassword is a password"},
+		"secret in an expression": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {CEL: "has(entry.unicodePwd) ? 'set' : 'none'"}}
+		}, "title: cel: unicodePwd is a password"},
+		"secret, first without": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {From: []string{"title", "USERPASSWORD"}}}
+		}, "USERPASSWORD is a password"},
 		"reference": {func(o *Options) {
 			o.People.Attributes = map[string]entry.Attribute{"title": {From: []string{"x"}, Type: entry.Reference}}
 		}, "reference"},

@@ -24,7 +24,7 @@ func viewEntry(e *wire.Entry, mapped map[string]places) []ViewAttr {
 
 func viewAttr(name string, values [][]byte, isMapped bool) ViewAttr {
 	out := ViewAttr{Name: name, Count: len(values)}
-	if secret(name) || !isMapped && likelySecret(name) {
+	if entry.Secret(name) || !isMapped && likelySecret(name) {
 		out.Withheld = true
 		return out
 	}
@@ -46,18 +46,7 @@ func viewAttr(name string, values [][]byte, isMapped bool) ViewAttr {
 	return out
 }
 
-// secret says whether an attribute holds a password, its hash or a key.
-func secret(name string) bool {
-	base, _, _ := strings.Cut(strings.ToLower(name), ";")
-	return slices.Contains([]string{
-		"userpassword", "authpassword", "unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "pwdhistory", "passwordhistory", "supplementalcredentials",
-		"sambantpassword", "sambalmpassword", "sambapasswordhistory", "ipanthash", "krbprincipalkey", "krbmkey", "krbpwdhistory", "userpkcs12",
-		"ms-mcs-admpwd", "mslaps-password", "mslaps-encryptedpassword", "mslaps-encryptedpasswordhistory", "msds-managedpassword",
-		"currentvalue", "priorvalue", "initialauthincoming", "initialauthoutgoing", "trustauthincoming", "trustauthoutgoing", "ipatokenotpkey",
-	}, base)
-}
-
-// likelySecret is secret for the attributes of schemas we do not know.
+// likelySecret is entry.Secret for the attributes of schemas we do not know.
 func likelySecret(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"password", "passwd", "secret", "privatekey", "credential", "otpkey"}, func(w string) bool {

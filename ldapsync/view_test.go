@@ -17,6 +17,10 @@ func TestWhatIsShownOfAnAttribute(t *testing.T) {
 	}{
 		{"title", "Engineer", false, ViewAttr{Name: "title", Values: []string{"Engineer"}, Count: 1}},
 		{"userPassword", "{SSHA}x", true, ViewAttr{Name: "userPassword", Count: 1, Withheld: true}},
+		{"reqMod", "userPassword:+ x", true, ViewAttr{Name: "reqMod", Count: 1, Withheld: true}},
+		{"olcRootPW", "{SSHA}x", false, ViewAttr{Name: "olcRootPW", Count: 1, Withheld: true}},
+		{"nsslapd-rootpw", "{SSHA}x", false, ViewAttr{Name: "nsslapd-rootpw", Count: 1, Withheld: true}},
+		{"changes", "add: userPassword", false, ViewAttr{Name: "changes", Count: 1, Withheld: true}},
 		{"unicodePwd;binary", "x", false, ViewAttr{Name: "unicodePwd;binary", Count: 1, Withheld: true}},
 		{"ms-Mcs-AdmPwd", "x", false, ViewAttr{Name: "ms-Mcs-AdmPwd", Count: 1, Withheld: true}},
 		{"exampleClientSecret", "x", false, ViewAttr{Name: "exampleClientSecret", Count: 1, Withheld: true}},

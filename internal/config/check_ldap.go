@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"jmld/jml/entry"
 	"jmld/jml/policy"
 )
 
@@ -83,6 +84,10 @@ func lower(text string) string {
 
 // checkAttribute: an attribute description, RFC 4512 §2.5.
 func (d *decoder) checkAttribute(name string, at route) {
+	if err := entry.NoSecret(name); err != nil {
+		d.wrong(at, "%s", err)
+		return
+	}
 	if name == "" || isAttributeDescription(name) {
 		return
 	}

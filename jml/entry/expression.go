@@ -106,13 +106,17 @@ func attributesOf(tree *cel.Ast) ([]string, *policy.Mistake) {
 	native := tree.NativeRep()
 	named := map[int64]bool{} // uses of the variable that name their attribute
 	isEntry := func(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == variable }
+	var bad *policy.Mistake
 	use := func(e ast.Expr, attr string) {
 		named[e.ID()] = true
+		if err := NoSecret(attr); err != nil && bad == nil {
+			at := native.SourceInfo().GetStartLocation(e.ID())
+			bad = &policy.Mistake{Line: max(1, at.Line()), Col: at.Column() + 1, Text: err.Error()}
+		}
 		if !slices.Contains(attrs, attr) {
 			attrs = append(attrs, attr)
 		}
 	}
-	var bad *policy.Mistake
 	ast.PreOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		switch e.Kind() {
 		case ast.SelectKind:
