@@ -23,6 +23,8 @@ const (
 	maxTries  = 3
 	memberUID = "memberuid" // RFC 2307: user names, not DNs
 	ended     = -1          // a list that was read to its end
+	// severalPeople is what a user name resolves to that is not one person's.
+	severalPeople = ""
 )
 
 // partialError is a group whose members the server gave only in part.
@@ -38,6 +40,7 @@ type gathered struct {
 	id, dn, name string
 	members      []string
 	outside      []string // values that name nobody in the read
+	unclear      []string // and those that name several people
 	part         string   // the attribute that came in part, as the server called it
 }
 
@@ -66,7 +69,9 @@ func (s *Source) gather(g *gathered, e *wire.Entry, resolve resolver) error {
 
 func (g *gathered) add(attr string, values [][]byte, resolve resolver) {
 	for _, v := range values {
-		if member, ok := resolve(attr, v); ok {
+		if member, ok := resolve(attr, v); ok && member == severalPeople {
+			g.unclear = append(g.unclear, string(v))
+		} else if ok {
 			g.members = append(g.members, member)
 		} else {
 			g.outside = append(g.outside, string(v))
@@ -78,6 +83,9 @@ func (g *gathered) add(attr string, values [][]byte, resolve resolver) {
 func (s *Source) record(g *gathered) (model.Entry, error) {
 	if foldKey(g.name) == "" {
 		return model.Entry{}, errors.New("it has no name (" + s.o.Groups.Name + ")")
+	}
+	if len(g.unclear) > 0 { // neither gains the membership, and nobody loses one
+		return model.Entry{}, fmt.Errorf("%d of its members name several people, first %s", len(g.unclear), printable(g.unclear[0]))
 	}
 	out := model.Entry{Members: compact(g.members)}
 	out.Record = model.Record{Kind: model.KindGroup, ID: g.id, DisplayName: g.name, Active: true}
@@ -114,6 +122,28 @@ func (s *Source) group(e *wire.Entry, id string, resolve resolver) (g model.Entr
 	return g, len(got.outside), err
 }
 
+// lacking is the first attribute with members that the entry's object class demands and that shows no value: the directory has one.
+func (s *Source) lacking(e *wire.Entry) (attr string, lacks bool) {
+	if !s.preset.NeedsMember {
+		return "", false
+	}
+	for _, class := range rawValues(e, "objectClass") {
+		switch strings.ToLower(string(class)) {
+		case "groupofnames":
+			attr = "member"
+		case "groupofuniquenames":
+			attr = "uniqueMember"
+		default:
+			continue
+		}
+		isRead := slices.ContainsFunc(s.preset.Members, func(m string) bool { return strings.EqualFold(m, attr) })
+		if isRead && len(rawValues(e, attr)) == 0 {
+			return attr, true
+		}
+	}
+	return "", false
+}
+
 // readGroups reads the groups, and then those whose lists of members come in parts.
 func (r *run) readGroups(ctx context.Context) error {
 	o := r.src.o
@@ -121,6 +151,9 @@ func (r *run) readGroups(ctx context.Context) error {
 		return nil
 	}
 	attrs := append([]string{o.ID, o.Groups.Name}, r.src.preset.Members...)
+	if r.src.preset.NeedsMember {
+		attrs = append(attrs, "objectClass")
+	}
 	var long []gathered
 	err := r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *wire.Entry) error {
 		id, ok := r.identify(e, groupRead)
@@ -130,6 +163,10 @@ func (r *run) readGroups(ctx context.Context) error {
 		g := gathered{id: id, dn: e.DN}
 		if err := r.src.gather(&g, e, r.member); err != nil {
 			r.skip(id, e.DN, err)
+			return nil
+		}
+		if attr, lacks := r.src.lacking(e); lacks && g.part == "" {
+			r.inPart(&g, partialError{"it shows no " + attr + ", which its object class demands; may it be read?"})
 			return nil
 		}
 		if g.part != "" {
@@ -146,10 +183,7 @@ func (r *run) readGroups(ctx context.Context) error {
 		err := r.readRanges(ctx, g)
 		var part partialError
 		if errors.As(err, &part) {
-			if r.partial++; r.firstPartial == "" {
-				r.firstPartial = g.dn
-			}
-			r.skip(g.id, g.dn, err)
+			r.inPart(g, part)
 			continue
 		}
 		if err != nil {
@@ -161,6 +195,14 @@ func (r *run) readGroups(ctx context.Context) error {
 		*g = gathered{} // its members may be many
 	}
 	return nil
+}
+
+// inPart notes a group of whose members a part is known at most.
+func (r *run) inPart(g *gathered, err partialError) {
+	if r.partial++; r.firstPartial == "" {
+		r.firstPartial = g.dn
+	}
+	r.skip(g.id, g.dn, err)
 }
 
 // emitGroup hands a group out, with the people who have it as their primary group.
@@ -199,7 +241,13 @@ func (r *run) noteNames(e *wire.Entry, id string, m mark) {
 	switch {
 	case m == userListed && r.src.byUID():
 		for _, uid := range rawValues(e, "uid") {
-			r.seen.names[userKey(uid)] = id
+			key := userKey(uid)
+			if other, ok := r.seen.names[key]; ok && other != id {
+				r.ambiguous++
+				r.seen.names[key] = severalPeople
+				continue
+			}
+			r.seen.names[key] = id
 		}
 	case m == groupListed && r.src.preset.Primary:
 		known := false

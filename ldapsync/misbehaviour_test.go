@@ -153,6 +153,10 @@ func TestAMisbehavingServerNeverLooksComplete(t *testing.T) {
 			s.done(0, s.page(""))
 			return true
 		}, "", "members found"},
+		"groupOfNames without a member": {[]int{searchGroups}, func(s *fakeSearch) bool {
+			s.entry("cn=other,dc=example,dc=org", "entryUUID", "g2", "cn", "other", "objectClass", "top", "objectClass", "groupOfNames")
+			return false
+		}, "", "all members listed"},
 		"more unusable entries than can be named": {[]int{searchPeople2}, func(s *fakeSearch) bool {
 			for i := range 101 {
 				s.entry(userDN(100+i), "entryUUID", fmt.Sprint("n", i))

@@ -41,6 +41,8 @@ func (o *Options) applyPreset() (entry.Preset, error) {
 		o.Incremental = p.Incremental
 	}
 	p.ID, p.People, p.PageSize, p.Incremental = o.ID, o.People.Filter, o.PageSize, o.Incremental
+	// The ids of other servers than OpenLDAP are those of other schemas.
+	p.NeedsMember = p.NeedsMember && strings.EqualFold(p.ID, "entryUUID")
 	return p, o.Inactive.apply(&p)
 }
 

@@ -81,6 +81,9 @@ func (r *run) conditions(err error) []model.Condition {
 	found := r.seen.count(userListed | userRead)
 	atEnd("people found", found > 0, "%d", found)
 	always("skipped entries named", r.skippedMore == 0, "%d skipped, %d of them without a name here", len(r.skipped)+r.skippedMore, r.skippedMore)
+	if r.ambiguous > 0 { // groups with them are skipped
+		always("user names of several people", true, "%d, and no group that names one is changed", r.ambiguous)
+	}
 	if o.Groups != nil && r.src.preset.Primary { // an end of the right to read them would end every such membership
 		always("primary groups told", r.noPrimary+r.noSID == 0, "%d accounts without a usable primaryGroupID and objectSid, %d groups without objectSid",
 			r.noPrimary, r.noSID)

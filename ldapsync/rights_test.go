@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"jmld/jml/entry"
 	"jmld/model"
 )
@@ -60,5 +62,44 @@ func TestADNThatCannotBeUnderstoodIsNoAnswer(t *testing.T) {
 	err := source(t, fakeOptions(f)).Confirm(t.Context(), model.KindUser, []string{"p9"}, []string{"p1"}, func(id string, s model.Sighting) { got[id] = s })
 	if err != nil || got["p9"].State != model.SightNone || !strings.Contains(got["p9"].Text, "cannot be understood") {
 		t.Errorf("%v, %+v", err, got)
+	}
+}
+
+// A user name that two people have gives neither of them a membership and takes none away.
+func TestAMembershipByANameOfTwoPeopleIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.onSearch = func(_ int, s *fakeSearch) bool {
+		switch {
+		case s.scope == 0:
+			return false
+		case strings.Contains(s.filter, "posixGroup"):
+			s.entry("cn=unclear,dc=example,dc=org", "entryUUID", "g1", "cn", "unclear", "objectClass", "posixGroup", "memberUid", "ada", "memberUid", "u1")
+			s.entry("cn=clear,dc=example,dc=org", "entryUUID", "g2", "cn", "clear", "objectClass", "posixGroup", "memberUid", "u1")
+		default:
+			s.person(1)
+			s.person(2, "uid", "Ada")
+			s.person(3, "uid", "ada")
+		}
+		s.done(0, s.page(""))
+		return true
+	}
+	o := fakeOptions(f)
+	o.Preset = entry.OpenLDAP
+	got, p, err := read(t.Context(), source(t, o))
+	if err != nil || !p.Complete {
+		t.Fatalf("%v, %q", err, failedConditions(p))
+	}
+	want := []model.Skipped{{ID: "g1", Name: "cn=unclear,dc=example,dc=org", Text: "1 of its members name several people, first ada"}}
+	if d := cmp.Diff(want, p.Skipped); d != "" {
+		t.Errorf("skipped (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"p1"}, got["g2"].Members); d != "" {
+		t.Errorf("members (-want +got):\n%s", d)
+	}
+	if !slices.ContainsFunc(p.Conditions, func(c model.Condition) bool {
+		return c.OK && c.Name == "user names of several people" && strings.HasPrefix(c.Seen, "1,")
+	}) {
+		t.Errorf("the proof does not count them: %+v", p.Conditions)
 	}
 }

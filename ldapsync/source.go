@@ -106,6 +106,7 @@ type run struct {
 	skippedMore   int
 	unknown       []model.Skipped // entries of which something is unknown, the first of them
 	unknownAll    int
+	ambiguous     int // user names that are several people's
 	nameless      int // entries without a usable id
 	unnamed       int // entries whose DN cannot be parsed
 	duplicates    int

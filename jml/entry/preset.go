@@ -36,6 +36,7 @@ type Preset struct {
 	Groups      string   // filter
 	GroupName   string
 	Members     []string // attributes with members: DNs, or user names in memberUid
+	NeedsMember bool     // groupOfNames and groupOfUniqueNames have a member, RFC 4519 §3.5 and §3.6; not so in 389 Directory Server
 	Primary     bool     // primaryGroupID names a group that does not list the person (Active Directory)
 	Stamp       string   // changes with every change of an entry: it guards lists of members that come in parts
 	PageSize    int
@@ -68,7 +69,7 @@ func PresetOf(name string) (p Preset, ok bool) {
 		return ds389(), true
 	case Generic:
 		p = plain()
-		p.Name, p.ID, p.PageSize, p.Incremental = Generic, "", 500, MethodModifyTime
+		p.Name, p.ID, p.PageSize, p.Incremental, p.NeedsMember = Generic, "", 500, MethodModifyTime, false
 		return p, true
 	}
 	return Preset{}, false
@@ -100,7 +101,7 @@ func inetOrgPerson() map[string]Attribute {
 func plain() Preset {
 	return Preset{
 		ID: "entryUUID", People: "(objectClass=inetOrgPerson)", Attributes: inetOrgPerson(),
-		Groups: "(objectClass=groupOfNames)", GroupName: "cn", Members: []string{"member"}, Stamp: "modifyTimestamp",
+		Groups: "(objectClass=groupOfNames)", GroupName: "cn", Members: []string{"member"}, NeedsMember: true, Stamp: "modifyTimestamp",
 		PageSize: 1000, Incremental: MethodNone,
 	}
 }
@@ -125,7 +126,7 @@ func ds389() Preset {
 	p.Name, p.ID, p.Aliases, p.Incremental = DS389, "nsUniqueId", []string{"ipaUniqueID", "entryUUID"}, MethodChangelog
 	p.People = "(&(objectClass=inetOrgPerson)(!(objectClass=nsTombstone)))"
 	p.Groups = "(&(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))(!(objectClass=nsTombstone)))"
-	p.Members = []string{"member", "uniqueMember"}
+	p.Members, p.NeedsMember = []string{"member", "uniqueMember"}, false
 	p.Status = []Rule{
 		{Name: Disabled, Attribute: "nsAccountLock", Values: []string{"true"}},
 		{Name: Expired, Attribute: "krbPrincipalExpiration", Past: Time},
@@ -140,6 +141,7 @@ func activeDirectory() Preset {
 	p.Name, p.ID, p.Aliases, p.Incremental = ActiveDirectory, "objectGUID", []string{"objectSid"}, MethodUSN
 	p.People = "(&(objectCategory=person)(objectClass=user))"
 	p.Groups, p.Primary, p.Stamp, p.DomainScope = "(objectCategory=group)", true, "uSNChanged", true
+	p.NeedsMember = false
 	a := p.Attributes
 	a["userName"] = from("userPrincipalName", "sAMAccountName")
 	a["phoneNumbers.mobile"] = from("mobile")
