@@ -177,7 +177,7 @@ func TestDetailsHaveNoKeys(t *testing.T) {
 		}
 	}
 	for _, detail := range []string{
-		"The filter is longer than 4096 bytes.", "The request has more operations than maxOperations, 6.",
+		"The filter is longer than 4096 bytes.", "The request has more operations than maxOperations, 6.", "The body has to be application/scim+json.",
 		"JSON, byte 17: expected a number of at most 64 characters.", "Operation 2: op is none of add, replace and remove.",
 		"Text must not contain the character U+0000.", "Position 3 of the filter: expected and, or, or the end.", "The group has more than 1000 members; filter by it alone.",
 		"An internal error; the log has it under the request's id.", "The source is strict and takes no dialect: method: \\\"post\\\" read as POST.",

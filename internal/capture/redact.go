@@ -365,7 +365,8 @@ func (r *redaction) detail(s string) string {
 		word := strings.TrimSuffix(strings.TrimSuffix(strings.Trim(core, `"()`), "…"), "'s")
 		switch {
 		case before == "bulkId", strings.HasPrefix(w, bulkMark), strings.ContainsAny(w, "?@"):
-		case word == "", isName(word), word == "U+0000", isPlace(before) && isSmall(word, 12), before == "under" && isOurID(word[:min(len(word), 36)]):
+		case word == "", isName(word), word == "U+0000", strings.Contains(word, "/"), // no name that a client chose has a slash here
+			isPlace(before) && isSmall(word, 12), before == "under" && isOurID(word[:min(len(word), 36)]):
 			continue // ours; or a name
 		}
 		words[i] = r.Text(core) + w[len(core):]
