@@ -80,7 +80,13 @@ func (r *run) since(ctx context.Context, mark string) (map[string]change, error)
 	if err := json.Unmarshal([]byte(mark), &r.mark); err != nil || r.mark.At == "" {
 		return nil, &model.Doubt{Text: "the mark of the last read cannot be used"}
 	}
-	if r.mark.Server != r.pinned() {
+	if doubt := s.ahead(r.mark.At); doubt != nil {
+		return nil, doubt
+	}
+	switch pin, err := r.pin(ctx); {
+	case err != nil:
+		return nil, err
+	case r.mark.Server != pin:
 		return nil, &model.Doubt{Text: "the server is another one than before"}
 	}
 	id, err := r.sess.baseID(ctx, s.changeBase())

@@ -41,10 +41,12 @@ func newMirror(t *testing.T, o ldapsync.Options) *mirror {
 }
 
 // use reads with other options from now on.
-func (m *mirror) use(o ldapsync.Options) {
+func (m *mirror) use(o ldapsync.Options) { m.useSource(source(m.t, o)) }
+
+func (m *mirror) useSource(s *ldapsync.Source) {
 	guard := jml.Limits{Count: 1000, Share: 1, Ceiling: 1, Window: time.Hour, Expiry: time.Hour}
 	m.engine = engine.New(engine.Options{Store: m.store, Guard: guard, Replica: "one", Rules: &jml.Rules{Precedence: []string{"corp"}, Correlation: []string{"userName"}},
-		Sources: []engine.ReadSource{{Source: source(m.t, o), Timeout: time.Minute}}})
+		Sources: []engine.ReadSource{{Source: s, Timeout: time.Minute}}})
 }
 
 // sync reads, and says how; the run must succeed and be complete.
@@ -229,6 +231,12 @@ func TestADoubtIsReadInFull(t *testing.T) {
 	doubt(model.ModeDelta, "cannot be used")
 	mark(`{"base":"another","at":"20260101000000Z"}`)
 	doubt(model.ModeDelta, "another one than before")
+	future := source(t, o)
+	ldapsync.SetClock(future, func() time.Time { return time.Now().Add(-11 * time.Minute) })
+	m.useSource(future)
+	m.sync(model.ModeFull)
+	doubt(model.ModeDelta, "lies in the future")
+	m.use(o)
 	o.People.Filter = "(objectClass=inetOrgPerson)"
 	m.use(o)
 	doubt(model.ModeDelta, "people.filter changed")

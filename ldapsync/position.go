@@ -1,8 +1,11 @@
 package ldapsync
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -57,6 +60,14 @@ func (p position) from() string {
 	return max(at.Add(-overlap).Format(stampForm), p.Floor)
 }
 
+// ahead says that a stamp lies so far in the future that newer ones would be missed. Our clock only makes doubts.
+func (s *Source) ahead(at string) *model.Doubt {
+	if at <= s.now().UTC().Add(overlap).Format(stampForm) {
+		return nil
+	}
+	return &model.Doubt{Text: "the newest change stamp, " + at + ", lies in the future, and changes before it would not be seen"}
+}
+
 // stamp is the attribute with the time of an entry's last change; "" when changes are not read.
 func (s *Source) stamp() string {
 	switch {
@@ -91,12 +102,42 @@ func (s *Source) stampOf(e *wire.Entry) string {
 
 func (r *run) noteStamp(_ mark, _ string, e *wire.Entry) { r.newest = max(r.newest, r.src.stampOf(e)) }
 
-// pinned is the server, when others stamp the same changes otherwise.
-func (r *run) pinned() string {
-	if r.src.stamp() == "whenChanged" {
-		return r.sess.server.url
+// pin tells servers apart where others stamp the same changes otherwise: on Active Directory, whose name of a domain may be that of
+// any controller. An invocationId is another one after a controller was restored.
+func (r *run) pin(ctx context.Context) (string, error) {
+	if r.src.stamp() != "whenChanged" {
+		return "", nil
 	}
-	return ""
+	read := func(dn, attr string) (value []byte, err error) {
+		_, err = r.sess.search(ctx, "read which server it is", wire.Search{Base: dn, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attrs: []string{attr}},
+			func(e *wire.Entry) error {
+				for _, v := range rawValues(e, attr) {
+					value = bytes.Clone(v)
+				}
+				return nil
+			})
+		var answer *ldap.Error
+		if errors.As(err, &answer) && r.sess.conn.Err() == nil {
+			return nil, nil // it may not be shown to us
+		}
+		return value, err
+	}
+	service, err := read("", "dsServiceName")
+	if err != nil {
+		return "", err
+	}
+	address := r.sess.conn.RemoteAddr().String()
+	if len(service) == 0 {
+		return address, nil
+	}
+	invocation, err := read(string(service), "invocationId")
+	if err != nil {
+		return "", err
+	}
+	if len(invocation) == 0 {
+		return address + " " + string(service), nil
+	}
+	return fmt.Sprintf("%s %x", service, invocation), nil
 }
 
 // changeBase is the entry below which everything stands that is read.
@@ -142,8 +183,12 @@ func (r *run) markPosition(ctx context.Context) error {
 			return err
 		}
 	}
-	p := position{Base: id, At: r.newest, Server: r.pinned()}
-	err := r.lookForChanges(ctx, &p, nil)
+	pin, err := r.pin(ctx)
+	if err != nil {
+		return err
+	}
+	p := position{Base: id, At: r.newest, Server: pin}
+	err = r.lookForChanges(ctx, &p, nil)
 	r.mark = p
 	return err
 }
@@ -188,12 +233,12 @@ func (r *run) lookForChanges(ctx context.Context, p *position, changed map[strin
 		}
 		return nil
 	})
+	if doubt := s.ahead(newest); err == nil && changed != nil && doubt != nil {
+		err = doubt
+	}
 	p.At, p.Seen = newest, stamps
-	if over { // a bulk change: the overlap begins anew behind it
-		p.Seen = nil
-		if at, err := time.Parse(stampForm, newest); err == nil {
-			p.Floor = at.Add(time.Second).Format(stampForm)
-		}
+	if over { // a bulk change: the overlap begins anew with its last second
+		p.Seen, p.Floor = nil, newest // more may come within that second
 	}
 	return err
 }
