@@ -319,3 +319,42 @@ func TestCompleteReadsInARowAreInARow(t *testing.T) { // D-01
 		})
 	}
 }
+
+// A server that lags behind, or was restored, says old things.
+func TestWhatAnotherServerSaysIsSeenTwice(t *testing.T) { // D-01
+	t.Parallel()
+	for _, state := range []model.SightingState{model.SightDeleted, model.SightElsewhere} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, h *house) {
+				absent(h)
+				h.dir.seen["dir-person003"], h.dir.seen["dir-person004"], h.dir.seen["dir-builders"] = state, state, state
+				h.dir.server, h.dir.users = "one", people(5)
+				h.dir.groups = []model.Entry{group("builders", "dir-person000", "dir-person004")}
+				h.sync()
+				h.dir.server, h.dir.users = "two", people(4)
+				h.dir.groups[0].Members = h.dir.groups[0].Members[:1]
+				h.sync()
+				if d := cmp.Diff(names(5), h.app.active()); d != "" {
+					t.Error("one read of another server:", d)
+				}
+				if d := cmp.Diff([]string{"person000", "person004"}, h.plat.active()); d != "" {
+					t.Error("the group, by one read of another server:", d)
+				}
+				h.dir.server = "one"
+				h.sync()
+				if d := cmp.Diff(names(4), h.app.active()); d != "" {
+					t.Error("two reads:", d)
+				}
+				h.dir.users, h.dir.groups = people(3), nil
+				if dry, err := h.Sync(h.ctx, "corp", engine.SyncOptions{DryRun: true}); err != nil || dry.Funnel.Absent != 2 {
+					t.Errorf("a dry run knows the server: %+v, %v", dry.Funnel, err)
+				}
+				h.sync()
+				if d := cmp.Diff(names(3), h.app.active()); d != "" || len(h.plat.active()) != 0 {
+					t.Error("the same server again:", d)
+				}
+			})
+		})
+	}
+}

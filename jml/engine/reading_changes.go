@@ -15,6 +15,7 @@ import (
 type epoch struct {
 	model.Checkpoint
 	never   bool   // it was never read completely
+	server  string // that was read last; "": not known
 	changed string // what the configuration has changed since, in words; "": nothing
 }
 
@@ -27,6 +28,16 @@ func (rd *reading) openEpoch(ctx context.Context, src Source) (*epoch, error) {
 	ep := &epoch{Checkpoint: cp, never: err != nil}
 	if err == nil && cp.Profile != src.Profile() {
 		ep.changed, ep.Mark = differing(cp.Profile, src.Profile()), ""
+	}
+	if !ep.never {
+		run, err := rd.e.o.Store.Run(ctx, cp.RunID)
+		if err != nil && !errors.Is(err, model.ErrNotFound) {
+			return nil, err
+		}
+		var last model.Proof
+		if json.Unmarshal([]byte(run.Proof), &last) == nil { // a run that died before it was written down has none
+			ep.server = last.Server
+		}
 	}
 	ep.Source, ep.Profile, ep.RunID = rd.source, src.Profile(), rd.run.ID
 	return ep, nil

@@ -107,10 +107,16 @@ func (rd *reading) undecided(id string) bool {
 	}
 	s, asked := rd.sightings[id]
 	if asked {
-		return s.State != model.SightDeleted && s.State != model.SightElsewhere
+		return rd.moved() || s.State != model.SightDeleted && s.State != model.SightElsewhere
 	}
 	k := rd.known[id]
 	return k != nil && !k.seen
+}
+
+// moved says whether another server answered than the last time. One that lags behind, or was restored, says old things, so
+// that what it shows has to be shown twice. Under another configuration a person decides anyway.
+func (rd *reading) moved() bool {
+	return rd.epoch.changed == "" && rd.proof.Server != rd.epoch.server
 }
 
 // missed says what becomes of a record that was not listed by a complete read, by what was seen when it was looked for: left is
@@ -119,18 +125,20 @@ func (rd *reading) missed(rec model.Record, now time.Time) (next model.Record, c
 	s := rd.sightings[rec.ID]
 	cause = jml.Cause{Source: rd.source, Record: rec.ID, Absent: true}
 	next = rec
-	switch s.State {
-	case model.SightDeleted:
-		cause.Text = "deleted in " + rd.source
-		left = true
-	case model.SightElsewhere:
-		cause.Text, cause.Absent, cause.Event = "out of scope of "+rd.source+": "+s.Text, false, model.EventMover
-		left = true
-	case model.SightNowhere:
+	if s.State != model.SightNone {
 		next.MissingRuns++
 		if next.MissingSince == nil {
 			next.MissingSince = &now
 		}
+	}
+	switch s.State {
+	case model.SightDeleted:
+		cause.Text = "deleted in " + rd.source
+		left = !rd.moved() || next.MissingRuns >= leastRuns
+	case model.SightElsewhere:
+		cause.Text, cause.Absent, cause.Event = "out of scope of "+rd.source+": "+s.Text, false, model.EventMover
+		left = !rd.moved() || next.MissingRuns >= leastRuns
+	case model.SightNowhere:
 		runs := max(rd.absence.Runs, leastRuns)
 		left = next.MissingRuns >= runs && now.Sub(*next.MissingSince) >= rd.absence.After
 		cause.Text = fmt.Sprintf("not found in %s by %d complete reads since %s", rd.source, next.MissingRuns,
