@@ -245,3 +245,48 @@ func TestACrashAtAnyWriteOfARunLetsNoHeldLeaverGo(t *testing.T) { // D-02, D-03
 		return d.dead()
 	})
 }
+
+// What a read under another configuration had stored when it died lets nobody go, whoever decides about it.
+func TestACrashInANewEpochLetsNobodyGo(t *testing.T) { // D-07
+	t.Parallel()
+	crashes(t, func(t *testing.T, h *house, n int, late bool) bool {
+		h.dir.profile = `{"groups.filter":"(a=b)"}`
+		h.dir.users = people(10)
+		h.dir.groups = []model.Entry{group("builders", "dir-person000", "dir-person001", "dir-person002")}
+		h.sync()
+		h.dir.profile = `{"groups.filter":"(a=c)"}`
+		h.dir.groups[0].Members = h.dir.groups[0].Members[:1]
+		e, d := h.doomed(n, late)
+		_, _ = e.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand"}) // dies somewhere
+		all := h.identities()
+		c := &engine.Commit{}
+		now := time.Now()
+		for _, id := range all { // the marks come due
+			if id.ReviewAt == nil {
+				continue
+			}
+			next, past := id, now.Add(-time.Hour)
+			next.ReviewAt = &past
+			c.Identities = append(c.Identities, engine.IdentityWrite{New: next, Expect: id.Version})
+		}
+		if err := h.store.Commit(h.ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		h.tended("reviewed", func() bool {
+			for _, id := range h.identities() {
+				if id.ReviewAt != nil {
+					return false
+				}
+			}
+			return true
+		})
+		h.bury()
+		h.sync()
+		h.work()
+		want := names(3)
+		if diff := cmp.Diff(want, h.plat.active()); diff != "" {
+			t.Errorf("n=%d: somebody left without approval: %s", n, diff)
+		}
+		return d.dead()
+	})
+}

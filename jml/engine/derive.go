@@ -17,6 +17,7 @@ type draft struct {
 	settled  []string // targets whose held change lost its cause
 	findings []model.Change
 	accounts []model.Account // as loaded
+	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
 	short    bool            // somebody else has a key that the record has, too
 }
 
@@ -120,6 +121,11 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity != nil {
 		d.identity.Expect = identity.Version
+		if identity.ReviewAt != nil {
+			for _, rec := range records {
+				d.due = append(d.due, rec.Source)
+			}
+		}
 	}
 	return d
 }

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +37,11 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 	reason, err := e.judge(ctx, source, toll, now)
 	if err != nil {
 		return false, err
+	}
+	if reason == "" {
+		if reason, err = e.unsettled(ctx, d.due); err != nil {
+			return false, err
+		}
 	}
 	if reason == "" {
 		e.stage(c, d, "", now, "", "")
@@ -101,6 +108,26 @@ func (e *Engine) judge(ctx context.Context, source string, toll jml.Toll, now ti
 	toll.Before += before
 	toll.Supported = supported + before
 	return e.o.Guard.Judge(toll), nil
+}
+
+// unsettled says which of the sources has another configuration than at its last complete read: a read under the new one that
+// was stopped has changed groups, and who loses something by it waits as they would have in its plan.
+func (e *Engine) unsettled(ctx context.Context, sources []string) (string, error) {
+	for _, s := range e.o.Sources {
+		if !slices.Contains(sources, s.Source.Name()) {
+			continue
+		}
+		cp, err := e.o.Store.Checkpoint(ctx, s.Source.Name())
+		switch {
+		case errors.Is(err, model.ErrNotFound):
+		case err != nil:
+			return "", fmt.Errorf("checkpoint of source %s: %w", s.Source.Name(), err)
+		case cp.Profile != s.Source.Profile():
+			return fmt.Sprintf("%s of the source %s changed, and it has not been read completely since; until then nobody leaves by it without approval",
+				differing(cp.Profile, s.Source.Profile()), s.Source.Name()), nil
+		}
+	}
+	return "", nil
 }
 
 // withdraw marks the waiting changes of targets whose cause went away.

@@ -42,6 +42,7 @@ type reading struct {
 	stored   bool            // the plan is in the store
 	leaving  map[string]bool // identities that would lose something
 	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
+	due      []string        // other sources of people who are due for review and would lose something
 	gone     map[string]bool // absent user records
 
 	sightings  map[string]model.Sighting // of what is not listed
@@ -279,6 +280,11 @@ func (rd *reading) judge(ctx context.Context) error {
 	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: rd.mode == model.ModeFull}, now)
 	if err != nil {
 		return err
+	}
+	if reason == "" && lost > 0 {
+		if reason, err = e.unsettled(ctx, rd.due); err != nil {
+			return err
+		}
 	}
 	if rd.epoch.changed != "" && lost > 0 { // whoever changed it sees what it does before it is done
 		reason = fmt.Sprintf("%s of the source changed: %d joined, %d moved and %d would leave by it; nobody leaves by this first read without approval", rd.epoch.changed,

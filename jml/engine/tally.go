@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"jmld/model"
@@ -53,6 +54,11 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 				CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.o.Guard.Expiry)}
 		}
 		plan = rd.plan.ID
+		for _, s := range d.due {
+			if s != rd.source && !slices.Contains(rd.due, s) {
+				rd.due = append(rd.due, s)
+			}
+		}
 		switch {
 		case len(c.Plans)+len(c.PlansWere) > 0:
 		case rd.stored: // a run that took over has ended it: nothing may be added any more
