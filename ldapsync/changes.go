@@ -80,6 +80,7 @@ func (r *run) since(ctx context.Context, mark string) (map[string]change, error)
 	if err := json.Unmarshal([]byte(mark), &r.mark); err != nil || r.mark.At == "" {
 		return nil, &model.Doubt{Text: "the mark of the last read cannot be used"}
 	}
+	s.last = r.mark
 	if doubt := s.ahead(r.mark.At); doubt != nil {
 		return nil, doubt
 	}

@@ -68,3 +68,46 @@ func TestADeltaGoesOnAtTheSameDomainController(t *testing.T) {
 		}
 	}
 }
+
+// A replica that shows older stamps than were seen before proves nothing.
+func TestAReplicaThatIsOlderThanTheLastReadIsNotComplete(t *testing.T) {
+	t.Parallel()
+	stamps, people := [3]string{"20260101000000Z", "20260301000000Z", "20260301000001Z"}, 3
+	f := newFake(t)
+	f.onSearch = func(_ int, s *fakeSearch) bool {
+		if s.scope != 0 && !strings.Contains(s.filter, "groupOfNames") {
+			for i := range people {
+				if from, all := strings.CutPrefix(s.filter, "(modifyTimestamp>="); !all || stamps[i] >= strings.TrimSuffix(from, ")") {
+					s.person(i+1, "modifyTimestamp", stamps[i])
+				}
+			}
+			s.done(0, s.page(""))
+			return true
+		}
+		return false
+	}
+	o := fakeOptions(f)
+	o.Incremental, o.Delta = entry.MethodModifyTime, true
+	src := source(t, o)
+	check := func(why string, complete bool) {
+		t.Helper()
+		_, p, err := read(t.Context(), src)
+		if failed := strings.Join(failedConditions(p), "; "); err != nil || p.Complete != complete || !complete && !strings.HasPrefix(failed, "not older than the last read: ") {
+			t.Errorf("%s: %v, complete %v, %s", why, err, p.Complete, failed)
+		}
+	}
+	set := func(n int, one, two, three string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		stamps, people = [3]string{one, two, three}, n
+	}
+	check("first", true)
+	set(3, "20260101000000Z", "20260201000000Z", "20260201000000Z")
+	check("older stamps", false)
+	set(1, "20260101000000Z", "", "")
+	check("all that was new is not there", false)
+	set(2, "20260101000000Z", "20260401000000Z", "")
+	check("newer", true)
+	set(1, "20260101000000Z", "", "")
+	check("the one that was new is deleted", true)
+}

@@ -140,6 +140,30 @@ func (r *run) pin(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s %x", service, invocation), nil
 }
 
+// notOlder compares with what was seen before. A replica that was restored or lags far behind shows older stamps; so does a directory whose
+// newest entry was deleted, when it was the only one of its time.
+func (r *run) notOlder() (known, ok bool, seen string) {
+	last, now := r.src.last, r.mark
+	at, err := time.Parse(stampForm, last.At)
+	if err != nil || now.At == "" || last.Base != now.Base || last.Server != now.Server || r.src.ahead(last.At) != nil {
+		return false, false, "" // nothing to compare
+	}
+	seen = "newest stamp " + now.At + ", before " + last.At
+	if now.At >= at.Add(-overlap).Format(stampForm) {
+		return true, true, seen
+	}
+	still := 0
+	for id := range last.Seen {
+		if r.seen.marks[id] != 0 {
+			still++
+		}
+	}
+	if still == 0 && len(last.Seen) == 1 {
+		return true, true, seen + " on an entry that is gone"
+	}
+	return true, false, seen + ": was the server restored, or does it lag? A change of any entry there makes it newer"
+}
+
 // changeBase is the entry below which everything stands that is read.
 func (s *Source) changeBase() string {
 	bases := []string{s.o.People.Base}

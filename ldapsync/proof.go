@@ -81,6 +81,8 @@ func (r *run) conditions(err error) []model.Condition {
 	found := r.seen.count(userListed | userRead)
 	atEnd("people found", found > 0, "%d", found)
 	always("skipped entries named", r.skippedMore == 0, "%d skipped, %d of them without a name here", len(r.skipped)+r.skippedMore, r.skippedMore)
+	known, ok, seen := r.notOlder()
+	at("not older than the last read", r.finished && r.full && known, ok, "%s", seen)
 	if r.ambiguous > 0 { // groups with them are skipped
 		always("user names of several people", true, "%d, and no group that names one is changed", r.ambiguous)
 	}

@@ -39,6 +39,7 @@ type Source struct {
 	at      string               // the server in use
 	trouble map[string]time.Time // servers that failed, by URL
 	tlsSeen *tls.ConnectionState // of the last handshake
+	last    position             // the newest that a complete read, or a mark, is known to have seen
 }
 
 // New checks the options; it does not connect.
@@ -72,7 +73,7 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	defer s.busy.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
-	r := &run{src: s, seen: newTable(), before: map[string]string{}, after: map[string]string{},
+	r := &run{src: s, full: true, seen: newTable(), before: map[string]string{}, after: map[string]string{},
 		groupBySID: map[string]string{}, primary: map[string][]string{}}
 	r.emit = func(e model.Entry) error {
 		start := time.Now()
@@ -86,12 +87,17 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	case code == model.CodeSourceInterrupted || code == model.CodeSourceUnreachable:
 		s.trouble[r.sess.server.url] = s.now() // the next read begins elsewhere, if there is another
 	}
-	return r.prove(err), err
+	p := r.prove(err)
+	if p.Complete && r.mark.At != "" {
+		s.last = r.mark
+	}
+	return p, err
 }
 
 // run is one Read.
 type run struct {
 	src  *Source
+	full bool // everything is read
 	emit func(model.Entry) error
 	sess *session
 	seen *table
