@@ -16,8 +16,7 @@ import (
 )
 
 // A long text keeps its shape and nothing else, is cheap, and nothing of it is remembered; the file says so.
-func TestLongTextsAreFilled(t *testing.T) {
-	t.Parallel()
+func TestLongTextsAreFilled(t *testing.T) { //nolint:paralleltest // measures the process
 	p := NewPseudonyms([]byte("a key of a test"))
 	for _, s := range []string{strings.Repeat("Ab9-é ", 900), strings.Repeat("0", maxText) + "49", "x" + strings.Repeat("ж9", maxText)} {
 		got := p.Text(s)
