@@ -42,12 +42,15 @@ func (s *Store) RecordsAmong(ctx context.Context, source string, kind model.Kind
 // for an id the source has no record of. When there are more than most, the error is ErrTooMany, at the price of counting that far
 // in the index, and nothing is yielded. 0: any number; such streams take turns, because whoever they are for may be slow.
 func (s *Store) Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error {
-	const columns = "SELECT m.member_id, coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, ''), "
-	const rows = " FROM members m LEFT JOIN records r ON r.source = m.source AND r.id = m.member_id " +
-		"WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
-	// How many members there are beyond the bound: none or one. One is enough to say that.
-	const beyond = "(SELECT count(*) FROM (SELECT 1 FROM members b WHERE b.source = $1 AND b.group_id = $2 LIMIT 1 OFFSET $3) b)"
-	const bounded = columns + beyond + rows + " LIMIT CASE " + beyond + " WHEN 0 THEN $3 ELSE 1 END"
+	const name = "coalesce(r.kind, ''), coalesce(CASE WHEN r.display_name = '' THEN r.user_name ELSE r.display_name END, '')"
+	const record = " LEFT JOIN records r ON r.source = $1 AND r.id = m.member_id"
+	const all = "SELECT m.member_id, " + name + ", 0 FROM members m" + record + " WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id"
+	// The bound stands in the text, so that the database knows how few rows there are: it then follows the index. When there are
+	// more (none or one is looked at), one row says so, and nothing is joined.
+	const bounded = "SELECT coalesce(m.member_id, ''), " + name + ", beyond.n " +
+		"FROM (SELECT count(*) AS n FROM (SELECT 1 FROM members b WHERE b.source = $1 AND b.group_id = $2 LIMIT 1 OFFSET %[1]d) b) beyond " +
+		"LEFT JOIN (SELECT m.member_id FROM members m WHERE m.source = $1 AND m.group_id = $2 ORDER BY m.member_id LIMIT %[1]d) m ON beyond.n = 0" +
+		record + " WHERE m.member_id IS NOT NULL OR beyond.n > 0 ORDER BY m.member_id"
 	each := func(row scanner) error {
 		var id, kind, name string
 		var more int64
@@ -60,14 +63,14 @@ func (s *Store) Members(ctx context.Context, source, group string, most int, yie
 		return yield(id, model.Kind(kind), name)
 	}
 	if most > 0 {
-		return s.read(ctx, op{text: s.sql(bounded), args: []any{source, group, most}, each: each})
+		return s.read(ctx, op{text: s.sql(fmt.Sprintf(bounded, most)), args: []any{source, group}, each: each})
 	}
 	leave, err := s.enter(ctx, s.streams)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return s.stream(ctx, op{text: s.sql(columns + "0" + rows), args: []any{source, group}, each: each})
+	return s.stream(ctx, op{text: s.sql(all), args: []any{source, group}, each: each})
 }
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
