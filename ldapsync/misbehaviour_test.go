@@ -171,6 +171,7 @@ func TestAMisbehavingServerNeverLooksComplete(t *testing.T) {
 		for _, at := range c.at {
 			t.Run(fmt.Sprintf("%s/%d", name, at), func(t *testing.T) {
 				t.Parallel()
+				c := c // each has its own: it is changed below
 				f := newFake(t)
 				o := fakeOptions(f)
 				f.onSearch = func(n int, s *fakeSearch) bool { return n == at && c.answer(s) }
