@@ -127,10 +127,7 @@ func (r *run) unchanged() model.Proof {
 // readChanged lists everybody, and reads the content of what changed and of what that may have changed.
 func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[string]change) (err error) {
 	s := r.src
-	if r.who, r.whoKnown, err = r.sess.whoAmI(ctx); err != nil {
-		return err
-	}
-	if err := r.readBases(ctx, r.before); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
 	parents := map[string]bool{} // DNs of what changed → something that is listed stands below
@@ -192,16 +189,7 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 	if err != nil {
 		return err
 	}
-	if err := r.readBases(ctx, r.after); err != nil {
-		return err
-	}
-	if r.whoKnown {
-		if r.whoAfter, _, err = r.sess.whoAmI(ctx); err != nil {
-			return err
-		}
-	}
-	r.finished = true
-	return nil
+	return r.end(ctx)
 }
 
 // noteParents notes which of the DNs the entry stands below.

@@ -138,13 +138,7 @@ func (r *run) read(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.sess.close()
-	if r.who, r.whoKnown, err = r.sess.whoAmI(ctx); err != nil {
-		return err
-	}
-	if r.whoKnown && (r.who == "" || r.who == "dn:") {
-		return s.failed(model.CodeSourceCredentials, "bind as "+s.who(), errors.New("the server takes us for anonymous"))
-	}
-	if err := r.readBases(ctx, r.before); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
 	if s.stamp() != "" {
@@ -162,6 +156,23 @@ func (r *run) read(ctx context.Context) (err error) {
 	if err := r.readGroups(ctx); err != nil {
 		return err
 	}
+	return r.end(ctx)
+}
+
+// begin notes who we are and what the bases are, for end to compare with: what was read between is then of one directory, seen with
+// the same rights.
+func (r *run) begin(ctx context.Context) (err error) {
+	if r.who, r.whoKnown, err = r.sess.whoAmI(ctx); err != nil {
+		return err
+	}
+	if r.whoKnown && (r.who == "" || r.who == "dn:") {
+		return r.src.failed(model.CodeSourceCredentials, "bind as "+r.src.who(), errors.New("the server takes us for anonymous"))
+	}
+	return r.readBases(ctx, r.before)
+}
+
+// end looks at them again, and says that everything was read.
+func (r *run) end(ctx context.Context) (err error) {
 	if err := r.readBases(ctx, r.after); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func serve(ctx context.Context, t *tb, url string, limits scim.Limits) (served, 
 			case r.URL.Path == "/memory":
 				var s runtime.MemStats
 				runtime.ReadMemStats(&s)
-				_ = json.NewEncoder(w).Encode(memory{s.Mallocs, s.TotalAlloc, s.HeapInuse + s.StackInuse})
+				_ = json.NewEncoder(w).Encode(memory{s.Mallocs, s.TotalAlloc, s.HeapInuse + s.StackInuse}) // who asks reports half an answer
 			default:
 				plain.ServeHTTP(w, r)
 			}
