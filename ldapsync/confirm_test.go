@@ -2,7 +2,6 @@ package ldapsync_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -82,7 +81,6 @@ func TestASearchThatFindsNobodyIsNoAnswer(t *testing.T) {
 	proxy, there := testserver.Proxy(t, s.Addr), []string{testserver.UserID(2)}
 	o = options(s)
 	o.URL, o.CAFile = "ldap://"+proxy.Addr, ""
-	o.Timeouts.Idle = 300 * time.Millisecond
 	if got, err := confirm(t, o, model.KindUser, there, testserver.UserID(1)); err != nil || got[testserver.UserID(1)] != model.SightListed {
 		t.Fatalf("%v, %v", got, err)
 	}

@@ -23,7 +23,7 @@ func options(s *testserver.SlapdServer) ldapsync.Options {
 		Name: "corp", URL: s.TLSURL, CAFile: s.CAFile, BindDN: testserver.SyncDN, Password: password,
 		Base: testserver.Base, People: ldapsync.People{Base: testserver.PeopleBase},
 		Groups: &ldapsync.Groups{Base: testserver.GroupsBase}, PageSize: 100,
-		Timeouts: ldapsync.Timeouts{Connect: 10 * time.Second, Idle: 10 * time.Second, Run: time.Minute},
+		Timeouts: ldapsync.Timeouts{Connect: time.Minute, Idle: time.Minute, Run: 5 * time.Minute},
 	}
 }
 

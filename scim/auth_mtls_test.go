@@ -109,7 +109,7 @@ func TestClientCertificatesAreCompared(t *testing.T) {
 			transport := server.Client().Transport.(*http.Transport).Clone()
 			transport.TLSClientConfig.Certificates = certs
 			defer transport.CloseIdleConnections()
-			c := &client{http: &http.Client{Transport: transport, Timeout: 10 * time.Second}, base: server.URL + "/scim/" + source + "/v2"}
+			c := &client{http: &http.Client{Transport: transport, Timeout: patience}, base: server.URL + "/scim/" + source + "/v2"}
 			a, err := c.send("GET", "/Users", http.Header{"Authorization": {header}}, "")
 			return a.status, err
 		}

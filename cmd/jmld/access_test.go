@@ -102,7 +102,7 @@ func TestClientsShowWhoTheyAreOverTLS(t *testing.T) {
 		if body != "" {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
-		res, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Do(req)
+		res, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

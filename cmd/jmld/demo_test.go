@@ -65,7 +65,7 @@ func startDemo(t *testing.T, h *house, dir string, args ...string) *demoRun {
 // paste runs a printed command as a shell does.
 func (r *demoRun) paste(i int) string {
 	r.h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	// The running program is this test binary, which is jmld only under that name.
 	self, err := os.Executable()

@@ -79,7 +79,7 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptReady(ts *testscript.TestScript, _ bool, _ []string) {
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get("http://" + ts.Getenv("ADDR") + "/readyz")
 		if err == nil {
 			res.Body.Close()
@@ -88,7 +88,7 @@ func scriptReady(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("the daemon is not ready after 30 s: %v", err)
+			ts.Fatalf("the daemon is not ready after two minutes: %v", err)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func scriptSCIM(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile("token")))
 	req.Header.Set("Content-Type", "application/scim+json")
-	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	res, err := (&http.Client{Timeout: 2 * time.Minute}).Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -143,7 +143,7 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("http: unknown flag %s", args[i])
 		}
 	}
-	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	res, err := (&http.Client{Timeout: 2 * time.Minute}).Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -155,13 +155,13 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := ts.Exec(args[0], args[1:]...)
 		if err == nil != neg {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("after 20 s still: %v", err)
+			ts.Fatalf("after two minutes still: %v", err)
 		}
 	}
 }

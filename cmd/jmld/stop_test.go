@@ -12,28 +12,38 @@ import (
 	"time"
 )
 
-// slowCreate opens a connection and sends a create without the last byte of its body; finish sends it.
+// slowCreate opens a connection and sends a create without the last byte of its body, which the server waits for; finish sends it.
 func slowCreate(t *testing.T, d *daemon, secret, userName string) (conn net.Conn, finish func() int) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(d.url, "http://"), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(d.url, "http://"), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	body := userJSON(userName, "Engineering")
 	_, err = fmt.Fprintf(conn, "POST /scim/entra/v2/Users HTTP/1.1\r\nHost: jmld\r\nAuthorization: Bearer %s\r\nContent-Type: application/scim+json\r\n"+
-		"Content-Length: %d\r\n\r\n%s", secret, len(body), body[:len(body)-1])
+		"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", secret, len(body))
 	if err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(conn)
+	if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") { // it has begun
+		t.Fatalf("%q %v", line, err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte(body[:len(body)-1])); err != nil {
 		t.Fatal(err)
 	}
 	return conn, func() int {
 		if _, err := conn.Write([]byte(body[len(body)-1:])); err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		res, err := http.ReadResponse(answers, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +59,6 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 	secret := h.token("entra")
 	d := h.serve()
 	_, finish := slowCreate(t, d, secret, "late@example.org")
-	time.Sleep(100 * time.Millisecond) // until the server has read the head of it
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +77,7 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 		if d.err != nil {
 			t.Errorf("it did not stop cleanly: %v\n%s", d.err, d.log.text())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("it did not stop")
 	}
 	var p personJSON
@@ -85,7 +94,6 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	secret := h.token("entra")
 	d := h.serve()
 	slowCreate(t, d, secret, "never@example.org")
-	time.Sleep(100 * time.Millisecond)
 	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +107,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 	select {
 	case <-d.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(15 * time.Second):
 		t.Error("the second signal did not end it")
 	}
 }

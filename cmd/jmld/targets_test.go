@@ -39,7 +39,8 @@ func TestTargetDownDoesNotSlowAnswers(t *testing.T) {
 	app.Misbehave(sampleapp.Faults{Drop: true, Slow: 3 * time.Second})
 	down := push(n, n)
 	t.Logf("median with the target up %s, down %s", up[n/2], down[n/2])
-	if down[n/2] > 3*up[n/2]+20*time.Millisecond {
+	// Who waited for the target would wait for three seconds; the load of the machine may change from one half to the other.
+	if down[n/2] > 3*up[n/2]+300*time.Millisecond {
 		t.Errorf("with the target down answers take %s instead of %s", down[n/2], up[n/2])
 	}
 	var waiting accountsJSON

@@ -35,7 +35,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		begin := time.Now()
 		c, err := config.Parse("testdata/fuzz.yaml", data)
-		if d := time.Since(begin); d > 5*time.Second { // the machine may be busy; a hang is minutes
+		if d := time.Since(begin); d > 50*time.Second { // the machine may be busy; a hang is minutes
 			t.Errorf("took %s", d)
 		}
 		if err == nil {

@@ -164,10 +164,10 @@ func TestARunEndsInTime(t *testing.T) {
 	}))
 	t.Cleanup(func() { close(release) })
 	o := options(hung)
-	o.Timeout, o.Total, o.Write = 2*time.Second, 5*time.Second, false // the first answer comes in time on a busy machine too
+	o.Timeout, o.Total, o.Write = 5*time.Second, 12*time.Second, false // the first answer comes in time on a busy machine too
 	start := time.Now()
 	report, err := conformance.Run(t.Context(), o)
-	if err == nil || !strings.Contains(err.Error(), "not finished after 5s") || time.Since(start) > 30*time.Second {
+	if err == nil || !strings.Contains(err.Error(), "not finished after 12s") || time.Since(start) > time.Minute {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
 	for _, res := range report.Results {

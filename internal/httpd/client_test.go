@@ -62,7 +62,7 @@ func TestClientCertificatesAreVerified(t *testing.T) {
 	shown := func(certs []tls.Certificate) string {
 		tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certs, ClientSessionCache: cache}} //nolint:gosec // the client's side is what is looked at
 		defer tr.CloseIdleConnections()
-		resp, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Get("https://" + s.Addr().String() + "/page")
+		resp, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("https://" + s.Addr().String() + "/page")
 		if err != nil {
 			return "refused"
 		}

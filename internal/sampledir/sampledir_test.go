@@ -55,7 +55,7 @@ func serve(t *testing.T, path string) *served {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the server did not stop")
 		}
 	}
@@ -106,7 +106,7 @@ func (s *served) conn(t *testing.T) *ldap.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetTimeout(10 * time.Second)
+	c.SetTimeout(time.Minute)
 	return c
 }
 
@@ -216,13 +216,13 @@ func TestNobodyLeavesBeforeEverybodyWasRead(t *testing.T) {
 
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		if ok() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("it did not happen within five seconds")
+	t.Fatal("it did not happen within a minute")
 }
 
 func TestAnEditByHandIsSeenByTheNextRead(t *testing.T) {
@@ -434,7 +434,7 @@ func TestStoppingDoesNotWaitForIdleClients(t *testing.T) {
 	}
 	start := time.Now()
 	s.stop()
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("stopping took %s", d)
 	}
 }

@@ -35,7 +35,7 @@ func TestDeadlineEndsTheStatement(t *testing.T) {
 					start := time.Now()
 					err := how(ctx, op{text: tt.text, each: each})
 					cancel()
-					if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 20*time.Second {
+					if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Minute {
 						t.Fatalf("%v after %s", err, took)
 					}
 				}
@@ -46,7 +46,7 @@ func TestDeadlineEndsTheStatement(t *testing.T) {
 			if s.lite {
 				return
 			}
-			for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 				if err := s.read(t.Context(), op{text: "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() " +
 					"AND query LIKE '%' || $1::text || '%'", args: []any{"slow " + "one"}, each: each}); err != nil {
 					t.Fatal(err)

@@ -34,7 +34,7 @@ func TestASourceHasOneCaptureAtATime(t *testing.T) {
 		if err := start("b", "entra", time.Minute); !errors.Is(err, model.ErrConflict) {
 			t.Errorf("a second capture of the source: %v", err)
 		}
-		must(t, start("c", "okta", 5*time.Second))
+		must(t, start("c", "okta", 20*time.Second))
 		running("a a entra", "c c okta")
 		if c := get[model.Capture](t)(s.CaptureOf(ctx, "entra")); c.ID != "a" || c.Until.Sub(c.StartedAt) != time.Minute || c.Actor != "operator ada" {
 			t.Errorf("got %+v", c)
@@ -50,7 +50,7 @@ func TestASourceHasOneCaptureAtATime(t *testing.T) {
 			t.Error(diff)
 		}
 
-		for end := time.Now().Add(time.Minute); len(get[[]model.Capture](t)(s.Captures(ctx))) > 1 && time.Now().Before(end); { // okta's ends by its time
+		for end := time.Now().Add(3 * time.Minute); len(get[[]model.Capture](t)(s.Captures(ctx))) > 1 && time.Now().Before(end); { // okta's ends by its time
 			time.Sleep(50 * time.Millisecond)
 		}
 		running("a a entra")

@@ -263,7 +263,7 @@ func TestPostgresGoesAndComesBack(t *testing.T) {
 		}
 		server.Start(t)
 		// The first write may meet a dead connection of the pool; it is refused, not lost.
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for n := 0; ; n++ {
 			err := s.Commit(ctxOf(t), joined("entra", fmt.Sprint("b", i), fmt.Sprint("b", i)))
 			if err == nil {

@@ -88,7 +88,7 @@ func (a *admin) as(do func(*ldap.Conn) error) error {
 }
 
 func (a *admin) dial() (*ldap.Conn, error) {
-	options := []ldap.DialOpt{ldap.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second})}
+	options := []ldap.DialOpt{ldap.DialWithDialer(&net.Dialer{Timeout: time.Minute})}
 	if a.caFile != "" {
 		pem, err := os.ReadFile(a.caFile)
 		if err != nil {
@@ -104,7 +104,7 @@ func (a *admin) dial() (*ldap.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetTimeout(30 * time.Second)
+	c.SetTimeout(2 * time.Minute)
 	if err := c.Bind(a.dn, a.password); err != nil {
 		c.Close()
 		return nil, err

@@ -120,7 +120,7 @@ func (s *PostgresServer) Start(tb testing.TB) {
 
 func database(tb testing.TB, server, name string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)
 	if err != nil {

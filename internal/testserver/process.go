@@ -36,7 +36,7 @@ func (p *process) Pause() {
 	p.signal(syscall.SIGSTOP)
 	// On a busy machine the process goes on for a while after the signal was sent.
 	stat := fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)
-	for range 500 {
+	for range 6000 {
 		text, err := os.ReadFile(stat)
 		if err != nil { // not Linux
 			time.Sleep(200 * time.Millisecond)
@@ -89,7 +89,7 @@ func (p *process) start() error {
 	cmd, done := p.cmd, make(chan struct{})
 	p.done = done
 	go func() { cmd.Wait(); close(done) }() //nolint:errcheck // how it ended does not matter, that it did does
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); {
 		select {
 		case <-done:
 			return fmt.Errorf("%s ended: %s", p.name, out.String())
@@ -101,7 +101,7 @@ func (p *process) start() error {
 	}
 	cmd.Process.Kill()
 	<-done
-	return errors.New(p.name + " did not listen within a minute: " + out.String())
+	return errors.New(p.name + " did not listen within three minutes: " + out.String())
 }
 
 func (p *process) end(sig syscall.Signal) {
@@ -113,7 +113,7 @@ func (p *process) end(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		p.cmd.Process.Kill()
 		<-p.done
 	}

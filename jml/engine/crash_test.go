@@ -103,7 +103,7 @@ func (h *house) tended(what string, ok func() bool) {
 			h.t.Error(err)
 		}
 	}()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			accounts, items := h.waiting()
 			h.t.Fatalf("not in time: %s; %d accounts and %d items wait, app %v, platform %v", what, accounts, items, h.app.active(), h.plat.active())
@@ -232,7 +232,7 @@ func TestACrashAtAnyWriteOfARunLetsNoHeldLeaverGo(t *testing.T) { // D-02, D-03
 			}
 		}
 		// What a worker had in hand when its engine was told to stop waits for the end of its lease.
-		for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		for end := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 			h.work()
 			diff := cmp.Diff(names(20), h.app.active())
 			if diff == "" {

@@ -97,6 +97,7 @@ type directory struct {
 	stop    int   // entries before fail
 	fail    error // ends the read
 	during  func()
+	hold    func(context.Context)
 
 	seen    map[string]model.SightingState // of entries that are looked for; those that are not here were deleted
 	refuses error                          // ends each search
@@ -127,6 +128,9 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 	}
 	if d.during != nil {
 		d.during()
+	}
+	if d.hold != nil {
+		d.hold(ctx)
 	}
 	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Skipped: slices.Clone(d.skips), Server: d.server,
 		Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil

@@ -118,7 +118,7 @@ func TestAnySequenceEndsWhereAModelPredicts(t *testing.T) {
 			return out
 		}
 		var d string
-		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 			h.approveAll(rt)
 			d = cmp.Diff(app, mine(h.app.active())) + cmp.Diff(plat, mine(h.plat.active()))
 			if d == "" {

@@ -31,7 +31,7 @@ func TestChangedRulesReachEverybody(t *testing.T) {
 		ctx, cancel := context.WithCancel(h.ctx)
 		done := make(chan error, 1)
 		go func() { done <- engine.New(opts).Run(ctx) }()
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for time.Now().Before(deadline) && (len(h.plat.active()) < 4 || len(h.app.active()) > 3) {
 			time.Sleep(20 * time.Millisecond)
 		}

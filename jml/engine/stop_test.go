@@ -34,7 +34,13 @@ func TestARunningReadIsStopped(t *testing.T) {
 			}
 			began = true
 			go func() { stopped, stopErr = stopper.Stop(h.ctx, "corp", "ada"); close(done) }()
-			time.Sleep(4 * time.Second)
+		}
+		h.dir.hold = func(ctx context.Context) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Minute):
+				t.Error("nobody stops the read")
+			}
 		}
 		out, err := h.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "schedule"})
 		if <-done; stopErr != nil {
@@ -47,7 +53,7 @@ func TestARunningReadIsStopped(t *testing.T) {
 			stopped.Verdict != model.VerdictIncomplete || !strings.Contains(stopped.ErrorText, "stopped by ada") {
 			t.Errorf("the run: %+v", stopped)
 		}
-		h.dir.during, h.dir.users = nil, people(20)
+		h.dir.during, h.dir.hold, h.dir.users = nil, nil, people(20)
 		if out := h.sync(); !out.Proof.Complete || out.Funnel.Unchanged != 20 {
 			t.Errorf("afterwards: %+v", out.Funnel)
 		}

@@ -172,7 +172,7 @@ func FuzzExpression(f *testing.F) {
 				}
 			}
 		}
-		if d := time.Since(begin); d > 10*time.Second {
+		if d := time.Since(begin); d > time.Minute {
 			t.Errorf("%q took %s", expr, d)
 		}
 	})

@@ -69,8 +69,8 @@ func TestMisbehaviourBecomesTheRightCause(t *testing.T) {
 		"redirect":                      {sampleapp.Faults{Redirect: "https://login.example.org/?secret=1"}, retry(model.CodeTargetBroken), "https://login.example.org; redirects are not followed"},
 		"JSON cut off":                  {sampleapp.Faults{Broken: true}, retry(model.CodeTargetBroken), "not a JSON object"},
 		"an answer without end":         {sampleapp.Faults{Huge: 9 << 20}, retry(model.CodeTargetBroken), "longer than 8 MiB"},
-		"no answer in time":             {sampleapp.Faults{Slow: time.Minute}, retry(model.CodeTargetUnreachable), "no answer within 300ms"},
-		"an answer that stops":          {sampleapp.Faults{Drip: true}, retry(model.CodeTargetUnreachable), "no whole answer within 300ms"},
+		"no answer in time":             {sampleapp.Faults{Slow: time.Minute}, retry(model.CodeTargetUnreachable), "no answer within 2s"},
+		"an answer that stops":          {sampleapp.Faults{Drip: true}, retry(model.CodeTargetUnreachable), "no whole answer within 2s"},
 		"a write without answer":        {sampleapp.Faults{LoseAnswer: true, Only: "POST"}, retry(model.CodeTargetUnreachable), "EOF"},
 		"neither search nor POST":       {sampleapp.Faults{Status: 501}, never(model.CodeTargetRefused), "status 501"},
 	} {
@@ -79,7 +79,7 @@ func TestMisbehaviourBecomesTheRightCause(t *testing.T) {
 			r := newRig(t, c.faults, nil, func(o *scimapp.Options) {
 				o.Now = func() time.Time { return now }
 				if c.faults.Slow > 0 || c.faults.Drip {
-					o.Timeout = 300 * time.Millisecond
+					o.Timeout = 2 * time.Second
 				}
 			})
 			_, err := r.target.Ensure(t.Context(), targettest.Want("app", "ada"))
@@ -254,7 +254,7 @@ func TestAnEndedContextIsNotTheTargetsFault(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, cancel)
 	start := time.Now()
 	_, err := r.target.Ensure(ctx, targettest.Want("app", "ada"))
-	if !errors.Is(err, context.Canceled) || engine.IsPermanent(err) || time.Since(start) > 5*time.Second {
+	if !errors.Is(err, context.Canceled) || engine.IsPermanent(err) || time.Since(start) > 50*time.Second {
 		t.Fatalf("after %s: %v", time.Since(start), err)
 	}
 }

@@ -71,7 +71,7 @@ func newRig(t testing.TB, f sampleapp.Faults, wrap func(http.Handler) http.Handl
 	r := &rig{app: app, server: httptest.NewServer(h), logs: &logs{}}
 	t.Cleanup(r.server.Close)
 	o := scimapp.Options{
-		Name: "app", URL: r.server.URL + "/scim/v2", Timeout: 10 * time.Second, PageSize: 7, Log: r.logs.logger(),
+		Name: "app", URL: r.server.URL + "/scim/v2", Timeout: time.Minute, PageSize: 7, Log: r.logs.logger(),
 		Token: func() (string, error) { return canary + "\n", nil },
 	}
 	if edit != nil {
