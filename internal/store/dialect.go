@@ -26,11 +26,11 @@ import (
 //	greatest(x, y)    the larger value
 //	x::type           the type of a parameter, where PostgreSQL cannot infer it
 type dialect struct {
-	lite   bool
-	rules  []rule
-	param  *regexp.Regexp
-	texts  sync.Map     // statement as written -> as sent
-	shapes atomic.Int32 // of texts, those that shape put there
+	lite, simulated bool
+	rules           []rule
+	param           *regexp.Regexp
+	texts           sync.Map     // statement as written -> as sent
+	shapes          atomic.Int32 // of texts, those that shape put there
 }
 
 type rule struct {
@@ -41,8 +41,8 @@ type rule struct {
 // liteNow is the clock in microseconds; SQLite's has milliseconds.
 const liteNow = `(CAST(round(unixepoch('subsec') * 1000) AS INTEGER) * 1000)`
 
-func newDialect(lite bool) *dialect {
-	d := &dialect{lite: lite, param: regexp.MustCompile(`\$\d+`)}
+func newDialect(lite, simulated bool) *dialect {
+	d := &dialect{lite: lite, simulated: simulated, param: regexp.MustCompile(`\$\d+`)}
 	add := func(pattern, pg, sqlite string) {
 		to := pg
 		if lite {
@@ -59,9 +59,15 @@ func newDialect(lite bool) *dialect {
 	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
 	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,
 		`(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each(${1})) AS p`)
+	clock := liteNow
+	if simulated {
+		clock = "(SELECT at FROM " + simulatedClock + ")"
+		add(`after\((\$\d+)\)`, `(`+clock+` + ${1}::bigint * interval '1 microsecond')`, `(now() + ${1})`)
+		add(`now\(\)`, clock, clock)
+	}
 	add(`after\((\$\d+)\)`, `(now() + ${1}::bigint * interval '1 microsecond')`, `(now() + ${1})`)
 	if lite {
-		add(`now\(\)`, ``, liteNow)
+		add(`now\(\)`, ``, clock)
 		add(`find\(`, ``, `instr(`)
 		add(`greatest\(`, ``, `max(`)
 		add(` FOR UPDATE( SKIP LOCKED| OF \w+)?`, ``, ``)

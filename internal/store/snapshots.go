@@ -33,7 +33,7 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 		if set.Error != nil || set.RowsAffected == 0 {
 			return set.Error
 		}
-		now := stamp(time.Now())
+		now := gorm.Expr(s.now())
 		mark := tx.Model(&model.Identity{}).Where("review_at IS NULL OR review_at > ?", now).
 			UpdateColumns(map[string]any{"review_at": now, "version": gorm.Expr("version + 1")})
 		marked = int(mark.RowsAffected)

@@ -23,7 +23,9 @@ type Options struct {
 	Log      *zap.Logger   // nil: silent
 	Timeout  time.Duration // of one operation; 0: 30 s
 	MaxConns int           // PostgreSQL: connections of this process; 0: 16
-	Empty    bool          // ErrConflict for a database that has tables; nothing of it is changed
+	// Simulated: the clock is not the server's but stands still, for all processes, where SetClock put it last. For a database of its own.
+	Simulated bool
+	Empty     bool // ErrConflict for a database that has tables; nothing of it is changed
 }
 
 // Store is the database. Its methods may be called by several goroutines.
@@ -102,10 +104,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if !lite {
 		searches, streams = max(2, o.MaxConns/4), max(1, o.MaxConns/4)
 	}
-	return &Store{
-		dialect: newDialect(lite), db: db, timeout: o.Timeout,
+	s := &Store{
+		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
 		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams),
-	}, nil
+	}
+	if o.Simulated {
+		if err := s.addClock(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.close())
+		}
+	}
+	return s, nil
 }
 
 // Close waits for what is being written and closes the database.

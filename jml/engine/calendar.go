@@ -91,6 +91,21 @@ func last(s Schedule, from, now time.Time) time.Time {
 	}
 }
 
+// Tend does once what Run does all the time beside reading and settling accounts: it reviews people until nobody is due, and looks after
+// plans. It returns how many people it reviewed.
+func (e *Engine) Tend(ctx context.Context) (int, error) {
+	for reviewed := 0; ; {
+		n, err := e.reviewDue(ctx)
+		reviewed += n
+		if err != nil {
+			return reviewed, err
+		}
+		if n == 0 {
+			return reviewed, e.tendPlans(ctx)
+		}
+	}
+}
+
 // tend reviews people that are due and looks after plans.
 func (e *Engine) tend(ctx context.Context) error {
 	var plans time.Time

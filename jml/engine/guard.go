@@ -185,7 +185,7 @@ func (e *Engine) supported(ctx context.Context, source string) (int, error) {
 	c.mu.Lock()
 	s, ok := c.of[source]
 	c.mu.Unlock()
-	if ok && time.Now().Before(s.until) {
+	if ok && e.o.Now().Before(s.until) {
 		return s.n, nil
 	}
 	n, err := e.o.Store.Supported(ctx, source) // not under the lock: the others would wait for a database that hangs
@@ -197,6 +197,6 @@ func (e *Engine) supported(ctx context.Context, source string) (int, error) {
 	if c.of == nil {
 		c.of = map[string]supportedCount{}
 	}
-	c.of[source] = supportedCount{n, time.Now().Add(fresh)}
+	c.of[source] = supportedCount{n, e.o.Now().Add(fresh)}
 	return n, nil
 }
