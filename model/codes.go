@@ -34,6 +34,10 @@ const (
 	CodeGuardHeld           Code = "JML-3003"
 	CodePlanStale           Code = "JML-3004"
 
+	CodeAccessRefused Code = "JML-3101"
+	CodeAccessForeign Code = "JML-3102"
+	CodeAccessDenied  Code = "JML-3103"
+
 	CodeTargetUnreachable Code = "JML-4001"
 	CodeTargetCredentials Code = "JML-4002"
 	CodeTargetRefused     Code = "JML-4003"
@@ -94,6 +98,12 @@ func (c Code) Advice() string {
 		return "Look at the list with `jmld held`, then approve exactly it, or correct the source: what comes back is withdrawn by itself."
 	case CodePlanStale:
 		return "The situation changed since the plan was made. Show it again and approve what is still true."
+	case CodeAccessRefused:
+		return "Nothing was written. Correct what is named and try again."
+	case CodeAccessForeign:
+		return "Each object has one owner: change what is declared in the configuration there, and what operators made with `jmld access`."
+	case CodeAccessDenied:
+		return "An admin of the group itself, or of one above it, has to approve; `jmld access team GROUP` lists them."
 	case CodeTargetUnreachable:
 		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
 	case CodeTargetCredentials:

@@ -43,6 +43,12 @@ func (c Code) Meaning() string {
 		return "Held by the guard"
 	case CodePlanStale:
 		return "Plan no longer true"
+	case CodeAccessRefused:
+		return "Groups or roles would not hold together"
+	case CodeAccessForeign:
+		return "Managed by somebody else"
+	case CodeAccessDenied:
+		return "Approver is no admin there"
 	case CodeTargetUnreachable:
 		return "Target unreachable"
 	case CodeTargetCredentials:

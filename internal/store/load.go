@@ -62,6 +62,7 @@ type loaded struct {
 	keys       map[string][]model.Key
 	accounts   map[string][]model.Account
 	groups     map[string][]model.Membership
+	access     granted
 }
 
 // Load returns one Person for each subject, in order. On SQLite everything is of one moment. On PostgreSQL each kind of
@@ -105,12 +106,14 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 		records: map[engine.RecordRef]*model.Record{}, owners: map[model.Key]string{},
 		identities: map[string]*model.Identity{}, linked: map[string][]model.Record{}, keys: map[string][]model.Key{},
 		accounts: map[string][]model.Account{}, groups: map[string][]model.Membership{},
+		access: granted{rows: map[string][]model.AccessMember{}},
 	}
 	recordA, recordB := s.pairs(records)
 	keyA, keyB := s.pairs(keys)
 	var first []op
 	if len(keys) > 0 {
-		first = append(first, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner})
+		first = append(first, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner},
+			op{text: s.sql(accessByKey), args: []any{keyA, keyB}, each: got.access.row})
 	}
 	if len(records) > 0 {
 		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
@@ -161,6 +164,7 @@ func (s *Store) loadRest(got *loaded, ids string) []op {
 		{text: s.sql("WITH " + ids + identitiesOf), each: got.identity}, {text: s.sql("WITH " + ids + linkedOf), each: got.link},
 		{text: s.sql("WITH " + ids + keysOf), each: got.key}, {text: s.sql("WITH " + ids + accountsOf), each: got.account},
 		{text: s.sql("WITH RECURSIVE " + ids + groupsOf), each: got.group},
+		{text: s.sql("WITH " + ids + accessOf), each: got.access.row},
 	}
 }
 
@@ -250,7 +254,9 @@ func (l *loaded) person(sub *engine.Subject) engine.Person {
 	if id == "" {
 		id = only(p.Owners)
 	}
-	if p.Identity = clone(l.identities[id]); p.Identity == nil {
+	p.Identity = clone(l.identities[id])
+	l.access.of(&p, sub)
+	if p.Identity == nil {
 		return p
 	}
 	// Two subjects may be about one person: each gets its own rows.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -69,6 +70,10 @@ type Person struct {
 	Keys     []model.Key        // that Identity owns
 	Accounts []model.Account    // of Identity, ordered by target
 	Groups   []model.Membership // effective groups of all Records, ordered by display name, source and id
+	// Access is what the person was given directly in the tree of groups, by Identity, its keys, or keys of the subject that nobody has;
+	// AccessFrame is the revision of the tree then.
+	Access      []model.AccessMember
+	AccessFrame int64
 }
 
 // Write stores one record: New nil deletes, Old nil inserts, else it is a compare-and-set on Old.Version.
@@ -153,6 +158,25 @@ type Snapshots interface {
 	DueReviews(ctx context.Context, job string, lease time.Duration, limit int) ([]string, error)
 }
 
+// AccessChange is one transaction on the tree of groups.
+type AccessChange struct {
+	Expect   int64 // the revision it was made from
+	Changes  access.Changes
+	Affected []string // people, by identity or correlation key: due for review at ReviewAt
+	ReviewAt time.Time
+	Audit    []model.AuditEntry
+}
+
+// Access keeps the tree of groups, and who was given which role.
+type Access interface {
+	// Access is everything. Its size is that of the company: for operators, not for decisions about one person.
+	Access(ctx context.Context) (access.State, error)
+	// AccessFrame is everything but the memberships.
+	AccessFrame(ctx context.Context) (access.State, error)
+	// ChangeAccess stores c and bumps the versions of those it affects. ErrStale: the revision is not as expected.
+	ChangeAccess(ctx context.Context, c *AccessChange) error
+}
+
 // Plans keeps what waits.
 type Plans interface {
 	Plan(ctx context.Context, id string) (model.Plan, error)
@@ -212,6 +236,7 @@ type Leases interface {
 type Store interface {
 	Intake
 	Snapshots
+	Access
 	Plans
 	Queue
 	Runs

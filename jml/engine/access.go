@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"jmld/jml"
+	"jmld/jml/access"
+	"jmld/model"
+)
+
+// AccessEdit is a change of groups, roles, resources or memberships that somebody wants.
+type AccessEdit struct {
+	Actor   string   // "operator ada", "configuration"
+	Manager string   // whose objects may be changed: model.ManagedBy…
+	Areas   []string // in which roles may have permissions
+	DryRun  bool     // check everything, write nothing
+	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
+	Edit func(s *access.State, t *access.Tree) error
+}
+
+// AccessEdited is what became of it.
+type AccessEdited struct {
+	Changes  access.Changes
+	Affected int // people who are reviewed
+}
+
+// Tree is the stored tree of groups with its state.
+func (e *Engine) Tree(ctx context.Context) (*access.Tree, access.State, error) {
+	s, err := e.o.Store.Access(ctx)
+	if err != nil {
+		return nil, s, fmt.Errorf("groups and roles: %w", err)
+	}
+	t, err := access.New(s)
+	return t, s, err
+}
+
+// EditAccess changes the tree. Everything is checked before anything is written: what results must hold together, and what is managed
+// by others stays as it is. Whoever is affected is reviewed at once; the review finds the same truth as this transaction made.
+func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited, error) {
+	var out AccessEdited
+	err := e.again(ctx, func() error {
+		tree, before, err := e.Tree(ctx)
+		if err != nil {
+			return err
+		}
+		after := before
+		after.Roles, after.Groups, after.Resources = slices.Clone(before.Roles), slices.Clone(before.Groups), slices.Clone(before.Resources)
+		after.Links, after.Members = slices.Clone(before.Links), slices.Clone(before.Members)
+		if err := edit.Edit(&after, tree); err != nil {
+			return err
+		}
+		c, err := e.accessChange(edit, before, after)
+		if err != nil {
+			return err
+		}
+		out = AccessEdited{Changes: c.Changes, Affected: len(c.Affected)}
+		if edit.DryRun || c.Changes.Count() == 0 {
+			return nil
+		}
+		return e.o.Store.ChangeAccess(ctx, c)
+	})
+	if err != nil {
+		return AccessEdited{}, err
+	}
+	if !edit.DryRun && out.Changes.Count() > 0 {
+		e.log.Info("groups and roles changed", zap.String(model.FieldActor, edit.Actor), zap.Int(model.FieldCount, out.Changes.Count()))
+		e.ring("")
+	}
+	return out, nil
+}
+
+func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*AccessChange, error) {
+	c := &AccessChange{Expect: before.Revision, Changes: access.Diff(before, after), ReviewAt: atOnce()}
+	if foreign := c.Changes.Foreign(edit.Manager); len(foreign) > 0 {
+		return nil, model.Errorf(model.CodeAccessForeign, "%s", some(foreign))
+	}
+	if bad := access.Check(after, edit.Areas); len(bad) > 0 {
+		texts := make([]string, len(bad))
+		for i, p := range bad {
+			texts[i] = p.Text
+		}
+		return nil, model.Errorf(model.CodeAccessRefused, "%s", some(texts))
+	}
+	c.Affected = access.Affected(before, after, c.Changes)
+	now := e.now()
+	audit := func(action, subject string, detail any) {
+		c.Audit = append(c.Audit, model.AuditEntry{ID: model.NewID(now), At: now, Actor: edit.Actor, Action: "access." + action,
+			Subject: subject, Detail: jml.Canonical(detail)})
+	}
+	auditRows(audit, "role", c.Changes.Roles, func(r model.AccessRole) string { return "role:" + r.ID })
+	auditRows(audit, "group", c.Changes.Groups, func(g model.AccessGroup) string { return "group:" + g.ID })
+	auditRows(audit, "resource", c.Changes.Resources, func(r model.AccessResource) string { return r.Place })
+	auditRows(audit, "link", c.Changes.Links, func(l model.AccessLink) string { return l.Place })
+	auditRows(audit, "member", c.Changes.Members, func(m model.AccessMember) string { return m.Person })
+	return c, nil
+}
+
+// auditRows says of each row what it became, or what it was.
+func auditRows[T any](audit func(action, subject string, detail any), what string, edits access.Edits[T], subject func(T) string) {
+	for _, x := range edits.Put {
+		audit(what+".set", subject(x), x)
+	}
+	for _, x := range edits.Drop {
+		audit(what+".remove", subject(x), x)
+	}
+}
+
+// some is a list that is not longer than anybody reads.
+func some(list []string) string {
+	const most = 20
+	if more := len(list) - most; more > 0 {
+		list = append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, "\n")
+}
