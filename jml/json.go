@@ -9,6 +9,10 @@ import (
 
 // Canonical is v as JSON text with sorted keys and without insignificant space: equal content is equal text.
 func Canonical(v any) string {
+	var room [1024]byte
+	if b, ok := appendPlain(room[:0], v); ok {
+		return string(b)
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -19,7 +23,11 @@ func Canonical(v any) string {
 }
 
 // Decode reads a JSON object column. An empty or broken text is an empty object: the columns are only ever written by Canonical.
+// Texts in the result may share the memory of text.
 func Decode(text string) map[string]any {
+	if m, ok := plainObject(text); ok {
+		return m
+	}
 	m := map[string]any{}
 	if text != "" {
 		if err := json.Unmarshal([]byte(text), &m); err != nil {

@@ -13,10 +13,6 @@ import (
 )
 
 const (
-	updateIdentity = "UPDATE identities SET lifecycle = $2, user_name = $3, display_name = $4, email = $5, " +
-		"search_key = $6, organisation = $7, external = $8, categories = $9, attrs = $10, provenance = $11, " +
-		"findings = $12, version = $13, review_at = $14, review_run = $15, updated_at = $16 WHERE id = $1 AND version = $17"
-
 	updateRecord = "UPDATE records SET kind = $3, user_name = $4, user_name_key = $5, display_name = $6, " +
 		"display_name_key = $7, external_id = $8, active = $9, unique_key = $10, identity_id = $11, link = $12, " +
 		"link_text = $13, attrs = $14, hash = $15, version = $16, missing_runs = $17, missing_since = $18, absent_since = $19, " +
@@ -54,27 +50,36 @@ const (
 )
 
 func insertRecords() insert {
-	return insert{into: "records (" + recordColumns + ")", tuple: tuple(21)}
+	return insert{into: "records (" + recordColumns + ")", tuple: tuple(21), types: "ttttttttbtttttyiizzzz"}
 }
 
 func insertIdentities() insert {
-	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(17)}
+	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(17), types: "tttttttbttttiztzz"}
+}
+
+func updateIdentities() update {
+	return update{
+		table: "identities", types: "tttttttbttttiztzi",
+		set: "lifecycle = $2, user_name = $3, display_name = $4, email = $5, search_key = $6, organisation = $7, external = $8, categories = $9, " +
+			"attrs = $10, provenance = $11, findings = $12, version = $13, review_at = $14, review_run = $15, updated_at = $16",
+		where: "identities.id = $1 AND identities.version = $17",
+	}
 }
 
 func insertKeys() insert {
-	return insert{into: "identity_keys (name, value, identity_id)", tuple: tuple(3)}
+	return insert{into: "identity_keys (name, value, identity_id)", tuple: tuple(3), types: "ttt"}
 }
 
 func insertValues() insert {
 	return insert{
-		into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5),
+		into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5), types: "ttttt",
 		tail: "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING",
 	}
 }
 
 // insertUnique has no ON CONFLICT: whoever comes second is refused. Two that come at once wait for each other.
 func insertUnique() insert {
-	return insert{into: "record_keys (source, kind, attr, value, record_id)", tuple: tuple(5)}
+	return insert{into: "record_keys (source, kind, attr, value, record_id)", tuple: tuple(5), types: "ttttt"}
 }
 
 func insertKept() insert {
@@ -84,11 +89,11 @@ func insertKept() insert {
 }
 
 func insertChanges() insert {
-	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(17)}
+	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(17), types: "ttttttttttttttztz"}
 }
 
 func insertAudit() insert {
-	return insert{into: "audit (" + auditColumns + ")", tuple: tuple(7)}
+	return insert{into: "audit (" + auditColumns + ")", tuple: tuple(7), types: "tzttttt"}
 }
 
 func upsertPlans() insert {
@@ -105,6 +110,7 @@ func upsertAccounts() insert {
 		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, " +
 			"priority, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
 			"attempts, error_code, error_text, dead)",
+		types: "tttttttittizzb",
 		tuple: "(" + strings.Repeat("?, ", 13) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
 		tail: "ON CONFLICT (identity_id, target) DO UPDATE SET class = excluded.class, " +
 			"origin = CASE WHEN accounts.origin = 'adopted' AND excluded.origin = 'ours' THEN accounts.origin ELSE excluded.origin END, " +
@@ -180,7 +186,7 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 		model.Key
 		id string
 	}
-	var fresh []*engine.IdentityWrite
+	var fresh, known []*engine.IdentityWrite
 	var add []keyOf
 	sorted := slices.SortedFunc(slices.Values(writes), func(a, b engine.IdentityWrite) int { return cmp.Compare(a.New.ID, b.New.ID) })
 	for i := range sorted {
@@ -188,11 +194,7 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 		if w.Expect == 0 {
 			fresh = append(fresh, w)
 		} else {
-			n := &w.New
-			ops = append(ops, op{text: s.must(updateIdentity), must: true, args: []any{
-				n.ID, string(n.Lifecycle), n.UserName, n.DisplayName, n.Email, cut(n.SearchKey, maxKey), n.Organisation, n.External,
-				n.Categories, n.Attrs, n.Provenance, n.Findings, w.Expect + 1, timeArg(n.ReviewAt), n.ReviewRun, stamp(n.UpdatedAt), w.Expect,
-			}})
+			known = append(known, w)
 		}
 		for _, k := range w.DropKeys {
 			ops = append(ops, op{text: s.sql(dropKey), args: []any{k.Name, k.Value, w.New.ID}})
@@ -203,6 +205,11 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 			}
 		}
 	}
+	ops = append(s.updates(updateIdentities(), len(known), func(i int, to []any) []any {
+		n := &known[i].New
+		return append(to, n.ID, string(n.Lifecycle), n.UserName, n.DisplayName, n.Email, cut(n.SearchKey, maxKey), n.Organisation, n.External,
+			n.Categories, n.Attrs, n.Provenance, n.Findings, known[i].Expect+1, timeArg(n.ReviewAt), n.ReviewRun, stamp(n.UpdatedAt), known[i].Expect)
+	}), ops...)
 	// Two commits that want the same keys meet in the same order: one waits, none is a deadlock.
 	slices.SortFunc(add, func(a, b keyOf) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
 	ops = append(ops, s.rows(insertIdentities(), len(fresh), func(i int, to []any) []any {

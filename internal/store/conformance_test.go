@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -444,41 +445,49 @@ func TestDueReviewsAreClaimedOnce(t *testing.T) {
 		}
 		must(t, s.Commit(ctx, &engine.Commit{Review: refs[:20], ReviewAt: time.Now().Add(time.Hour), ReviewRun: "run"}))
 		must(t, s.Commit(ctx, &engine.Commit{Review: refs[20:], ReviewAt: at(0)}))
-		claim := func(run string) map[string]int {
-			var mu sync.Mutex
-			var wg sync.WaitGroup
-			seen := map[string]int{}
-			for range 4 {
-				wg.Go(func() {
-					for {
-						ids, err := s.DueReviews(ctx, run, time.Minute, 3)
-						if err != nil {
-							t.Error(err)
-						}
-						if len(ids) == 0 {
-							return
-						}
-						mu.Lock()
-						for _, id := range ids {
-							seen[id]++
-						}
-						mu.Unlock()
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		seen := map[string]int{}
+		for range 4 {
+			wg.Go(func() {
+				for {
+					ids, err := s.DueReviews(ctx, time.Minute, 3)
+					if err != nil {
+						t.Error(err)
 					}
-				})
-			}
-			wg.Wait()
-			for id, n := range seen {
-				if n != 1 {
-					t.Errorf("%s claimed %d times", id, n)
+					if len(ids) == 0 {
+						return
+					}
+					mu.Lock()
+					for _, id := range ids {
+						seen[id]++
+					}
+					mu.Unlock()
 				}
+			})
+		}
+		wg.Wait()
+		for id, n := range seen {
+			if n != 1 {
+				t.Errorf("%s claimed %d times", id, n)
 			}
-			return seen
 		}
-		if n := len(claim("run")); n != 20 {
-			t.Errorf("the run got %d", n)
+		if len(seen) != 10 {
+			t.Errorf("%d claimed", len(seen))
 		}
-		if n := len(claim("")); n != 10 {
-			t.Errorf("others got %d", n)
+		var of []string
+		for last := ""; ; last = of[len(of)-1] {
+			ids := get[[]string](t)(s.ReviewsOf(ctx, "run", last, 7))
+			if len(ids) == 0 {
+				break
+			}
+			of = append(of, ids...)
+		}
+		if !slices.IsSorted(of) || len(slices.Compact(of)) != 20 {
+			t.Errorf("the run has %v", of)
+		}
+		if none := get[[]string](t)(s.ReviewsOf(ctx, "", "", 7)); len(none) != 0 {
+			t.Errorf("no run has %v", none)
 		}
 	})
 }

@@ -181,6 +181,7 @@ func jsonText(v any) string {
 type insert struct {
 	into  string // table and columns
 	tuple string // the values of one row, with ? for each parameter
+	types string // of the parameters, a letter each: text, boolean, integer, time (z), bytes (y); "": never many rows
 	tail  string // ON CONFLICT …
 }
 
@@ -189,6 +190,9 @@ func insertSizes() [6]int { return [...]int{50, 10, 5, 3, 2, 1} }
 
 // rows returns the operations that insert n rows; args appends the parameters of row i.
 func (d *dialect) rows(t insert, n int, args func(i int, to []any) []any) []op {
+	if !d.lite && n >= fewRows && t.types != "" {
+		return []op{d.insertColumns(t, n, args)}
+	}
 	var ops []op
 	for i := 0; i < n; {
 		size := 1
@@ -220,8 +224,12 @@ func (d *dialect) insert(t insert, size int) string {
 			b.WriteString(", ")
 		}
 		for j, part := range strings.Split(t.tuple, "?") {
-			if j > 0 {
-				p++
+			switch p++; {
+			case j == 0:
+				p--
+			case d.lite: // a name for each would be looked for among all of them
+				b.WriteByte('?')
+			default:
 				fmt.Fprintf(&b, "$%d", p)
 			}
 			b.WriteString(part)

@@ -74,7 +74,9 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 	}
 	var records, keys [][2]string
 	var ids []string
+	alone := true
 	for i := range subjects {
+		alone = alone && subjects[i].Alone && len(subjects[i].Keys) == 0
 		if sub := &subjects[i]; sub.Record != "" {
 			records = append(records, [2]string{sub.Source, sub.Record})
 		}
@@ -88,7 +90,7 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 			keys = append(keys, [2]string{k.Name, k.Value})
 		}
 	}
-	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids, len(subjects) == 1 && subjects[0].Alone && len(keys) == 0)
+	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids, alone)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +119,9 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	}
 	if len(records) > 0 {
 		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
+	}
+	if alone && len(records) > 1 {
+		return got, read(first)
 	}
 	if alone {
 		return got, read([]op{{text: s.sql(oneRecord), args: []any{records[0][0], records[0][1]}, each: got.record}})

@@ -42,26 +42,30 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 	return marked, err
 }
 
-// DueReviews claims up to limit identities for review: those the run wants, due or not, when it is named, else any that
-// are due. For the time of the lease nobody else gets them; after it they are due for anybody, also those of the run.
-func (s *Store) DueReviews(ctx context.Context, run string, lease time.Duration, limit int) ([]string, error) {
-	const head = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE "
-	const tail = " LIMIT $2 FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), review_run = '' " +
-		"WHERE id IN (SELECT iid FROM c) RETURNING id"
-	const due = head + "review_at <= now() ORDER BY review_at" + tail
-	const named = head + "review_run = $3 AND review_run <> ''" + tail
+// DueReviews claims up to limit identities that are due for review. For the time of the lease nobody else gets them; after it they
+// are due for anybody.
+func (s *Store) DueReviews(ctx context.Context, lease time.Duration, limit int) ([]string, error) {
+	const text = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE review_at <= now() ORDER BY review_at LIMIT $2 " +
+		"FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), review_run = '' WHERE id IN (SELECT iid FROM c) RETURNING id"
 	var ids []string
-	o := op{text: s.sql(due), args: []any{lease.Microseconds(), limit}, each: func(row scanner) error {
+	err := s.write(ctx, op{text: s.sql(text), args: []any{lease.Microseconds(), limit}, each: collect(&ids)})
+	return ids, err
+}
+
+// ReviewsOf lists up to limit identities whose review a run of the job is to make, due or not, in the order of their ids, behind after.
+func (s *Store) ReviewsOf(ctx context.Context, job, after string, limit int) ([]string, error) {
+	const text = "SELECT id FROM identities WHERE review_run = $1 AND review_run <> '' AND id > $2 ORDER BY id LIMIT $3"
+	var ids []string
+	err := s.read(ctx, op{text: s.sql(text), args: []any{job, after, limit}, each: collect(&ids)})
+	return ids, err
+}
+
+// collect appends the text in each row to ids.
+func collect(ids *[]string) func(scanner) error {
+	return func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
-		ids = append(ids, id)
+		*ids = append(*ids, id)
 		return err
-	}}
-	if run != "" {
-		o.text, o.args = s.sql(named), append(o.args, run)
 	}
-	if err := s.write(ctx, o); err != nil {
-		return nil, err
-	}
-	return ids, nil
 }

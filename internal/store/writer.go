@@ -107,11 +107,18 @@ func (db *liteDB) commit(group []*liteJob) {
 		fail(err)
 		return
 	}
-	for _, j := range group {
-		if err := db.inSavepoint(j); err != nil {
-			fail(err)
+	if len(group) == 1 { // a savepoint keeps the old state of every page
+		if group[0].err = group[0].fn(db.writer); group[0].err != nil {
 			db.rollback()
 			return
+		}
+	} else {
+		for _, j := range group {
+			if err := db.inSavepoint(j); err != nil {
+				fail(err)
+				db.rollback()
+				return
+			}
 		}
 	}
 	if err := db.plain("COMMIT"); err != nil {

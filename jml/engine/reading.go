@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -231,16 +232,20 @@ func (rd *reading) retryDisputed(ctx context.Context) error {
 	return rd.flush(ctx)
 }
 
-// review decides about the people whose groups the run changed.
+// review decides about the people whose groups the run changed. They are the run's until reviewLease ends.
 func (rd *reading) review(ctx context.Context) error {
-	for {
-		ids, err := rd.e.o.Store.DueReviews(ctx, rd.run.Job, claimLease, chunk)
+	const page = 20 * chunk
+	for last := ""; ; {
+		ids, err := rd.e.o.Store.ReviewsOf(ctx, rd.run.Job, last, page)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		if err := rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, ids) }); err != nil {
-			return err
+		for part := range slices.Chunk(ids, chunk) {
+			if err := rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, part) }); err != nil {
+				return err
+			}
 		}
+		last = ids[len(ids)-1]
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"jmld/model"
@@ -12,13 +13,24 @@ func sorted(ids []string) []string {
 	return ids
 }
 
-// storeGroups stores the changed groups, one transaction each. Without the proof members are only added, and the group is
-// looked at again by the next run.
+// groupMembers is how many members the groups of one transaction have together, but for a single one that has more.
+const groupMembers = 10_000
+
+// storeGroups stores the changed groups, several in one transaction: who is in many of them is marked for review once. Without the
+// proof members are only added, and the group is looked at again by the next run.
 func (rd *reading) storeGroups(ctx context.Context) error {
-	for _, en := range rd.groups {
-		if err := rd.isolate(ctx, []model.Entry{en}, rd.storeGroup); err != nil {
+	for len(rd.groups) > 0 {
+		n, members, ids := 0, 0, map[string]bool{}
+		for n < len(rd.groups) && n < chunk && !ids[rd.groups[n].ID] && (n == 0 || members+len(rd.groups[n].Members) <= groupMembers) {
+			ids[rd.groups[n].ID] = true
+			members += len(rd.groups[n].Members)
+			n++
+		}
+		if err := rd.isolate(ctx, rd.groups[:n], rd.storeGroupChunk); err != nil {
 			return err
 		}
+		clear(rd.groups[:n]) // their members may be many
+		rd.groups = rd.groups[n:]
 	}
 	rd.groups = nil
 	if !rd.proof.Complete || rd.proof.Unlisted {
@@ -32,40 +44,55 @@ func (rd *reading) storeGroups(ctx context.Context) error {
 	return nil
 }
 
-func (rd *reading) storeGroup(ctx context.Context, entries []model.Entry) error {
-	e, now, en := rd.e, rd.e.now(), entries[0]
-	people, err := e.o.Store.Load(ctx, []Subject{{Source: rd.source, Record: en.ID}})
+// storeGroupChunk is one transaction.
+func (rd *reading) storeGroupChunk(ctx context.Context, entries []model.Entry) error {
+	e, now := rd.e, rd.e.now()
+	subjects := make([]Subject, len(entries))
+	for i, en := range entries {
+		subjects[i] = Subject{Source: rd.source, Record: en.ID, Alone: true}
+	}
+	found, err := e.o.Store.Load(ctx, subjects)
 	if err != nil {
 		return err
-	}
-	cur, next := people[0].Record, en.Record
-	next.Source = rd.source
-	add, drop, err := e.memberDiff(ctx, rd.source, en.ID, cur == nil, MemberChange{Replace: true, Add: en.Members})
-	if err != nil {
-		return err
-	}
-	if !rd.proof.Complete {
-		drop, next.Hash = nil, nil
-	}
-	if n := len(drop); n > 0 { // the name of an entry that is missing means nobody in the read, whether the group has it or not
-		if drop = slices.DeleteFunc(drop, rd.undecided); len(drop) < n {
-			next.Hash = nil
-		}
-	}
-	w := e.write(cur, &next, now)
-	w.AddMembers, w.DropMembers = add, drop
-	c := &Commit{Records: []Write{w}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
-	for _, id := range slices.Concat(add, drop) {
-		c.Review = append(c.Review, RecordRef{rd.source, id})
-	}
-	if cur != nil && cur.DisplayName != next.DisplayName {
-		c.Review = append(c.Review, RecordRef{rd.source, en.ID})
 	}
 	t := &tally{}
-	if cur == nil {
-		t.New++
-	} else {
-		t.Changed++
+	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
+	review := map[string]bool{}
+	for i, en := range entries {
+		cur, next := found[i].Record, en.Record
+		next.Source = rd.source
+		add, drop, err := e.memberDiff(ctx, rd.source, en.ID, cur == nil, MemberChange{Replace: true, Add: en.Members})
+		if err != nil {
+			return err
+		}
+		if !rd.proof.Complete {
+			drop, next.Hash = nil, nil
+		}
+		if n := len(drop); n > 0 { // the name of an entry that is missing means nobody in the read, whether the group has it or not
+			if drop = slices.DeleteFunc(drop, rd.undecided); len(drop) < n {
+				next.Hash = nil
+			}
+		}
+		w := e.write(cur, &next, now)
+		w.AddMembers, w.DropMembers = add, drop
+		c.Records = append(c.Records, w)
+		for _, id := range add {
+			review[id] = true
+		}
+		for _, id := range drop {
+			review[id] = true
+		}
+		if cur != nil && cur.DisplayName != next.DisplayName {
+			review[en.ID] = true
+		}
+		if cur == nil {
+			t.New++
+		} else {
+			t.Changed++
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(review)) {
+		c.Review = append(c.Review, RecordRef{rd.source, id})
 	}
 	return rd.commit(ctx, c, t)
 }

@@ -1,0 +1,80 @@
+package jml
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"jmld/model"
+)
+
+func standard(t interface{ Fatal(...any) }, v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// What is written and read by hand is what encoding/json writes and reads.
+func TestPlainJSONIsTheStandardOne(t *testing.T) {
+	t.Parallel()
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b", "é", "\u2028", "\u20ac", "<&>", "\x7f", "\xff", "a\\b", "\x00"}))
+	var value func(depth int) *rapid.Generator[any]
+	value = func(depth int) *rapid.Generator[any] {
+		kinds := []*rapid.Generator[any]{text.AsAny(), rapid.Bool().AsAny(), rapid.Just[any](nil), rapid.Float64Range(-9, 9).AsAny()}
+		if depth > 0 {
+			kinds = append(kinds, rapid.SliceOfN(value(depth-1), 0, 4).AsAny(), rapid.MapOfN(text, value(depth-1), 0, 4).AsAny())
+		}
+		return rapid.OneOf(kinds...)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.MapOfN(text, value(3), 0, 6).Draw(t, "attributes")
+		why := model.Reason{
+			Text: text.Draw(t, "text"), Rule: text.Draw(t, "rule"), Source: text.Draw(t, "source"), Record: text.Draw(t, "record"),
+			Groups: rapid.SliceOfN(text, 0, 1).Draw(t, "groups"), Absent: rapid.Bool().Draw(t, "absent"),
+			At: time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC(),
+		}
+		for _, v := range []any{m, model.Snapshot{State: model.AccountState(text.Draw(t, "state")), Attributes: m}, why} {
+			want := standard(t, v)
+			if got := Canonical(v); got != want {
+				t.Fatalf("%s, want %s", got, want)
+			}
+			sameReading(t, want)
+		}
+	})
+}
+
+func sameReading(t interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}, text string) {
+	want := map[string]any{}
+	if err := json.Unmarshal([]byte(text), &want); err != nil || want == nil {
+		want = map[string]any{}
+		if err == nil { // null
+			want = nil
+		}
+	}
+	if d := cmp.Diff(want, Decode(text)); d != "" {
+		t.Fatalf("%q (-encoding/json +plain):\n%s", text, d)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{
+		`{"a":"b","c":[{"x":true},null],"urn:x":{"y":"ä"}}`, `{"a":1}`, `{"a":"\n"}`, `{"a":"b","a":"c"}`, `{"a":{"b":"c"},"a":{"d":"e"}}`, `{"a" :"b"}`,
+		`{"a":"b"} `, `{"a":"b"}x`, `{"a":truex}`, "{\"a\":\"\xff\"}", "{\"a\":\"\x01\"}", `[]`, `null`, ``, `{`, `{"a":[]}`, `{"a":[,]}`, `{,}`,
+		strings.Repeat(`{"a":`, 20) + "null" + strings.Repeat("}", 20),
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { sameReading(t, s) })
+}
