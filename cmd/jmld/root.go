@@ -68,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a), newConfig(a), newLDAP(a),
 		newPlan(a), newSync(a), newStop(a), newRuns(a), newHeld(a), newApprove(a),
 		newPerson(a), newAccounts(a), newRetry(a),
-		newToken(a), newSCIM(a), newVersion(a), newExitCodes(a),
+		newToken(a), newSCIM(a), newSimulate(a), newVersion(a), newExitCodes(a),
 	)
 	return root
 }

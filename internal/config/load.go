@@ -41,6 +41,9 @@ func read(path string) ([]byte, error) {
 // Parse checks data as if it were the file called name; other files it names are relative to name's directory.
 func Parse(name string, data []byte) (*Config, error) { return parseFile(name, data, false) }
 
+// ParseElsewhere is Parse on a machine that need not have the secrets and certificates.
+func ParseElsewhere(name string, data []byte) (*Config, error) { return parseFile(name, data, true) }
+
 func parseFile(name string, data []byte, elsewhere bool) (*Config, error) {
 	c := &Config{}
 	abs, err := filepath.Abs(name)
