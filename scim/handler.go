@@ -157,6 +157,7 @@ type request struct {
 	record  string // as in the URL
 	reason  string // of a refusal
 	few     bool   // the answer has no group with more than fewMembers: errLarge
+	large   bool   // the resource is known to be a group with more than fewMembers
 	bare    bool   // the answer has nothing but the record's own: no members, no groups
 	part    *part  // of a bulk request; nil: a request of its own
 	notes   notes

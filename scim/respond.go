@@ -176,6 +176,9 @@ var errLarge = errors.New("large group")
 
 // members writes the members of a group into the answer: a few at once, more as a stream, which waits for its turn.
 func (q *request) members(a *answer, rt *resourceType, group string, p projection) error {
+	if q.few && q.large {
+		return errLarge
+	}
 	members := rt.lookup("members")
 	part := p.above[members] && !p.include[members]
 	named := p.wants(members.sub("display"))

@@ -102,7 +102,15 @@ func (q *request) patch(rt *resourceType, id string) error {
 		return err
 	}
 	change := collapse(c.members)
-	done, err := q.push(rt, id, actionPatch, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+	q.few = p.all()
+	push := engine.Push{Kind: rt.kind, ID: id, Action: actionPatch, Notes: q.notes.list}
+	if rt.kind == model.KindGroup && !change.Replace {
+		push.Members = slices.Concat(change.Add, change.Drop)
+		if q.few && q.part == nil {
+			push.Most = fewMembers
+		}
+	}
+	push.Change = func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 		if err := q.current(rt, cur); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
@@ -114,11 +122,12 @@ func (q *request) patch(rt *resourceType, id string) error {
 			return nil, engine.MemberChange{}, err
 		}
 		return rt.record(cur, q.source.Name, id, doc), change, nil
-	})
+	}
+	done, err := q.pushed(push)
 	if err != nil {
 		return err
 	}
-	q.few = p.all()
+	q.large = done.More
 	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 

@@ -35,15 +35,25 @@ const (
 
 	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
 
-	// Downward from the records to everybody below them, a cycle ends by itself. An earlier date stays.
+	// An earlier date stays.
+	marked = "UPDATE identities SET version = version + 1, " +
+		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END "
+
+	// Downward from the records to everybody below them, a cycle ends by itself.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
 		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members m ON (m.source = down.source AND m.group_id = down.id)) " +
-		"UPDATE identities SET version = version + 1, " +
-		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
+		marked +
 		// in the order of their ids: two commits that mark the same people wait for each other, none is a deadlock
 		"WHERE id IN (SELECT i.id FROM (SELECT DISTINCT r.identity_id AS iid FROM down " +
 		"JOIN EACH records r ON (r.source = down.source AND r.id = down.id) WHERE r.identity_id <> '') AS x " +
 		"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
+
+	// People have nobody below them.
+	reviewPeople = marked + "WHERE id IN (SELECT i.id FROM (SELECT DISTINCT r.identity_id AS iid FROM pairs($1, $2) " +
+		"JOIN EACH records r ON (r.source = p.a AND r.id = p.b) WHERE r.identity_id <> '') AS x " +
+		"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
+
+	reviewPerson = marked + "WHERE id = (SELECT identity_id FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
 
 	// accountChanged: the worker has to look at the row again.
 	accountChanged = "(excluded.state <> accounts.state OR excluded.desired <> accounts.desired OR excluded.desired_rev > accounts.desired_rev)"
@@ -178,7 +188,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		})...)
 	}
 	ops = append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)
-	return s.reviewOps(ops, c, left), nil
+	return s.peopleOps(s.reviewOps(ops, c, left), c), nil
 }
 
 func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
@@ -376,6 +386,22 @@ func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string) []op {
 	}
 	a, b := s.pairs(refs)
 	return append(ops, op{text: s.sql(review), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
+}
+
+// peopleOps marks people. What the recursion costs, which expects many, is a few times what one needs.
+func (s *Store) peopleOps(ops []op, c *engine.Commit) []op {
+	switch len(c.People) {
+	case 0:
+		return ops
+	case 1:
+		return append(ops, op{text: s.sql(reviewPerson), args: []any{c.People[0].Source, c.People[0].ID, stamp(c.ReviewAt), c.ReviewRun}})
+	}
+	refs := make([][2]string, len(c.People))
+	for i, ref := range c.People {
+		refs[i] = [2]string{ref.Source, ref.ID}
+	}
+	a, b := s.pairs(refs)
+	return append(ops, op{text: s.sql(reviewPeople), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
 }
 
 // checkIDs refuses identifiers that only SQLite could index. Other keys are cut (see maxKey).

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -53,6 +54,13 @@ const (
 		"GROUP BY up.iid, up.source, up.group_id, g.display_name"
 )
 
+// oneGroup says of the ids $3 whether each is a member of the group, what its record is, and whether the group has more members than
+// the text says: see Members. The group's own version is read before: members that are newer make a commit stale, older ones
+// would be believed.
+const oneGroup = "SELECT p.a, EXISTS (SELECT 1 FROM members m WHERE m.source = $1 AND m.group_id = $2 AND m.member_id = p.a), " +
+	"coalesce((SELECT r.kind FROM records r WHERE r.source = $1 AND r.id = p.a), ''), " +
+	"EXISTS (SELECT 1 FROM members m WHERE m.source = $1 AND m.group_id = $2 LIMIT 1 OFFSET %d) FROM items($3)"
+
 // loaded is what Load found, by identity.
 type loaded struct {
 	records    map[engine.RecordRef]*model.Record
@@ -90,7 +98,12 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 			keys = append(keys, [2]string{k.Name, k.Value})
 		}
 	}
-	got, err := s.load(func(ops []op) error { return s.read(ctx, ops...) }, records, keys, ids, alone)
+	read := func(ops []op) error { return s.read(ctx, ops...) }
+	if alone && len(subjects) == 1 {
+		p, err := s.alone(read, &subjects[0])
+		return []engine.Person{p}, err
+	}
+	got, err := s.load(read, records, keys, ids, alone)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +112,28 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 		people[i] = got.person(&subjects[i])
 	}
 	return people, nil
+}
+
+// alone loads a record that is nobody's.
+func (s *Store) alone(read func([]op) error, sub *engine.Subject) (engine.Person, error) {
+	p := engine.Person{Owners: map[model.Key]string{}}
+	ops := []op{{text: s.sql(oneRecord), args: []any{sub.Source, sub.Record}, each: func(row scanner) error {
+		p.Record = &model.Record{}
+		return scanRecord(row, p.Record)
+	}}}
+	if len(sub.Members) > 0 {
+		p.Members = make(map[string]engine.Member, len(sub.Members))
+		ops = append(ops, op{text: s.sql(fmt.Sprintf(oneGroup, sub.Most)), args: []any{sub.Source, sub.Record, s.list(sub.Members)},
+			each: func(row scanner) error {
+				var id string
+				var m engine.Member
+				var more bool
+				err := row.Scan(&id, &m.In, (*string)(&m.Kind), &more)
+				p.Members[id], p.More = m, more && sub.Most > 0
+				return err
+			}})
+	}
+	return p, read(ops)
 }
 
 // load asks for everything at once. But who brings keys is most often new: then it asks for their owners first, and for the rest
@@ -120,11 +155,8 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	if len(records) > 0 {
 		first = append(first, op{text: s.sql(loadRecords), args: []any{recordA, recordB}, each: got.record})
 	}
-	if alone && len(records) > 1 {
-		return got, read(first)
-	}
 	if alone {
-		return got, read([]op{{text: s.sql(oneRecord), args: []any{records[0][0], records[0][1]}, each: got.record}})
+		return got, read(first)
 	}
 	if !s.lite && len(records) == 1 && len(keys)+len(ids) == 0 {
 		ops := append(s.loadRest(got, loadOne), op{text: s.sql(oneRecord), each: got.record}) // identities first: see Load

@@ -49,9 +49,10 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// Compiling a recursive statement takes a second, running it a millisecond. And a statement that is prepared while
-		// a table is nearly empty would go on reading all of it while the first import fills it. Other databases may
+		// a table is nearly empty would go on reading all of it while the first import fills it. Statements are planned once: of
+		// one with a list, a plan made for its length always looks cheaper, by less than making it costs. Other databases may
 		// refuse the settings.
-		for _, setting := range [...]string{"SET jit = off", "SET enable_seqscan = off"} {
+		for _, setting := range [...]string{"SET jit = off", "SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan"} {
 			var refused *pgconn.PgError
 			if _, err := conn.Exec(ctx, setting); err != nil && !errors.As(err, &refused) {
 				return err
@@ -93,8 +94,8 @@ func (db *pgDB) read(ctx context.Context, ops []op) error {
 	return err
 }
 
-// wide lets the statements of a transaction read whole tables.
-const wide = "SET LOCAL enable_seqscan = on"
+// wide lets the statements of a transaction read whole tables, and has them planned for what they are asked.
+const wide = "SELECT set_config('enable_seqscan', 'on', true), set_config('plan_cache_mode', 'auto', true)"
 
 func (db *pgDB) survey(ctx context.Context, ops []op) error {
 	all := make([]op, 0, len(ops)+3)

@@ -75,6 +75,10 @@ type Push struct {
 	// (Attrs, UserName, …, Active), not IdentityID, Link, Version or times. It may be called again when another writer
 	// came first, so it must not keep state. Its error ends the push and is returned as it is.
 	Change func(cur *model.Record) (next *model.Record, members MemberChange, err error)
+	// Members are those of a group that Change will add or drop: looked up with the group, at no cost of their own. It may name others.
+	Members []string
+	// Most asks, of a group with Members, whether it has more members than that; 0: nobody wants to know.
+	Most int
 	// Index is of records of the push; nil: what model.Values has, and nothing that is unique beside UniqueKey.
 	Index func(*model.Record) Index
 }
@@ -90,6 +94,7 @@ type Pushed struct {
 	Record  model.Record // as stored; the deleted one for a delete
 	Changed bool         // false: nothing was different, nothing was written
 	Changes []model.Change
+	More    bool // the group has more members than Push.Most; false: it may have all the same
 }
 
 // SyncOptions say how a source is read.
@@ -199,7 +204,7 @@ func (e *Engine) wakeFor(c *Commit) {
 	for _, a := range c.Accounts {
 		e.ring(a.Target)
 	}
-	if len(c.Review) > 0 {
+	if len(c.Review)+len(c.People) > 0 {
 		e.ring("")
 	}
 }

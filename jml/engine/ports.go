@@ -59,6 +59,9 @@ type Subject struct {
 	Keys           []model.Key // correlation keys of the record as it will be
 	Identity       string
 	Alone          bool // nothing but the record is asked for: groups are nobody's
+	// Members are ids that are asked about, of a group that is Alone. Most, when it is not 0, asks whether it has more members.
+	Members []string
+	Most    int
 }
 
 // Person is everything a decision about a subject needs.
@@ -74,6 +77,14 @@ type Person struct {
 	// AccessFrame is the revision of the tree then.
 	Access      []model.AccessMember
 	AccessFrame int64
+	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
+	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
+}
+
+// Member is what is stored about somebody a group may have in it.
+type Member struct {
+	In   bool       // the group has it as a member
+	Kind model.Kind // of its record in the group's source, "" without one
 }
 
 // Write stores one record: New nil deletes, Old nil inserts, else it is a compare-and-set on Old.Version.
@@ -119,6 +130,7 @@ type Commit struct {
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
 	// ReviewAt, by the next run of the job ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
 	Review     []RecordRef
+	People     []RecordRef // of people, who have nobody below them: as with Review, for less
 	ReviewAt   time.Time
 	Checkpoint *model.Checkpoint // upsert
 	ReviewRun  string

@@ -41,9 +41,9 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	c := &Commit{ReviewAt: atOnce(), Audit: []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action,
 		Source: p.Source, Subject: p.ID, Detail: jml.Canonical(auditDetail{Kind: p.Kind, Dialect: p.Dialect, Notes: p.Notes})}}}
 	if p.Kind == model.KindGroup {
-		changed, err := e.pushGroup(ctx, c, cur, next, members, p, now)
+		changed, err := e.pushGroup(ctx, c, person, next, members, p, now)
 		if err != nil || !changed {
-			return Pushed{Record: deref(cur)}, err
+			return Pushed{Record: deref(cur), More: person.More}, err
 		}
 		if err := e.commit(ctx, c, nil); err != nil {
 			return Pushed{}, err
@@ -80,7 +80,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	if next != nil {
 		stored = *next
 	}
-	return Pushed{Record: stored, Changed: true, Changes: c.Changes}, nil
+	return Pushed{Record: stored, Changed: true, Changes: c.Changes, More: person.More}, nil
 }
 
 type auditDetail struct {
@@ -93,6 +93,13 @@ type auditDetail struct {
 func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person, *model.Record, MemberChange, error) {
 	var person Person
 	subject := Subject{Source: p.Source, Record: p.ID, Alone: p.Kind == model.KindGroup}
+	subject.Members = uniq(p.Members)
+	switch n := len(subject.Members); { // more than p.Most are left, whoever goes
+	case p.Most > 0 && n == 1:
+		subject.Most = p.Most + 1
+	case n <= p.Most:
+		subject.Most = 2 * p.Most
+	}
 	asked := map[model.Key]bool{}
 	for first := true; ; first = false {
 		if !first || !p.Create {
@@ -124,13 +131,14 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 }
 
 // pushGroup stores a group and its members, and marks the people behind a change for review.
-func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Record, m MemberChange, p Push, now time.Time) (bool, error) {
+func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *model.Record, m MemberChange, p Push, now time.Time) (bool, error) {
+	cur := group.Record
 	if next == nil { // the mark is set before the members go
 		c.Records = []Write{p.index(Write{Old: cur})}
 		c.Review = []RecordRef{{p.Source, p.ID}}
 		return true, nil
 	}
-	add, drop, err := e.memberDiff(ctx, p.Source, p.ID, cur == nil, m)
+	add, drop, err := e.memberDiff(ctx, p.Source, p.ID, group, m)
 	if err != nil {
 		return false, err
 	}
@@ -144,7 +152,11 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, cur, next *model.Reco
 	w.AddMembers, w.DropMembers = add, drop
 	c.Records = []Write{w}
 	for _, id := range slices.Concat(add, drop) {
-		c.Review = append(c.Review, RecordRef{p.Source, id})
+		if group.Members[id].Kind == model.KindUser {
+			c.People = append(c.People, RecordRef{p.Source, id})
+		} else { // a group, or nothing that is known
+			c.Review = append(c.Review, RecordRef{p.Source, id})
+		}
 	}
 	if cur != nil && cur.DisplayName != next.DisplayName { // rules name groups: every member may be somebody else now
 		c.Review = append(c.Review, RecordRef{p.Source, p.ID})
@@ -181,9 +193,9 @@ func after(now, than time.Time) time.Time {
 }
 
 // memberDiff reduces a change of members to those that are not members yet, and those that are.
-func (e *Engine) memberDiff(ctx context.Context, source, group string, fresh bool, m MemberChange) (add, drop []string, err error) {
+func (e *Engine) memberDiff(ctx context.Context, source, group string, known Person, m MemberChange) (add, drop []string, err error) {
 	m.Add, m.Drop = uniq(m.Add), uniq(m.Drop)
-	if fresh {
+	if known.Record == nil {
 		return m.Add, nil, nil
 	}
 	if !m.Replace && len(m.Add)+len(m.Drop) == 0 {
@@ -193,9 +205,14 @@ func (e *Engine) memberDiff(ctx context.Context, source, group string, fresh boo
 	if m.Replace {
 		ask = nil // all
 	}
-	have, err := e.o.Store.MembersAmong(ctx, source, group, ask)
-	if err != nil {
-		return nil, nil, err
+	var have []string
+	unknown := func(id string) bool { _, ok := known.Members[id]; return !ok }
+	if m.Replace || slices.ContainsFunc(ask, unknown) {
+		if have, err = e.o.Store.MembersAmong(ctx, source, group, ask); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		have = slices.DeleteFunc(ask, func(id string) bool { return !known.Members[id].In })
 	}
 	is := make(map[string]bool, len(have))
 	for _, id := range have {

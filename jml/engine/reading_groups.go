@@ -61,7 +61,7 @@ func (rd *reading) storeGroupChunk(ctx context.Context, entries []model.Entry) e
 	for i, en := range entries {
 		cur, next := found[i].Record, en.Record
 		next.Source = rd.source
-		add, drop, err := e.memberDiff(ctx, rd.source, en.ID, cur == nil, MemberChange{Replace: true, Add: en.Members})
+		add, drop, err := e.memberDiff(ctx, rd.source, en.ID, found[i], MemberChange{Replace: true, Add: en.Members})
 		if err != nil {
 			return err
 		}
