@@ -41,6 +41,7 @@ type Decision struct {
 	Steps    []Step         // sorted by target
 	Settled  []string       // targets whose held change lost its cause, sorted
 	Findings []model.Change // new ones
+	Ended    string         // the organisation whose engagement is over, when that is why accounts go
 }
 
 // Step is one change of one account.
@@ -61,26 +62,33 @@ func (r *Rules) Decide(s Situation) Decision {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(missing(a), missing(b)), cmp.Compare(a.ID, b.ID))
 	})
 	fused := r.Fuse(live)
-	person := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live), Groups: groupNames(s.Groups, live)}
 	if s.Identity != nil && len(live) == 0 { // gone everywhere: what was known still names the person
 		fused.Attrs = Decode(s.Identity.Attrs)
-		person.Attrs = fused.Attrs
 		_ = json.Unmarshal([]byte(s.Identity.Provenance), &fused.Provenance) // "" or ours
 	}
+	w := situation{Situation: s, fused: fused, live: live}
 	var out policy.Outcome
 	if r.Policy != nil {
-		out = r.Policy.Evaluate(person)
+		home, _ := r.Policy.Home(fused.Attrs)
+		w.phase = r.phase(s, live, fused, home)
+		out = r.Policy.Evaluate(policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
+			Sources: sources(live), Groups: groupNames(s.Groups, live)})
+	} else {
+		w.phase = r.phase(s, live, fused, "")
 	}
 
 	var d Decision
-	d.Identity = r.identity(s, live, fused, out)
+	d.Identity = r.identity(s, w.lifecycle, fused, out)
+	r.external(&w, out)
 	d.AddKeys, d.DropKeys = r.keyChanges(live, s.Keys)
-	w := situation{Situation: s, fused: fused, live: live, person: person, now: d.Identity}
+	w.now = d.Identity
 	if r.Policy != nil { // without one nothing is known about anybody
 		for _, target := range slices.Sorted(slices.Values(r.Targets)) {
-			r.target(&d, w, target, out)
+			r.target(&d, &w, target, out)
 		}
 	}
+	d.conclude(&w, out)
+	d.Ended = w.ended
 	d.Findings = newFindings(s, d.Identity)
 	return d
 }
@@ -88,35 +96,44 @@ func (r *Rules) Decide(s Situation) Decision {
 // situation is a Situation with what was derived from it.
 type situation struct {
 	Situation
-	fused  Fused
-	live   []model.Record
-	person policy.Person
-	now    model.Identity
+	phase
+	fused Fused
+	live  []model.Record
+	now   model.Identity
 }
 
-func (r *Rules) target(d *Decision, w situation, target string, out policy.Outcome) {
+func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outcome) {
 	var acct *model.Account
 	if i := slices.IndexFunc(w.Accounts, func(a model.Account) bool { return a.Target == target }); i >= 0 {
 		acct = &w.Accounts[i]
 	}
 	unknown := slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" })
-	if unknown && w.person.Active { // unknown is not no: keep what is; who is not active has no account whatever the rules say
+	if unknown && w.verdict != take { // unknown is not no: keep what is; who is not active has no account whatever the rules say
 		return
 	}
 	var grant *policy.Grant
 	if i := slices.IndexFunc(out.Grants, func(g policy.Grant) bool { return g.Target == target }); i >= 0 {
 		grant = &out.Grants[i]
 	}
-	want := w.person.Active && grant != nil
+	want := w.verdict == give && grant != nil
+	if w.verdict == keep {
+		if grant == nil || !w.before(r.Policy, *grant) {
+			return
+		}
+		want = true
+	}
 	if acct != nil && acct.Origin == model.OriginProtected {
 		return // reported, never touched
 	}
 	var step *Step
 	switch {
+	case want && (acct == nil || acct.State != model.AccountActive) && !r.admitted(w, target, out):
 	case want:
 		step = r.grant(w, acct, *grant)
 	case acct != nil && acct.State == model.AccountActive:
 		step = r.leave(w, *acct, grant)
+	case acct != nil && acct.State == model.AccountInactive:
+		step = r.retire(w, *acct)
 	}
 	if acct != nil && acct.HeldPlan != "" {
 		if step != nil && step.Change.Op.Leaves() {
@@ -133,7 +150,7 @@ func (r *Rules) target(d *Decision, w situation, target string, out policy.Outco
 	}
 }
 
-func (r *Rules) grant(w situation, acct *model.Account, g policy.Grant) *Step {
+func (r *Rules) grant(w *situation, acct *model.Account, g policy.Grant) *Step {
 	next := model.Account{Target: g.Target, Origin: model.OriginOurs}
 	if acct != nil {
 		next = *acct
@@ -150,7 +167,16 @@ func (r *Rules) grant(w situation, acct *model.Account, g policy.Grant) *Step {
 	case model.OpReactivate:
 		text = fmt.Sprintf("rule %s holds again", g.Rule)
 	}
-	return w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: text + "; " + w.Cause.Text})
+	dated := op != model.OpUpdate && w.Cause.Record == ""
+	switch {
+	case dated && !w.start.IsZero():
+		text += " before the start"
+	case dated && w.Identity != nil && w.Identity.Lifecycle == model.Established:
+		text += " from the start"
+	default:
+		dated = false
+	}
+	return w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: w.because(text, dated)})
 }
 
 // opFor compares an account (nil: none) with what it should be while active.
@@ -168,7 +194,7 @@ func opFor(acct *model.Account, next model.Account) (model.Op, model.Event, stri
 	return "", model.EventNone, ""
 }
 
-func (r *Rules) leave(w situation, acct model.Account, grant *policy.Grant) *Step {
+func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *Step {
 	next := acct
 	next.Priority = 0
 	next.State = model.AccountInactive
@@ -178,23 +204,29 @@ func (r *Rules) leave(w situation, acct model.Account, grant *policy.Grant) *Ste
 		rule, leaver = grant.Rule, grant.Leaver
 	}
 	op := model.OpDeactivate
-	if leaver == policy.LeaverDelete {
+	if leaver == policy.LeaverDelete && acct.Origin != model.OriginAdopted { // what was there before us is not ours to delete
 		op, next.State = model.OpDelete, model.AccountAbsent
 	}
-	event, text := model.EventLeaver, ""
-	switch {
-	case len(w.live) == 0:
-		text = "no source has a record of the person any more"
-	case !w.person.Active:
-		text = fmt.Sprintf("%s says active: false", w.fused.ActiveBy)
-	default:
+	if kept, ok := r.Policy.RuleOf(acct.Target, rule); ok && kept.DeleteAfter > 0 {
+		w.soon(w.Now, w.Now.Add(kept.DeleteAfter))
+	}
+	event, text := model.EventLeaver, w.text
+	if w.verdict != take {
 		event, text = model.EventMover, fmt.Sprintf("rule %s no longer holds", rule)
 	}
 	event = cmp.Or(w.Cause.Event, event)
-	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: text + "; " + w.Cause.Text})
+	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: w.because(text, w.dated && w.Cause.Record == "")})
 }
 
-func (w situation) step(before *model.Account, after model.Account, op model.Op, event model.Event, why model.Reason) *Step {
+// because adds what made us decide, unless a date did.
+func (w *situation) because(text string, dated bool) string {
+	if dated {
+		return text
+	}
+	return text + "; " + w.Cause.Text
+}
+
+func (w *situation) step(before *model.Account, after model.Account, op model.Op, event model.Event, why model.Reason) *Step {
 	why.Source, why.Record, why.Absent, why.At = w.Cause.Source, w.Cause.Record, w.Cause.Absent, w.Now
 	after.Because = Canonical(why)
 	after.DesiredRev++
@@ -221,10 +253,27 @@ func missing(r model.Record) int {
 	return 0
 }
 
-func ruleOf(a model.Account) string {
+func ruleOf(a model.Account) string { return reasonOf(a).Rule }
+
+func reasonOf(a model.Account) model.Reason {
 	var why model.Reason
 	if a.Because != "" {
 		_ = json.Unmarshal([]byte(a.Because), &why) // ours; an unreadable one names no rule
 	}
-	return why.Rule
+	return why
+}
+
+// conclude gives the identity what became known on the way: the findings, and when to look again.
+func (d *Decision) conclude(w *situation, out policy.Outcome) {
+	findings := w.findings
+	for _, p := range out.Findings {
+		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
+	}
+	if findings != nil {
+		d.Identity.Findings = Canonical(findings)
+	}
+	if !w.next.IsZero() {
+		at := w.next.UTC()
+		d.Identity.ReviewAt = &at
+	}
 }

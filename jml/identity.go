@@ -10,32 +10,16 @@ import (
 	"jmld/model"
 )
 
-func (r *Rules) identity(s Situation, live []model.Record, f Fused, out policy.Outcome) model.Identity {
+func (r *Rules) identity(s Situation, lifecycle model.Lifecycle, f Fused, out policy.Outcome) model.Identity {
 	id := model.Identity{ID: s.ID}
 	if s.Identity != nil {
 		id = *s.Identity
 	}
-	id.ReviewAt, id.ReviewRun = nil, ""
-	switch {
-	case len(live) == 0:
-		id.Lifecycle = model.Archived
-	case f.Active:
-		id.Lifecycle = model.Active
-	default:
-		id.Lifecycle = model.Suspended
-	}
+	id.ReviewAt, id.ReviewRun, id.Findings, id.Lifecycle = nil, "", "", lifecycle
 	id.UserName, id.DisplayName, id.Email = text(f.Attrs["userName"]), display(f.Attrs), email(f.Attrs)
 	id.SearchKey = Fold(id.DisplayName) + "\n" + Fold(id.UserName) + "\n" + Fold(id.Email)
 	id.Organisation, id.External, id.Categories = out.Organisation, out.External, strings.Join(out.Categories, ",")
 	id.Attrs, id.Provenance = Canonical(f.Attrs), Canonical(f.Provenance)
-	var findings []model.Finding
-	for _, p := range out.Findings {
-		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
-	}
-	id.Findings = ""
-	if findings != nil {
-		id.Findings = Canonical(findings)
-	}
 	id.UpdatedAt = s.Now
 	if s.Identity == nil {
 		id.CreatedAt = s.Now

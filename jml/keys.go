@@ -10,6 +10,9 @@ import (
 // EnterpriseUser is the URN of the enterprise extension, RFC 7643 §4.3.
 const EnterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
+// LifecycleUser is the URN of our own extension: dates and responsibilities of a person's time with us.
+const LifecycleUser = "urn:ietf:params:scim:schemas:extension:jmld:2.0:User"
+
 // Names of correlation keys, as Rules.Correlation lists them.
 const (
 	KeyEmployeeNumber = "employeeNumber"

@@ -19,6 +19,8 @@ type Rules struct {
 	OwnDomains []string
 	// Policy says who has an account where.
 	Policy *policy.Policy
+	// Calendar is how dates are read.
+	Calendar Calendar
 	// Targets are the names of the configured targets. Accounts of others are left alone.
 	Targets []string
 }

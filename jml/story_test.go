@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +36,16 @@ type storyRules struct {
 	Precedence  []string            `yaml:"precedence"`
 	Authority   map[string][]string `yaml:"authority"`
 	Correlation []string            `yaml:"correlation"`
+	TimeZone    string              `yaml:"time_zone"`
+	Grace       string              `yaml:"grace"`
+	Engagements map[string][]struct {
+		From, Until, Sponsor, Reason string
+	} `yaml:"engagements"`
+	External struct {
+		RequireEnd     bool     `yaml:"require_end"`
+		RequireSponsor bool     `yaml:"require_sponsor"`
+		Forbidden      []string `yaml:"forbidden"`
+	} `yaml:"external"`
 }
 
 type storyPolicy struct {
@@ -42,13 +53,16 @@ type storyPolicy struct {
 	Accounts   []struct {
 		Name, Target, When, Leaver string
 		Attributes                 map[string]string
+		BeforeStart                string `yaml:"before_start"`
+		DeleteAfter                string `yaml:"delete_after"`
+		Administrator              bool   `yaml:"administrator"`
 	} `yaml:"accounts"`
 }
 
 func TestStories(t *testing.T) { // M-01, M-02, M-24, D-20
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.yaml")
-	if err != nil || len(files) < 60 {
+	if err != nil || len(files) < 130 {
 		t.Fatalf("%d stories, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -88,6 +102,7 @@ func (s story) play(t *testing.T) string {
 		rules.Correlation = s.Rules.Correlation
 	}
 	rules.Authority = s.Rules.Authority
+	rules.Calendar = s.Rules.calendar(t)
 	if s.Policy != nil {
 		rules.Policy = compile(t, s.Policy.config())
 	}
@@ -97,7 +112,9 @@ func (s story) play(t *testing.T) string {
 			t.Fatalf("step %d has %d parts", i+1, len(step))
 		}
 		for what, v := range step {
-			w.now = w.now.AddDate(0, 0, 1)
+			if what != "later" && what != "asleep until" {
+				w.now = w.now.AddDate(0, 0, 1)
+			}
 			fmt.Fprintf(&w.story, "%d. %s\n", i+1, heading(what, v))
 			w.step(t, what, v)
 		}
@@ -129,7 +146,10 @@ func heading(what string, v any) string {
 //	guard: holds | lets go             whether leavers wait from now on
 //	review: everybody
 //	protect: app of Ada Example        somebody protects the account
+//	adopted: app of Ada Example        the target had the account before
 //	without target: platform           it is no longer configured
+//	later: 2027-04-01                  time passes, and whatever is due is done when it is due
+//	asleep until: 2027-04-01           time passes, and whatever is due is done then
 func (w *world) step(t *testing.T, what string, v any) {
 	switch {
 	case what == "guard":
@@ -138,20 +158,25 @@ func (w *world) step(t *testing.T, what string, v any) {
 	case what == "review":
 		w.everybody("looked at again")
 		return
+	case what == "later":
+		w.wait(moment(t, v))
+		return
+	case what == "asleep until":
+		w.now = moment(t, v)
+		w.wait(w.now)
+		return
 	case what == "without target":
 		w.rules.Targets = slices.DeleteFunc(slices.Clone(w.rules.Targets), func(x string) bool { return x == v })
 		w.everybody("target no longer configured")
 		return
 	case what == "new policy":
 		var p storyPolicy
-		text, err := yaml.Marshal(v)
-		if err == nil {
-			err = yaml.Unmarshal(text, &p)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		parse(t, v, &p)
 		w.rules.Policy = compile(t, p.config())
+		w.everybody("rules changed")
+		return
+	case what == "new external":
+		parse(t, v, &w.rules.Calendar.External)
 		w.everybody("rules changed")
 		return
 	case what == "new authority":
@@ -163,11 +188,11 @@ func (w *world) step(t *testing.T, what string, v any) {
 		}
 		w.everybody("rules changed")
 		return
-	case what == "protect":
+	case what == "protect", what == "adopted":
 		target, name, _ := strings.Cut(v.(string), " of ")
 		for key, a := range w.accounts {
 			if key[1] == target && w.identities[key[0]].DisplayName == name {
-				a.Origin = model.OriginProtected
+				a.Origin = map[string]model.Origin{"protect": model.OriginProtected, "adopted": model.OriginAdopted}[what]
 				w.accounts[key] = a
 				return
 			}
@@ -216,10 +241,21 @@ func (w *world) step(t *testing.T, what string, v any) {
 	}
 }
 
+func parse(t *testing.T, v, into any) {
+	t.Helper()
+	text, err := yaml.Marshal(v)
+	if err == nil {
+		err = yaml.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // record makes a user record of the attributes, with short names for those of the enterprise extension and of e-mail.
 func record(t *testing.T, given map[string]any) *model.Record {
 	rec := model.Record{Active: true}
-	attrs, ext := map[string]any{}, map[string]any{}
+	attrs, ext, dates := map[string]any{}, map[string]any{}, map[string]any{}
 	for name, v := range given {
 		switch name {
 		case "active":
@@ -228,6 +264,8 @@ func record(t *testing.T, given map[string]any) *model.Record {
 			rec.ExternalID = v.(string)
 		case "employeeNumber", "department", "costCenter", "division":
 			ext[name] = v
+		case "startDate", "endDate", "workerType", "sponsor", "certification":
+			dates[name] = v
 		case "email":
 			attrs["emails"] = []any{map[string]any{"value": v, "type": "work", "primary": true}}
 		case "emails":
@@ -242,6 +280,9 @@ func record(t *testing.T, given map[string]any) *model.Record {
 	}
 	if len(ext) > 0 {
 		attrs[jml.EnterpriseUser] = ext
+	}
+	if len(dates) > 0 {
+		attrs[jml.LifecycleUser] = dates
 	}
 	rec.UserName, _ = attrs["userName"].(string)
 	rec.DisplayName, _ = attrs["displayName"].(string)
@@ -259,7 +300,53 @@ func (p storyPolicy) config() policy.Config {
 		if a.Leaver == "delete" {
 			leaver = policy.LeaverDelete
 		}
-		c.Accounts = append(c.Accounts, policy.Rule{Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver})
+		c.Accounts = append(c.Accounts, policy.Rule{Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver,
+			BeforeStart: duration(a.BeforeStart), DeleteAfter: duration(a.DeleteAfter), Administrator: a.Administrator})
+	}
+	return c
+}
+
+func duration(text string) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// moment is the beginning of a day, or a time.
+func moment(t *testing.T, v any) time.Time {
+	t.Helper()
+	text, _ := v.(string)
+	at, err := jml.StartOf(text, time.UTC)
+	if err != nil || at.IsZero() {
+		t.Fatalf("%v: %v", v, err)
+	}
+	return at
+}
+
+func (r storyRules) calendar(t *testing.T) jml.Calendar {
+	zone, err := time.LoadLocation(r.TimeZone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jml.Calendar{Zone: zone, Grace: duration(r.Grace), Locate: time.LoadLocation, External: jml.External(r.External),
+		Engagements: map[string][]jml.Engagement{}}
+	for name, periods := range r.Engagements {
+		for _, p := range periods {
+			from, err := jml.StartOf(p.From, zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			until, err := jml.EndOf(p.Until, zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Engagements[name] = append(c.Engagements[name], jml.Engagement{From: from, Until: until, Sponsor: p.Sponsor, Reason: p.Reason})
+		}
 	}
 	return c
 }

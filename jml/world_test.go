@@ -126,7 +126,11 @@ func (w *world) apply(d jml.Decision) {
 	}
 	w.identities[id.ID] = &id
 	for _, f := range d.Findings {
-		w.line("? %s%s: %s: rule %s: %s", f.Who, target(f.Target), f.Code, reason(f.Because).Rule, reason(f.Because).Text)
+		rule := ""
+		if name := reason(f.Because).Rule; name != "" {
+			rule = "rule " + name + ": "
+		}
+		w.line("? %s%s: %s: %s%s", f.Who, target(f.Target), f.Code, rule, reason(f.Because).Text)
 	}
 	for _, t := range d.Settled {
 		a := w.accounts[[2]string{id.ID, t}]
@@ -144,7 +148,9 @@ func (w *world) apply(d jml.Decision) {
 			a.HeldPlan = "plan"
 			w.accounts[key] = a
 		} else {
-			w.accounts[key] = s.Account
+			a := s.Account // the target does it at once
+			a.AppliedState, a.AppliedRev, a.AppliedAt = a.State, a.DesiredRev, &d.Identity.UpdatedAt
+			w.accounts[key] = a
 		}
 		w.line("%s %s %s (%s%s): %s", c.Op, c.Target, c.Who, c.Event, held, reason(c.Because).Text)
 	}
@@ -169,6 +175,28 @@ func reason(because string) (r model.Reason) {
 
 func (w *world) line(format string, args ...any) {
 	fmt.Fprintf(&w.story, "  "+format+"\n", args...)
+}
+
+// wait lets time pass until then. Whoever is due is looked at when that is, or now if it is late.
+func (w *world) wait(until time.Time) {
+	for range 10_000 {
+		var next *model.Identity
+		for _, id := range slices.Sorted(maps.Keys(w.identities)) {
+			if p := w.identities[id]; p.ReviewAt != nil && !p.ReviewAt.After(until) && (next == nil || p.ReviewAt.Before(*next.ReviewAt)) {
+				next = p
+			}
+		}
+		if next == nil {
+			w.now = until
+			return
+		}
+		if next.ReviewAt.After(w.now) {
+			w.now = *next.ReviewAt
+		}
+		w.line("at %s", w.now.Format(time.RFC3339))
+		w.decide(next.ID, jml.Cause{Text: "looked at again"})
+	}
+	panic("somebody is due for ever")
 }
 
 // everybody decides about all people, as after a change of the rules.

@@ -34,6 +34,11 @@ const (
 	CodeGuardHeld           Code = "JML-3003"
 	CodePlanStale           Code = "JML-3004"
 
+	CodeLifecycleDate Code = "JML-3031"
+	CodeNoEnd         Code = "JML-3032"
+	CodeNoSponsor     Code = "JML-3033"
+	CodeForeign       Code = "JML-3034"
+
 	CodeAccessRefused Code = "JML-3101"
 	CodeAccessForeign Code = "JML-3102"
 	CodeAccessDenied  Code = "JML-3103"
@@ -98,6 +103,14 @@ func (c Code) Advice() string {
 		return "Look at the list with `jmld held`, then approve exactly it, or correct the source: what comes back is withdrawn by itself."
 	case CodePlanStale:
 		return "The situation changed since the plan was made. Show it again and approve what is still true."
+	case CodeLifecycleDate:
+		return "Correct the date at its source, or its mapping. Until then the person's accounts stay as they are."
+	case CodeNoEnd:
+		return "Give the external person an endDate at the source, or their organisation an engagement that ends. What they have stays."
+	case CodeNoSponsor:
+		return "Name somebody who answers for the external person: sponsor at the source, or in the engagement of their organisation."
+	case CodeForeign:
+		return "The configuration gives people of other organisations no account there. List their organisation's domain, or leave it."
 	case CodeAccessRefused:
 		return "Nothing was written. Correct what is named and try again."
 	case CodeAccessForeign:

@@ -10,7 +10,7 @@ const (
 	Established Lifecycle = "established" // known, not started yet
 	Active      Lifecycle = "active"
 	Suspended   Lifecycle = "suspended" // inactive, some source still has a record
-	Archived    Lifecycle = "archived"  // no source has a record any more
+	Archived    Lifecycle = "archived"  // no source has a record any more, or the end has come
 )
 
 // Categories of people. One person may be in several.
@@ -30,13 +30,13 @@ type Identity struct {
 	SearchKey    string // FoldKey of display name, user name and e-mail, joined by a line feed
 	Organisation string
 	External     bool
-	Categories   string // sorted, joined by a comma
-	Attrs        string // fused attributes, canonical JSON object
-	Provenance   string // canonical JSON: attribute -> Provenance
-	Findings     string // what could not be decided: JSON array of Finding, "" when none
-	Version      int64  // every decision about the person bumps it: the lock
-	ReviewAt     *time.Time
-	ReviewRun    string // the job whose next run wants to review it itself, before ReviewAt
+	Categories   string     // sorted, joined by a comma
+	Attrs        string     // fused attributes, canonical JSON object
+	Provenance   string     // canonical JSON: attribute -> Provenance
+	Findings     string     // what could not be decided: JSON array of Finding, "" when none
+	Version      int64      // every decision about the person bumps it: the lock
+	ReviewAt     *time.Time // when the decision may be another one
+	ReviewRun    string     // the job whose next run wants to review it itself, before ReviewAt
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }

@@ -43,6 +43,14 @@ func (c Code) Meaning() string {
 		return "Held by the guard"
 	case CodePlanStale:
 		return "Plan no longer true"
+	case CodeLifecycleDate:
+		return "Date not understood"
+	case CodeNoEnd:
+		return "External person without an end"
+	case CodeNoSponsor:
+		return "External person without a sponsor"
+	case CodeForeign:
+		return "Foreign domain not admitted"
 	case CodeAccessRefused:
 		return "Groups or roles would not hold together"
 	case CodeAccessForeign:

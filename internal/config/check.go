@@ -26,6 +26,7 @@ func check(d *decoder, c *Config) {
 	d.checkFusion(c, sources)
 	d.checkCorrelation(c)
 	targets := d.checkTargets(c)
+	d.checkLifecycle(c, targets)
 	d.checkPolicy(c, targets)
 	d.checkGuard(c)
 }
@@ -315,7 +316,7 @@ func (d *decoder) warnOfGroups(c *Config) {
 func (d *decoder) checkPolicy(c *Config, targets []string) {
 	in := policy.Config{Extensions: c.Declared()}
 	for _, o := range c.Organisations {
-		in.Organisations = append(in.Organisations, policy.Organisation(o))
+		in.Organisations = append(in.Organisations, policy.Organisation{Name: o.Name, Own: o.Own, Domains: o.Domains})
 	}
 	in.Categories = c.Policy.Categories
 	for _, r := range c.Policy.Accounts {
@@ -325,6 +326,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		}
 		in.Accounts = append(in.Accounts, policy.Rule{
 			Name: r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
+			BeforeStart: r.BeforeStart.Std(), DeleteAfter: r.DeleteAfter.Std(),
 		})
 	}
 	d.warnOfGroups(c)

@@ -22,6 +22,8 @@ type Config struct {
 	Fusion           Fusion         `yaml:"fusion"`
 	Correlation      []string       `yaml:"correlation"`
 	Organisations    []Organisation `yaml:"organisations"`
+	Lifecycle        Lifecycle      `yaml:"lifecycle"`
+	External         External       `yaml:"external"`
 	Policy           Policy         `yaml:"policy"`
 	Guard            Guard          `yaml:"guard"`
 	Targets          []Target       `yaml:"targets"`
@@ -32,6 +34,7 @@ type Config struct {
 	Warnings []Mistake `yaml:"-"`
 
 	compiled *policy.Policy
+	calendar jml.Calendar
 }
 
 // Listen says where the daemon answers.
@@ -187,6 +190,8 @@ type Organisation struct {
 	Name    string   `yaml:"name,required"`
 	Own     bool     `yaml:"own"`
 	Domains []string `yaml:"domains,required"`
+	// Engagements: its people work with us only as long.
+	Engagements []Engagement `yaml:"engagements"`
 }
 
 // Policy is the rules; Rules compiles them.
@@ -205,6 +210,10 @@ type Rule struct {
 	When       string            `yaml:"when,required"`
 	Attributes map[string]string `yaml:"attributes"`
 	Leaver     string            `yaml:"leaver" default:"deactivate" oneof:"deactivate delete"`
+	// BeforeStart: the account is there as long before the start date.
+	BeforeStart Duration `yaml:"before_start"`
+	// DeleteAfter: it is deleted when it has been deactivated as long.
+	DeleteAfter Duration `yaml:"delete_after"`
 }
 
 // Guard holds what takes too much away.
@@ -294,7 +303,7 @@ func (c *Config) Rules() (*jml.Rules, error) {
 	if c.compiled == nil {
 		return nil, model.Errorf(model.CodeConfig, "the policy was not compiled: the configuration was not made by config.Load")
 	}
-	r := &jml.Rules{Correlation: c.Correlation, Authority: c.Fusion.Authority, Policy: c.compiled}
+	r := &jml.Rules{Correlation: c.Correlation, Authority: c.Fusion.Authority, Policy: c.compiled, Calendar: c.calendar}
 	for _, s := range c.Sources {
 		r.Precedence = append(r.Precedence, s.Name)
 	}

@@ -19,7 +19,7 @@ func (c *Config) Fingerprint() (string, error) {
 	for _, t := range c.Targets {
 		targets = append(targets, target{t.Name, string(t.Class)})
 	}
-	parts := []any{1, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Policy}
+	parts := []any{2, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Lifecycle, c.External, c.Policy}
 	if len(c.Extensions) > 0 {
 		parts = append(parts, c.Extensions)
 	}

@@ -17,7 +17,7 @@ type scalar interface {
 	parse(text string) error
 }
 
-// Duration is written as 10s, 30m or 72h.
+// Duration is written as 10s, 30m, 72h or 30d.
 type Duration time.Duration
 
 // Std is the duration as the standard library has it.
@@ -37,8 +37,13 @@ func (d Duration) String() string {
 
 func (d *Duration) parse(text string) error {
 	v, err := time.ParseDuration(text)
+	if whole, ok := strings.CutSuffix(text, "d"); ok {
+		var days int64
+		days, err = strconv.ParseInt(whole, 10, 16)
+		v = time.Duration(days) * 24 * time.Hour
+	}
 	if err != nil {
-		return fmt.Errorf("%q is not a duration; expected a number and a unit, such as 10s, 30m or 72h", text)
+		return fmt.Errorf("%q is not a duration; expected a number and a unit, such as 10s, 30m, 72h or 30d", text)
 	}
 	if v <= 0 || v > 366*24*time.Hour {
 		return fmt.Errorf("the duration %s is out of range; expected more than 0 and at most a year", text)

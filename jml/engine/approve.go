@@ -108,8 +108,7 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			c.Accounts = append(c.Accounts, w.account(item.Target)...)
 		}
 		if len(d.steps) != len(w.items) || len(refused) > before { // something else is due: decided anew, through the guard
-			at := atOnce()
-			ok.identity.New.ReviewAt = &at
+			ok.reviewBy(atOnce(), "")
 		}
 		e.stage(c, ok, "", now, "", "")
 		for _, rec := range w.Records {

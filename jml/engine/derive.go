@@ -18,6 +18,7 @@ type draft struct {
 	findings []model.Change
 	accounts []model.Account // as loaded
 	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
+	ended    string          // the organisation whose engagement is over, when that is why
 	short    bool            // somebody else has a key that the record has, too
 }
 
@@ -109,7 +110,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
 		Accounts: p.Accounts, Cause: cause})
-	d.steps, d.settled, d.findings = out.Steps, out.Settled, out.Findings
+	d.steps, d.settled, d.findings, d.ended = out.Steps, out.Settled, out.Findings, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
@@ -121,13 +122,21 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity != nil {
 		d.identity.Expect = identity.Version
-		if identity.ReviewAt != nil {
+		if identity.ReviewRun != "" || identity.ReviewAt != nil && !identity.ReviewAt.After(now.Add(reviewLease)) {
 			for _, rec := range records {
 				d.due = append(d.due, rec.Source)
 			}
 		}
 	}
 	return d
+}
+
+// reviewBy has the person looked at again at that time, or sooner when a date of theirs comes before.
+func (d draft) reviewBy(at time.Time, run string) {
+	if id := &d.identity.New; id.ReviewAt == nil || id.ReviewAt.After(at) {
+		id.ReviewAt = &at
+	}
+	d.identity.New.ReviewRun = run
 }
 
 func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {

@@ -47,7 +47,11 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 		e.stage(c, d, "", now, "", "")
 		return false, e.commit(ctx, c, nil)
 	}
-	plan, err := e.joinPlan(ctx, c, source, triggerPush, reason, now)
+	trigger := triggerPush
+	if d.ended != "" { // a team leaves as one: its plan is approved as one
+		trigger, reason = "end of "+d.ended, fmt.Sprintf("the engagement of %s is over: %s", d.ended, reason)
+	}
+	plan, err := e.joinPlan(ctx, c, source, trigger, reason, now)
 	if err != nil {
 		return false, err
 	}

@@ -55,9 +55,9 @@ func (e *Engine) end(ctx context.Context, plan model.Plan, state model.PlanState
 // by the review when that one dies, too.
 func (e *Engine) supersede(ctx context.Context, plan model.Plan, run string) error {
 	return e.empty(ctx, plan, model.PlanSuperseded, func(c *Commit, w waiter, now time.Time) error {
-		id, at := *w.Identity, now.Add(reviewLease)
-		id.ReviewAt, id.ReviewRun = &at, run
-		c.Identities = append(c.Identities, IdentityWrite{New: id, Expect: id.Version})
+		d := draft{identity: &IdentityWrite{New: *w.Identity, Expect: w.Identity.Version}}
+		d.reviewBy(now.Add(reviewLease), run)
+		c.Identities = append(c.Identities, *d.identity)
 		return nil
 	})
 }

@@ -66,8 +66,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 			}
 		}
 		if d.short { // whoever has the key may be about to give it up
-			soon := now.Add(time.Minute)
-			d.identity.New.ReviewAt = &soon
+			d.reviewBy(now.Add(time.Minute), "")
 		}
 		w := p.index(e.write(cur, next, now))
 		w.LeaveGroups = p.Afresh

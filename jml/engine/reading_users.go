@@ -111,8 +111,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 			c.Review = append(c.Review, RecordRef{rd.source, en.ID})
 		}
 		if d.short { // whoever has the key may be about to give it up
-			at := now.Add(reviewLease)
-			d.identity.New.ReviewAt, d.identity.New.ReviewRun = &at, rd.run.Job
+			d.reviewBy(now.Add(reviewLease), rd.run.Job)
 		}
 		c.Records = append(c.Records, e.write(p.Record, d.record, now))
 		if p.Record == nil {

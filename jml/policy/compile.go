@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -20,6 +21,7 @@ type Policy struct {
 	rules      map[string][]rule // by target
 	targets    []string          // that rules name, sorted
 	defaults   []defaultPath
+	ahead      []time.Duration // of the rules, each once, sorted
 }
 
 type category struct {
@@ -69,7 +71,12 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	for i, r := range c.Accounts {
 		out := k.rule(r, []any{"accounts", i}, ruleNames, targets)
 		p.rules[r.Target] = append(p.rules[r.Target], out)
+		if r.BeforeStart > 0 {
+			p.ahead = append(p.ahead, r.BeforeStart)
+		}
 	}
+	slices.Sort(p.ahead)
+	p.ahead = slices.Compact(p.ahead)
 	if len(k.bad) > 0 {
 		return nil, k.bad
 	}
@@ -131,6 +138,9 @@ func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string
 	}
 	if r.Leaver != LeaverDeactivate && r.Leaver != LeaverDelete {
 		k.mistake(under(at, "leaver"), "unknown way %q; expected deactivate or delete", r.Leaver)
+	}
+	if r.Leaver == LeaverDelete && r.DeleteAfter > 0 {
+		k.bad = append(k.bad, Mistake{Path: under(at, "delete_after"), Key: true, Text: "leaver: delete deletes at once; expected one of both"})
 	}
 	out := rule{Rule: r, when: k.condition(r.When, under(at, "when"))}
 	out.Attributes = nil // compiled into attrs

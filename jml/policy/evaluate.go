@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -20,15 +21,11 @@ import (
 //	no, no                          nothing: there should be no account
 //	category error                  a finding for all targets; expressions that use person.categories are errors, too
 func (p *Policy) Evaluate(person Person) Outcome {
-	s := &subject{fields: p.fields, person: person, external: true, cache: make([]cached, len(p.fields))}
+	s := &subject{fields: p.fields, person: person, cache: make([]cached, len(p.fields))}
 	s.metered = !ordinary(person)
-	out := Outcome{External: true}
-	if address, err := email(s); err == nil && address != nil {
-		if o := p.domains.find(address.(string)); o != nil {
-			out.Organisation, out.External = o.Name, !o.Own
-			s.organisation, s.external = o.Name, !o.Own
-		}
-	}
+	var out Outcome
+	out.Organisation, out.External = p.Home(person.Attrs)
+	s.organisation, s.external = out.Organisation, out.External
 	p.categorise(s, &out)
 	for _, target := range p.targets {
 		for i := range p.rules[target] {
@@ -146,13 +143,35 @@ func run(prog program, s *subject) (ref.Val, error) {
 	return v, nil
 }
 
+// RuleOf is the rule of that name for the target, while it is configured.
+func (p *Policy) RuleOf(target, name string) (Rule, bool) {
+	for i := range p.rules[target] {
+		if p.rules[target][i].Name == name {
+			return p.rules[target][i].Rule, true
+		}
+	}
+	return Rule{}, false
+}
+
 // Leaver is what the rule does with an account of the target when it no longer holds. A rule that is no longer configured
 // deactivates, which can be undone.
 func (p *Policy) Leaver(target, rule string) Leaver {
-	for i := range p.rules[target] {
-		if p.rules[target][i].Name == rule {
-			return p.rules[target][i].Leaver
-		}
+	r, _ := p.RuleOf(target, rule)
+	return r.Leaver
+}
+
+// Ahead lists how long before a start the rules look, each once.
+func (p *Policy) Ahead() []time.Duration { return p.ahead }
+
+// Home is the organisation of somebody with these attributes, "" when none is known, and whether it is another than our own. As
+// Evaluate, it goes by the e-mail address.
+func (p *Policy) Home(attrs map[string]any) (organisation string, external bool) {
+	address, err := email(&subject{person: Person{Attrs: attrs}})
+	if err != nil || address == nil {
+		return "", true
 	}
-	return LeaverDeactivate
+	if o := p.domains.find(address.(string)); o != nil {
+		return o.Name, !o.Own
+	}
+	return "", true
 }

@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"jmld/model"
 )
 
 // The extensions whose attributes have short names in expressions.
@@ -54,6 +57,7 @@ func fieldTable(extensions ...field) []field {
 		field{"groups", list, func(s *subject) (any, error) { return orEmpty(s.person.Groups), nil }},
 		field{"sources", list, func(s *subject) (any, error) { return orEmpty(s.person.Sources), nil }},
 		field{"active", types.BoolType, func(s *subject) (any, error) { return s.person.Active, nil }},
+		field{"lifecycle", types.StringType, func(s *subject) (any, error) { return string(cmp.Or(s.person.Lifecycle, model.Active)), nil }},
 		field{"organisation", types.StringType, func(s *subject) (any, error) { return s.organisation, nil }},
 		field{"external", types.BoolType, func(s *subject) (any, error) { return s.external, nil }},
 		field{"categories", list, func(s *subject) (any, error) { return orEmpty(s.categories), s.unsure }},

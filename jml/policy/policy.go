@@ -2,7 +2,11 @@
 // type-checked when the configuration is loaded. It is pure: values in, values out.
 package policy
 
-import "jmld/model"
+import (
+	"time"
+
+	"jmld/model"
+)
 
 // Config is the policy as data, as the configuration file has it.
 type Config struct {
@@ -32,6 +36,12 @@ type Rule struct {
 	When       string            // CEL, bool
 	Attributes map[string]string // SCIM path ("userName", "name.givenName", "emails") -> CEL expression
 	Leaver     Leaver            // what happens to the account when the rule no longer holds or the person leaves
+	// BeforeStart is how long before somebody's start date the account is there; 0: from the start on.
+	BeforeStart time.Duration
+	// DeleteAfter is how long a deactivated account is kept before it is deleted; 0: for ever.
+	DeleteAfter time.Duration
+	// Administrator: its accounts administer the target.
+	Administrator bool
 }
 
 // Leaver is what a target does with the account of somebody who leaves. The zero value is the reversible one.
@@ -45,11 +55,13 @@ const (
 
 // Person is what expressions see as `person`. Attrs are the fused SCIM attributes (nested maps and slices as from JSON).
 type Person struct {
-	ID      string
-	Attrs   map[string]any
-	Active  bool
-	Groups  []string // display names of effective groups
-	Sources []string // that have a record of the person
+	ID     string
+	Attrs  map[string]any
+	Active bool
+	// Lifecycle is where the person stands by evidence and dates; "" is active.
+	Lifecycle model.Lifecycle
+	Groups    []string // display names of effective groups
+	Sources   []string // that have a record of the person
 }
 
 // Outcome is what the policy says about one person.
