@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"jmld/jml/engine"
+	"jmld/jml/entry"
 	"jmld/ldapsync/wire"
 	"jmld/model"
 )
@@ -31,9 +32,10 @@ func (s *Source) Profile() string {
 	return string(b)
 }
 
-// Changes reads what has another stamp than at the mark. Nothing: that is all, in three round trips. Anything: everybody is listed by
-// id, and read is the content of what changed or is not known, of people whose references may mean somebody else now, and of all groups. A
-// census does the same without looking for stamps. Stamps do not show who was deleted; the lists do.
+// Changes reads what changed since the mark. Nothing: that is all, in three round trips. What the server's own records of changes name is read
+// alone, with what names it. What has another stamp makes everybody be listed by id, and read is the content of what changed or is not
+// known, of people whose references may mean somebody else now, and of all groups. A census does the same without looking for changes. Stamps
+// do not show who was deleted; the lists do.
 func (s *Source) Changes(ctx context.Context, q engine.Changes, emit func(model.Entry) error) (model.Proof, error) {
 	if !s.busy.TryLock() {
 		return model.Proof{}, s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
@@ -41,8 +43,8 @@ func (s *Source) Changes(ctx context.Context, q engine.Changes, emit func(model.
 	defer s.busy.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
-	r := &run{src: s, emit: emit, seen: newTable(), before: map[string]string{}, after: map[string]string{},
-		groupBySID: map[string]string{}, primary: map[string][]string{}}
+	r := newRun(s)
+	r.emit = emit
 	p, err := r.changes(ctx, q)
 	if r.sess != nil {
 		r.sess.close()
@@ -58,12 +60,20 @@ func (r *run) changes(ctx context.Context, q engine.Changes) (model.Proof, error
 	}
 	changed := map[string]change{}
 	if q.Mode() == model.ModeDelta {
-		if changed, err = r.since(ctx, q.Mark()); err != nil {
+		f, err := r.since(ctx, q.Mark())
+		if err != nil {
 			return r.prove(err), err
 		}
-		if len(changed) == 0 {
-			return r.unchanged(), nil
+		if f.none() {
+			return r.unchanged(f.seen), nil
 		}
+		if methodOf(r.mark.of()) != nil && !f.listAll {
+			if err = r.readFew(ctx, q, f); !errors.Is(err, errMany) {
+				return r.proveFew(r.prove(err), err), err
+			}
+			r.startAgain()
+		}
+		changed = f.changed
 	}
 	err = r.readChanged(ctx, q, changed)
 	p := r.prove(err)
@@ -71,16 +81,54 @@ func (r *run) changes(ctx context.Context, q engine.Changes) (model.Proof, error
 	return p, err
 }
 
-// since lists what changed since the mark.
-func (r *run) since(ctx context.Context, mark string) (map[string]change, error) {
+// startAgain forgets what was seen in this run.
+func (r *run) startAgain() {
+	fresh := newRun(r.src)
+	fresh.emit, fresh.sess, fresh.mark, fresh.stamps = r.emit, r.sess, r.mark, r.stamps
+	*r = *fresh
+}
+
+// since looks for what changed since the mark, and moves the run's mark on.
+func (r *run) since(ctx context.Context, mark string) (found, error) {
 	s := r.src
-	if s.stamp() == "" {
-		return nil, &model.Doubt{Text: "changes are not configured"}
+	if !s.o.Delta || s.o.Incremental == entry.MethodNone {
+		return found{}, &model.Doubt{Text: "changes are not configured"}
 	}
-	if err := json.Unmarshal([]byte(mark), &r.mark); err != nil || r.mark.At == "" {
+	if r.mark = parsePosition(mark); r.mark.empty() {
+		return found{}, &model.Doubt{Text: "the mark of the last read cannot be used"}
+	}
+	is := s.o.Incremental
+	if methodOf(is) == nil {
+		is = entry.MethodModifyTime
+	}
+	if is != r.mark.wanted() {
+		return found{}, &model.Doubt{Text: fmt.Sprintf("changes are looked for by %s, and were by %s", is, r.mark.wanted())}
+	}
+	m := methodOf(r.mark.of())
+	if m == nil {
+		changed, err := r.sinceStamp(ctx)
+		return found{changed: changed, seen: "nothing with another " + s.stamp() + ", newest " + r.mark.At}, err
+	}
+	f, err := m.since(ctx, r, r.mark)
+	if err != nil {
+		if why, ok := r.refused(err); ok {
+			err = &model.Doubt{Text: fmt.Sprintf("%s cannot be used: %s", r.mark.of(), why)}
+		}
+		return f, err
+	}
+	if r.sess.referrals > 0 {
+		return f, &model.Doubt{Text: "the server points elsewhere"}
+	}
+	r.mark = f.next
+	return f, nil
+}
+
+// sinceStamp lists what has another stamp than at the mark.
+func (r *run) sinceStamp(ctx context.Context) (map[string]change, error) {
+	s := r.src
+	if r.mark.At == "" {
 		return nil, &model.Doubt{Text: "the mark of the last read cannot be used"}
 	}
-	s.last = r.mark
 	if doubt := s.ahead(r.mark.At); doubt != nil {
 		return nil, doubt
 	}
@@ -109,17 +157,17 @@ func (r *run) since(ctx context.Context, mark string) (map[string]change, error)
 }
 
 // unchanged is the proof of a read that found no change. It lists nobody.
-func (r *run) unchanged() model.Proof {
+func (r *run) unchanged(seen string) model.Proof {
 	c := r.sess
 	return model.Proof{
-		Complete: c.unpaged == 0 && c.openCookies == 0, Unlisted: true, Pages: c.pages, Bytes: c.conn.Received(), Mark: r.mark.String(),
+		Complete: c.unpaged == 0 && c.openCookies == 0, Unlisted: true, Pages: c.pages, Bytes: c.conn.Received(), Mark: r.mark.String(), Method: r.methodSeen(),
 		Server: r.src.where() + " (" + c.conn.RemoteAddr().String() + ")",
 		Conditions: []model.Condition{
 			{Name: "connected and bound", OK: true, Seen: "as " + r.src.who()},
 			{Name: "base entry unchanged", OK: true, Seen: r.src.changeBase() + " " + r.mark.Base},
 			{Name: "paging control on every page", OK: c.unpaged == 0, Seen: fmt.Sprintf("%d pages without", c.unpaged)},
 			{Name: "last cookie empty", OK: c.openCookies == 0, Seen: fmt.Sprintf("%d lists with an open end", c.openCookies)},
-			{Name: "no change", OK: true, Seen: "nothing with another " + r.src.stamp() + ", newest " + r.mark.At},
+			{Name: model.ConditionNoChange, OK: true, Seen: fmt.Sprintf("%s; %d round trips", seen, c.conn.Trips())},
 		},
 	}
 }
@@ -132,7 +180,7 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 	}
 	parents := map[string]bool{} // DNs of what changed → something that is listed stands below
 	for _, c := range changed {
-		if !c.again {
+		if !c.again && !s.aboveAll(c.dn) {
 			parents[strings.ToLower(c.dn)] = false
 		}
 	}
@@ -192,6 +240,11 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 	return r.end(ctx)
 }
 
+// aboveAll says whether everything that is read stands at or below the entry, as its DN is configured: it is not called otherwise.
+func (s *Source) aboveAll(dn string) bool {
+	return !slices.ContainsFunc(s.bases(), func(base string) bool { return !below(base, dn) })
+}
+
 // noteParents notes which of the DNs the entry stands below.
 func noteParents(parents map[string]bool, dn string) {
 	if len(parents) == 0 {
@@ -212,14 +265,7 @@ func noteParents(parents map[string]bool, dn string) {
 
 // wantReferrers adds the people whose references name one of the DNs: they may have named nobody, or somebody else, before.
 func (r *run) wantReferrers(ctx context.Context, want map[string]bool, dns []string) error {
-	var attrs []string
-	for _, f := range r.src.people.fields {
-		for _, attr := range f.from.From {
-			if f.shape == reference && !slices.Contains(attrs, attr) {
-				attrs = append(attrs, attr)
-			}
-		}
-	}
+	attrs := r.src.references()
 	if len(attrs) == 0 {
 		return nil
 	}

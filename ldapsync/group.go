@@ -144,18 +144,23 @@ func (s *Source) lacking(e *wire.Entry) (attr string, lacks bool) {
 	return "", false
 }
 
-// readGroups reads the groups, and then those whose lists of members come in parts.
+// readGroups reads the groups.
 func (r *run) readGroups(ctx context.Context) error {
-	o := r.src.o
-	if o.Groups == nil {
+	if r.src.o.Groups == nil {
 		return nil
 	}
+	return r.readGroupsBy(ctx, r.src.o.Groups.Filter)
+}
+
+// readGroupsBy reads those of the groups whom the filter selects, and then those whose lists of members come in parts.
+func (r *run) readGroupsBy(ctx context.Context, filter string) error {
+	o := r.src.o
 	attrs := append([]string{o.ID, o.Groups.Name}, r.src.preset.Members...)
 	if r.src.preset.NeedsMember {
 		attrs = append(attrs, "objectClass")
 	}
 	var long []gathered
-	err := r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, func(e *wire.Entry) error {
+	err := r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, filter, attrs, func(e *wire.Entry) error {
 		id, ok := r.identify(e, groupRead)
 		if !ok {
 			return nil

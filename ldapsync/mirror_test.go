@@ -62,6 +62,25 @@ func (m *mirror) sync(mode model.Mode) engine.Synced {
 	return out
 }
 
+// mark puts another mark into the checkpoint.
+func (m *mirror) mark(text string) {
+	m.t.Helper()
+	cp := m.checkpoint()
+	cp.Mark = text
+	if err := m.store.Commit(m.t.Context(), &engine.Commit{Checkpoint: &cp}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *mirror) checkpoint() model.Checkpoint {
+	m.t.Helper()
+	cp, err := m.store.Checkpoint(m.t.Context(), "corp")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return cp
+}
+
 // content is what the database says: by id, without times and versions.
 func (m *mirror) content() map[string]model.Entry {
 	m.t.Helper()
@@ -129,7 +148,7 @@ func changeEverything(t *testing.T, s *testserver.SlapdServer, round int) {
 
 func mirrored(t *testing.T) (*testserver.SlapdServer, ldapsync.Options) {
 	t.Helper()
-	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(80, 12, 60) +
+	s := testserver.Slapd(t, testserver.SlapdOptions{Syncrepl: true, LDIF: testserver.LDIF(80, 12, 60) +
 		"dn: ou=inner,ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\nou: inner\n\n"})
 	o := options(s)
 	o.People.Filter = "(&(objectClass=inetOrgPerson)(employeeType=employee))"
@@ -182,21 +201,37 @@ func TestChangesAndCensusEqualAFullRead(t *testing.T) {
 	m.equals(o, "after a container was renamed")
 }
 
-// Without a change a delta is three round trips: bind, base entry, stamps.
+// Without a change a delta is three round trips: bind, base entry, stamps or what the server says of changes.
 func TestADeltaWithoutAChangeIsThreeRoundTrips(t *testing.T) {
 	t.Parallel()
 	s, o := mirrored(t)
-	relay := newRelay(t, s.Addr)
-	o.URL, o.CAFile, o.PageSize = "ldap://"+relay.addr, "", 1000
-	m := newMirror(t, o)
-	m.sync(model.ModeFull)
-	before := relay.trips.Load()
-	if out := m.sync(model.ModeDelta); !out.Proof.Unlisted {
-		t.Fatalf("%+v", out.Proof)
+	for _, how := range []entry.Method{entry.MethodModifyTime, entry.MethodSyncrepl} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			o, relay := o, newRelay(t, s.Addr)
+			o.URL, o.CAFile, o.PageSize, o.Incremental = "ldap://"+relay.addr, "", 1000, how
+			m := newMirror(t, o)
+			m.sync(model.ModeFull)
+			before := relay.trips.Load()
+			out := m.sync(model.ModeDelta)
+			if !out.Proof.Unlisted || out.Proof.Method != string(how) {
+				t.Fatalf("%+v", out.Proof)
+			}
+			if n := relay.trips.Load() - before; n != 3 || said(out.Proof, "no change") == "" || !strings.HasSuffix(said(out.Proof, "no change"), "; 3 round trips") {
+				t.Errorf("%d round trips, want 3: %s", n, said(out.Proof, "no change"))
+			}
+		})
 	}
-	if n := relay.trips.Load() - before; n != 3 {
-		t.Errorf("%d round trips, want 3", n)
+}
+
+// said is what was seen for a condition.
+func said(p model.Proof, name string) string {
+	for _, c := range p.Conditions {
+		if c.Name == name {
+			return c.Seen
+		}
 	}
+	return ""
 }
 
 // M-36: whatever leaves a doubt is read in full, and the run says why.
@@ -214,17 +249,7 @@ func TestADoubtIsReadInFull(t *testing.T) {
 	}
 	doubt(model.ModeDelta, "no full read")
 	changeEverything(t, s, 1)
-	mark := func(text string) {
-		t.Helper()
-		cp, err := m.store.Checkpoint(t.Context(), "corp")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cp.Mark = text
-		if err := m.store.Commit(t.Context(), &engine.Commit{Checkpoint: &cp}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	mark := m.mark
 	m.sync(model.ModeFull)
 	m.sync(model.ModeFull) // whoever is missing is gone
 	mark("{broken")

@@ -29,9 +29,14 @@ const (
 
 // position is up to where changes are known, by values of the server alone.
 type position struct {
+	Method  entry.Method `json:"method,omitempty"`  // "": change stamps
+	Instead entry.Method `json:"instead,omitempty"` // the method that is configured and could not be used
+	Cookie  string       `json:"cookie,omitempty"`  // RFC 4533
+	Number  int64        `json:"number,omitempty"`  // of the last change
+
 	Server string            `json:"server,omitempty"` // where the stamps are the server's own
 	Base   string            `json:"base"`             // id of the entry below which changes are looked for
-	At     string            `json:"at"`               // newest stamp seen
+	At     string            `json:"at,omitempty"`     // newest stamp seen
 	Floor  string            `json:"floor,omitempty"`  // nothing before is looked at again
 	Seen   map[string]string `json:"seen,omitempty"`   // id → stamp of the entries in the overlap
 }
@@ -40,8 +45,10 @@ type position struct {
 // again by the next run.
 const unsure = "?"
 
+func (p position) empty() bool { return p.At == "" && p.Method == "" }
+
 func (p position) String() string {
-	if p.At == "" {
+	if p.empty() {
 		return ""
 	}
 	b, err := json.Marshal(p)
@@ -80,11 +87,11 @@ func (s *Source) stamp() string {
 }
 
 // idAttrs is what is asked for when entries are merely listed.
-func (s *Source) idAttrs() []string {
-	if stamp := s.stamp(); stamp != "" {
-		return []string{s.o.ID, stamp}
+func (r *run) idAttrs() []string {
+	if r.stamps {
+		return []string{r.src.o.ID, r.src.stamp()}
 	}
-	return []string{s.o.ID}
+	return []string{r.src.o.ID}
 }
 
 // stampOf is the entry's stamp in the form that can be compared, "" when it shows none.
@@ -143,7 +150,17 @@ func (r *run) pin(ctx context.Context) (string, error) {
 // notOlder compares with what was seen before. A replica that was restored or lags far behind shows older stamps; so does a directory whose
 // newest entry was deleted, when it was the only one of its time.
 func (r *run) notOlder() (known, ok bool, seen string) {
-	last, now := r.src.last, r.mark
+	last, now := r.was, r.mark
+	if m := methodOf(now.of()); m != nil {
+		if last.of() != now.of() {
+			return false, false, ""
+		}
+		known, behind, seen := m.behind(last, now)
+		if behind {
+			seen += ": was the server restored, or does it lag?"
+		}
+		return known, !behind, seen
+	}
 	at, err := time.Parse(stampForm, last.At)
 	if err != nil || now.At == "" || last.Base != now.Base || last.Server != now.Server || r.src.ahead(last.At) != nil {
 		return false, false, "" // nothing to compare
@@ -192,11 +209,12 @@ func (s *Source) covered() bool {
 type change struct {
 	dn    string
 	again bool // it was read before, within the second of its stamp
+	leaf  bool // nothing stands below it
 }
 
 // markPosition finds the position of a full read, after its entries were listed and before their content is read.
 func (r *run) markPosition(ctx context.Context) error {
-	if r.newest == "" || !r.src.covered() {
+	if !r.stamps || r.newest == "" || !r.src.covered() {
 		return nil
 	}
 	base := r.src.changeBase()
@@ -212,6 +230,9 @@ func (r *run) markPosition(ctx context.Context) error {
 		return err
 	}
 	p := position{Base: id, At: r.newest, Server: pin}
+	if r.instead != "" {
+		p.Instead = r.src.o.Incremental
+	}
 	err = r.lookForChanges(ctx, &p, nil)
 	r.mark = p
 	return err

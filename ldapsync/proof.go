@@ -28,7 +28,7 @@ func (r *run) prove(err error) model.Proof {
 		p.Server += " (" + c.conn.RemoteAddr().String() + ")"
 	}
 	if err == nil {
-		p.Mark = r.mark.String()
+		p.Mark, p.Method = r.mark.String(), r.methodSeen()
 	}
 	p.Complete = err == nil && r.finished
 	for _, c := range p.Conditions {

@@ -167,7 +167,11 @@ func (c *session) baseID(ctx context.Context, dn string) (string, error) {
 
 // list reads everything below base, page by page, and hands each entry to each.
 func (c *session) list(ctx context.Context, step, base, filter string, attrs []string, each func(*wire.Entry) error) error {
-	req := wire.Search{Base: base, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: attrs, PageSize: c.src.o.PageSize}
+	return c.listAll(ctx, step, wire.Search{Base: base, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: attrs}, each)
+}
+
+func (c *session) listAll(ctx context.Context, step string, req wire.Search, each func(*wire.Entry) error) error {
+	req.PageSize = c.src.o.PageSize
 	for page := 1; ; page++ {
 		done, err := c.search(ctx, fmt.Sprintf("%s, page %d", step, page), req, each)
 		if err != nil {
@@ -197,10 +201,7 @@ func (c *session) search(ctx context.Context, step string, req wire.Search, each
 		own = each(e)
 		return own
 	})
-	c.referrals += done.References
-	if c.firstReferral == "" {
-		c.firstReferral = done.Reference
-	}
+	c.noteReferrals(done)
 	switch {
 	case own != nil:
 		return done, own

@@ -39,7 +39,6 @@ type Source struct {
 	at      string               // the server in use
 	trouble map[string]time.Time // servers that failed, by URL
 	tlsSeen *tls.ConnectionState // of the last handshake
-	last    position             // the newest that a complete read, or a mark, is known to have seen
 }
 
 // New checks the options; it does not connect.
@@ -67,14 +66,20 @@ func (s *Source) Name() string { return s.o.Name }
 // for it was seen to hold; with an error it never is. What was emitted is true of the entries emitted in any case.
 // An error of emit ends the read and is returned as it is. One Read runs at a time.
 func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.Proof, error) {
+	return s.ReadAfter(ctx, "", emit)
+}
+
+// ReadAfter is Read of a directory that must not be older than it was at the mark of an earlier proof, if that can be compared: a replica that
+// lags far behind, or was restored, is no proof.
+func (s *Source) ReadAfter(ctx context.Context, mark string, emit func(model.Entry) error) (model.Proof, error) {
 	if !s.busy.TryLock() {
 		return model.Proof{}, s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
 	}
 	defer s.busy.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
-	r := &run{src: s, full: true, seen: newTable(), before: map[string]string{}, after: map[string]string{},
-		groupBySID: map[string]string{}, primary: map[string][]string{}}
+	r := newRun(s)
+	r.full, r.was = true, parsePosition(mark)
 	r.emit = func(e model.Entry) error {
 		start := time.Now()
 		err := emit(e)
@@ -87,11 +92,11 @@ func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.
 	case code == model.CodeSourceInterrupted || code == model.CodeSourceUnreachable:
 		s.trouble[r.sess.server.url] = s.now() // the next read begins elsewhere, if there is another
 	}
-	p := r.prove(err)
-	if p.Complete && r.mark.At != "" {
-		s.last = r.mark
-	}
-	return p, err
+	return r.prove(err), err
+}
+
+func newRun(s *Source) *run {
+	return &run{src: s, seen: newTable(), before: map[string]string{}, after: map[string]string{}, groupBySID: map[string]string{}, primary: map[string][]string{}}
 }
 
 // run is one Read.
@@ -130,6 +135,11 @@ type run struct {
 	newest string                                 // change stamp listed, when changes are read
 	listed func(m mark, id string, e *wire.Entry) // of what is merely listed; may be nil
 	mark   position
+	was    position // the mark of an earlier read
+	stamps bool     // changes are found by change stamps
+	// instead says why another method could not be used.
+	instead string
+	few     *few // of a read of what changed only
 }
 
 func (r *run) read(ctx context.Context) (err error) {
@@ -141,7 +151,10 @@ func (r *run) read(ctx context.Context) (err error) {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	if s.stamp() != "" {
+	if err := r.startMark(ctx); err != nil {
+		return err
+	}
+	if r.stamps {
 		r.listed = r.noteStamp
 	}
 	if err := r.census(ctx); err != nil {
@@ -226,7 +239,7 @@ func (r *run) census(ctx context.Context) error {
 			return nil
 		}
 	}
-	attrs, groupAttrs := r.src.idAttrs(), r.src.idAttrs()
+	attrs, groupAttrs := r.idAttrs(), r.idAttrs()
 	if r.src.byUID() {
 		attrs = append(attrs, "uid")
 	}

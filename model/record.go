@@ -76,7 +76,8 @@ type Proof struct {
 	Complete   bool        `json:"complete"`
 	Mode       Mode        `json:"mode,omitempty"`     // what was read
 	Instead    string      `json:"instead,omitempty"`  // why everything was read and not the changes only
-	Unlisted   bool        `json:"unlisted,omitempty"` // nothing had changed, and nobody was listed: it says nothing about absence
+	Unlisted   bool        `json:"unlisted,omitempty"` // only what changed was listed: about the absence of others it says nothing
+	Method     string      `json:"method,omitempty"`   // how changes were looked for, or the next read will look for them
 	Mark       string      `json:"-"`                  // from where the next read of changes goes on; it is kept in the checkpoint
 	Server     string      `json:"server,omitempty"`
 	Users      int         `json:"users"`
@@ -96,6 +97,9 @@ type Phase struct {
 	Name string `json:"name"` // connect, bind, read; confirm, decide, commit
 	Took int64  `json:"ms"`
 }
+
+// ConditionNoChange is the name of the condition by which a read that listed nobody says that nothing had changed.
+const ConditionNoChange = "no change"
 
 // Condition is one thing that must hold for a read to be complete, with the value seen.
 type Condition struct {

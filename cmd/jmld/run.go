@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,12 +90,19 @@ func phasesLine(list []model.Phase) string {
 	return strings.Join(parts, ", ")
 }
 
-// modeLine says how much was read.
+// modeLine says how much was read, and how changes are looked for.
 func modeLine(p model.Proof) string {
+	if p.Method == "" {
+		return readLine(p)
+	}
+	return readLine(p) + "; changes by " + line(p.Method)
+}
+
+func readLine(p model.Proof) string {
 	switch {
 	case p.Instead != "":
 		return "read in full, because " + line(p.Instead)
-	case p.Unlisted:
+	case p.Unlisted && slices.ContainsFunc(p.Conditions, func(c model.Condition) bool { return c.Name == model.ConditionNoChange }):
 		return "nothing has changed since the last read"
 	case p.Mode == model.ModeDelta:
 		return "read what changed"

@@ -33,3 +33,16 @@ func (s *Store) Referrers(ctx context.Context, source string, ids []string) ([]s
 	}})
 	return out, err
 }
+
+// MemberOf lists the groups of the source that the record is a member of itself, in order.
+func (s *Store) MemberOf(ctx context.Context, source, id string) ([]string, error) {
+	const text = "SELECT group_id FROM members WHERE source = $1 AND member_id = $2 ORDER BY group_id"
+	var out []string
+	err := s.stream(ctx, op{text: s.sql(text), args: []any{source, id}, each: func(row scanner) error {
+		var group string
+		err := row.Scan(&group)
+		out = append(out, group)
+		return err
+	}})
+	return out, err
+}

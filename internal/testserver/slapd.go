@@ -36,6 +36,7 @@ type SlapdOptions struct {
 	LDIF     string // entries added to the skeleton (Base, its OUs and the service accounts)
 	Global   string // more lines of slapd.conf before the database section
 	Database string // and in it
+	Syncrepl bool   // the server provides what RFC 4533 needs, with a log of its last 500 changes
 	// Certificate changes the server's certificate before it is signed; nil: good for localhost and 127.0.0.1.
 	Certificate func(*x509.Certificate)
 	Env         []string // more environment variables, NAME=VALUE
@@ -60,6 +61,10 @@ type SlapdServer struct {
 func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 	tb.Helper()
 	slapd, slapadd, schema := findSlapd(tb)
+	if o.Syncrepl {
+		o.Global += "\nmoduleload syncprov\nserverID 1\n"
+		o.Database += "\nindex entryCSN eq\noverlay syncprov\nsyncprov-checkpoint 1 1\nsyncprov-sessionlog 500\n"
+	}
 	// Not tb.TempDir: its paths grow with the test's name.
 	dir, err := os.MkdirTemp("", "slapd")
 	if err != nil {
@@ -79,7 +84,7 @@ func Slapd(tb testing.TB, o SlapdOptions) *SlapdServer {
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		tb.Fatal(err)
 	}
-	if out, err := exec.Command(slapadd, "-q", "-f", conf, "-l", ldif).CombinedOutput(); err != nil {
+	if out, err := exec.Command(slapadd, "-q", "-w", "-S", "1", "-f", conf, "-l", ldif).CombinedOutput(); err != nil {
 		tb.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	tb.Cleanup(s.Kill)

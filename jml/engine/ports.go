@@ -29,6 +29,8 @@ type Incremental interface {
 	// Changes reads what changed since the mark of an earlier proof, or with ModeCensus lists ids only. Entries that are merely listed go
 	// to q.Listed, those that were read to emit as well. A *model.Doubt: it cannot know, everything has to be read.
 	Changes(ctx context.Context, q Changes, emit func(model.Entry) error) (model.Proof, error)
+	// ReadAfter is Read. The directory must not be older than it was at the mark, if there is one.
+	ReadAfter(ctx context.Context, mark string, emit func(model.Entry) error) (model.Proof, error)
 }
 
 // Changes is a question to an Incremental.
@@ -38,6 +40,15 @@ type Changes interface {
 	// Known says whether the content of the entry is known.
 	Known(id string) bool
 	Listed(id string, kind model.Kind)
+	// Missing says that an entry is not among those to be listed any more; of a proof that is Unlisted, only these count as absent. False:
+	// nobody knew it.
+	Missing(id string) bool
+	// Unread lists entries that are in the store and not known, up to limit of them.
+	Unread(limit int) []string
+	// Names lists the people in the store whose content names the entry, and the groups there that have it as a member.
+	Names(ctx context.Context, id string) (people, groups []string, err error)
+	// Members lists the members that the group has in the store.
+	Members(ctx context.Context, group string) ([]string, error)
 	// Affected lists the people whose content names one of the entries, or one that is known and was not listed. any says whether there is
 	// an entry of the latter kind.
 	Affected(ctx context.Context, changed []string) (ids []string, any bool, err error)
@@ -162,6 +173,8 @@ type Snapshots interface {
 	Checkpoint(ctx context.Context, source string) (model.Checkpoint, error)
 	// Referrers lists the people of the source whose manager is one of the ids.
 	Referrers(ctx context.Context, source string, ids []string) ([]string, error)
+	// MemberOf lists the groups of the source that the record is a member of itself.
+	MemberOf(ctx context.Context, source, id string) ([]string, error)
 	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
 	// in the same transaction; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)

@@ -33,6 +33,7 @@ type reading struct {
 	epoch    *epoch
 
 	known    map[string]*known // in the store, or seen
+	reported map[string]bool   // known, and said to be missing
 	batch    []model.Entry     // changed users
 	groups   []model.Entry     // changed groups
 	disputed []model.Entry     // users whose keys are other people's, so far
@@ -66,6 +67,7 @@ const mostDisputed = 10_000
 
 func (rd *reading) execute(ctx context.Context, src Source) error {
 	rd.known, rd.leaving, rd.waiting, rd.gone = map[string]*known{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	rd.reported = map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
@@ -123,7 +125,7 @@ func (rd *reading) decide(ctx context.Context) error {
 	if err := rd.flush(ctx); err != nil {
 		return err
 	}
-	if rd.proof.Complete && !rd.proof.Unlisted {
+	if rd.proof.Complete {
 		if err := rd.storeAbsent(ctx); err != nil {
 			return err
 		}
@@ -213,12 +215,26 @@ func (rd *reading) countListed(kind model.Kind) {
 // absent lists the ids of the kind that the store has and the read did not see.
 func (rd *reading) absent(kind model.Kind) []string {
 	var ids []string
+	if rd.proof.Unlisted {
+		for id := range rd.reported {
+			if rd.known[id].kind == kind && rd.missing(id) {
+				ids = append(ids, id)
+			}
+		}
+		return sorted(ids)
+	}
 	for id, k := range rd.known {
 		if k.kind == kind && !k.seen {
 			ids = append(ids, id)
 		}
 	}
 	return sorted(ids)
+}
+
+// missing says whether the store has the entry and the read did not see it where it should be.
+func (rd *reading) missing(id string) bool {
+	k := rd.known[id]
+	return k != nil && !k.seen && (!rd.proof.Unlisted || rd.reported[id])
 }
 
 // retryDisputed looks once more at entries whose keys were other people's when they were read: the order of a directory's

@@ -80,9 +80,16 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 				k.seen, k.listed = false, false
 			}
 			rd.funnel.Users, rd.funnel.Groups, rd.funnel.Unchanged = 0, 0, 0
+			clear(rd.reported)
 		}
 	}
-	proof, err := src.Read(ctx, emit)
+	var proof model.Proof
+	var err error
+	if inc, ok := src.(Incremental); ok {
+		proof, err = inc.ReadAfter(ctx, rd.epoch.Mark, emit)
+	} else {
+		proof, err = src.Read(ctx, emit)
+	}
 	proof.Mode, proof.Instead = model.ModeFull, why
 	return proof, err
 }
@@ -93,7 +100,9 @@ func (rd *reading) keepCheckpoint(ctx context.Context) error {
 		return nil
 	}
 	cp := rd.epoch.Checkpoint
-	if rd.proof.Mark != "" && (!rd.refused || cp.Mark == "") { // from the old one on, what was refused is read again
+	// From the old one on, what was refused is read again, and what is only reported once is reported again.
+	again := rd.refused || rd.proof.Unlisted && (rd.unanswered > 0 || rd.tooMany != "")
+	if rd.proof.Mark != "" && (!again || cp.Mark == "") {
 		cp.Mark = rd.proof.Mark
 	}
 	cp.UpdatedAt = rd.e.now()
@@ -120,6 +129,35 @@ func (q question) Listed(id string, kind model.Kind) {
 	}
 	k.seen, k.listed = true, true
 	q.rd.funnel.Unchanged++
+}
+
+func (q question) Missing(id string) bool {
+	if q.rd.known[id] == nil {
+		return false
+	}
+	q.rd.reported[id] = true
+	return true
+}
+
+func (q question) Unread(limit int) (ids []string) {
+	for id, k := range q.rd.known {
+		if k.hash == [16]byte{} && !k.seen && len(ids) < limit {
+			ids = append(ids, id)
+		}
+	}
+	return sorted(ids)
+}
+
+func (q question) Names(ctx context.Context, id string) (people, groups []string, err error) {
+	if people, err = q.rd.e.o.Store.Referrers(ctx, q.rd.source, []string{id}); err != nil {
+		return nil, nil, err
+	}
+	groups, err = q.rd.e.o.Store.MemberOf(ctx, q.rd.source, id)
+	return people, groups, err
+}
+
+func (q question) Members(ctx context.Context, group string) ([]string, error) {
+	return q.rd.e.o.Store.MembersAmong(ctx, q.rd.source, group, nil)
 }
 
 func (q question) Affected(ctx context.Context, changed []string) (ids []string, any bool, err error) {

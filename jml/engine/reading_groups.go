@@ -33,7 +33,7 @@ func (rd *reading) storeGroups(ctx context.Context) error {
 		rd.groups = rd.groups[n:]
 	}
 	rd.groups = nil
-	if !rd.proof.Complete || rd.proof.Unlisted {
+	if !rd.proof.Complete {
 		return nil
 	}
 	for _, id := range rd.absent(model.KindGroup) {

@@ -20,7 +20,7 @@ const (
 func (rd *reading) confirm(ctx context.Context, src Source) error {
 	defer clock(&rd.phases.confirm)()
 	rd.sightings = map[string]model.Sighting{}
-	if !rd.proof.Complete || rd.proof.Unlisted {
+	if !rd.proof.Complete {
 		return nil
 	}
 	users, groups := rd.absent(model.KindUser), rd.absent(model.KindGroup)
@@ -86,18 +86,22 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	return nil
 }
 
-// present lists some ids of the kind that the run has seen.
+// present lists some ids of the kind that the run has seen. One that listed only what changed may have seen none; the last one that
+// listed all of them has seen the others.
 func (rd *reading) present(kind model.Kind, n int) []string {
-	var ids []string
+	var ids, before []string
 	for id, k := range rd.known {
-		if len(ids) == n {
-			break
-		}
-		if k.kind == kind && k.seen {
+		switch {
+		case len(ids) == n:
+			return ids
+		case k.kind != kind:
+		case k.seen:
 			ids = append(ids, id)
+		case rd.proof.Unlisted && !rd.reported[id] && k.hash != [16]byte{} && len(before) < n:
+			before = append(before, id)
 		}
 	}
-	return ids
+	return append(ids, before[:min(len(before), n-len(ids))]...)
 }
 
 // undecided says whether the entry was not listed and is not seen to be gone.
@@ -109,8 +113,7 @@ func (rd *reading) undecided(id string) bool {
 	if asked {
 		return rd.moved() || s.State != model.SightDeleted && s.State != model.SightElsewhere
 	}
-	k := rd.known[id]
-	return k != nil && !k.seen
+	return rd.missing(id)
 }
 
 // moved says whether another server answered than the last time. One that lags behind, or was restored, says old things, so

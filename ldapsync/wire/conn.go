@@ -41,8 +41,10 @@ type Conn struct {
 	id   int64  // of the last request
 	buf  []byte // the message being read
 	size int64  // bytes received
-	e    Entry
-	vals [][]byte
+
+	trips int64 // requests sent; several at once count as one
+	e     Entry
+	vals  [][]byte
 	// names makes one string of each attribute description.
 	names  map[string]string
 	policy Policy
@@ -98,6 +100,9 @@ func (c *Conn) Err() error {
 
 // RemoteAddr is the server's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
+
+// Trips is how many round trips to the server there were since the connection was secured.
+func (c *Conn) Trips() int64 { return c.trips }
 
 // Received is how many bytes of messages came.
 func (c *Conn) Received() int64 { return c.size }
@@ -177,6 +182,7 @@ func (c *Conn) send(op *ber.Packet, controls []ldap.Control) error {
 		return c.fail(fmt.Errorf("the server went on after its final answer (%d bytes)", n))
 	}
 	c.id++
+	c.trips++
 	m := envelope(c.id, op)
 	if len(controls) > 0 {
 		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "controls")
@@ -195,7 +201,10 @@ func (c *Conn) send(op *ber.Packet, controls []ldap.Control) error {
 }
 
 // receive reads the next message, which must answer the last request. It is valid until the next call.
-func (c *Conn) receive() (message, error) {
+func (c *Conn) receive() (message, error) { return c.receiveOne(c.id) }
+
+// receiveOne is receive for an answer to any of the requests from first on.
+func (c *Conn) receiveOne(first int64) (message, error) {
 	if cap(c.buf) > keepBuffer {
 		c.buf = nil
 	}
@@ -211,10 +220,10 @@ func (c *Conn) receive() (message, error) {
 	if err != nil {
 		return message{}, c.fail(err)
 	}
-	switch m.id {
-	case c.id:
+	switch {
+	case first <= m.id && m.id <= c.id:
 		return m, nil
-	case 0: // RFC 4511 §4.4.1
+	case m.id == 0: // RFC 4511 §4.4.1
 		if _, err := parseResult(m.body); err != nil {
 			return message{}, c.fail(errors.New("the server sent a notice of disconnection: " + err.Error()))
 		}

@@ -272,3 +272,120 @@ func decodeEntry(op *ber.Packet) (string, bool) {
 	}
 	return text, true
 }
+
+// syncAnswers is the answer to a refresh: an entry with its state, messages and the end.
+func syncAnswers(t testing.TB) (entry, deletes, presents, cookie, done []byte) {
+	t.Helper()
+	id := []byte("0123456789abcdef")
+	tlv := func(tag byte, parts ...[]byte) []byte {
+		b := bytes.Join(parts, nil)
+		return append([]byte{tag, byte(len(b))}, b...)
+	}
+	message := func(op []byte, controls ...[]byte) []byte {
+		m := append([]byte{2, 1, 1}, op...)
+		if len(controls) > 0 {
+			m = append(m, tlv(0xa0, controls...)...)
+		}
+		return tlv(0x30, m)
+	}
+	info := func(value []byte) []byte {
+		return message(tlv(0x79, tlv(0x80, []byte(oidSyncInfo)), tlv(0x81, value)))
+	}
+	control := func(oid string, value []byte) []byte { return tlv(0x30, tlv(4, []byte(oid)), tlv(4, value)) }
+	entry = message(tlv(0x64, tlv(4, []byte("uid=a")), tlv(0x30)), control(ldap.ControlTypeSyncState, tlv(0x30, tlv(0x0a, []byte{1}), tlv(4, id))))
+	deletes = info(tlv(0xa3, tlv(4, []byte("x")), tlv(1, []byte{0xff}), tlv(0x31, tlv(4, id))))
+	presents = info(tlv(0xa3, tlv(0x31, tlv(4, id))))
+	cookie = info(tlv(0x80, []byte("newer")))
+	done = message(tlv(0x65, tlv(0x0a, []byte{0}), tlv(4), tlv(4)), control(ldap.ControlTypeSyncDone, tlv(0x30, tlv(4, []byte("last")), tlv(1, []byte{0xff}))))
+	return entry, deletes, presents, cookie, done
+}
+
+// RFC 4533: what is understood is told apart, and what is not ends the connection.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	entry, deletes, presents, cookie, done := syncAnswers(t)
+	refresh := func(answers ...[]byte) (string, Refresh, error) {
+		s := server{r: bytes.NewReader(bytes.Join(answers, nil))}
+		c := New(s, s, time.Second)
+		said := ""
+		d, err := c.Refresh(Search{Filter: "(a=*)"}, nil, func(e *Entry, id UUID, state SyncState) error {
+			said += fmt.Sprint(e.DN, " ", id, " ", state, ";")
+			return nil
+		}, func(id UUID, present bool) error { said += fmt.Sprint(id, " ", present, ";"); return nil })
+		return said, d, err
+	}
+	const id = "30313233-3435-3637-3839-616263646566"
+	said, d, err := refresh(entry, deletes, cookie, done)
+	want := Refresh{Done: Done{Entries: 1}, Synced: true, Cookie: []byte("last"), RefreshDeletes: true}
+	if diff := cmp.Diff(want, d); err != nil || diff != "" || said != "uid=a "+id+" 1;"+id+" false;" {
+		t.Errorf("%v, %s, %s", err, said, diff)
+	}
+	said, d, err = refresh(presents, []byte("\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00"))
+	if err != nil || d.Synced || !d.Presents || said != id+" true;" {
+		t.Errorf("%v, %s, %+v", err, said, d)
+	}
+	for name, b := range map[string][]byte{
+		"an entry without a state":     []byte("\x30\x0e\x02\x01\x01\x64\x09\x04\x05uid=a\x30\x00"),
+		"an unknown state":             bytes.Replace(entry, []byte("\x0a\x01\x01"), []byte("\x0a\x01\x04"), 1),
+		"a short id":                   bytes.Replace(deletes, []byte("\x31\x12\x04\x10"), []byte("\x31\x12\x04\x0f"), 1),
+		"another intermediate message": bytes.Replace(deletes, []byte(oidSyncInfo), []byte("1.3.6.1.4.1.4203.1.9.1.5"), 1),
+		"an unknown message":           bytes.Replace(deletes, []byte{0xa3}, []byte{0xa4}, 1),
+		"another request's":            bytes.Replace(deletes, []byte{2, 1, 1}, []byte{2, 1, 7}, 1),
+	} {
+		if said, _, err := refresh(b, done); err == nil || said != "" {
+			t.Errorf("%s: %v, %s", name, err, said)
+		}
+	}
+	// A search that did not ask for it gets none of it.
+	s := server{r: bytes.NewReader(append(deletes, done...))}
+	if _, err := New(s, s, time.Second).Search(Search{Filter: "(a=*)"}, func(*Entry) error { return nil }); err == nil {
+		t.Error("an intermediate response to a plain search")
+	}
+}
+
+// Several searches at once are answered in any order.
+func TestReads(t *testing.T) {
+	t.Parallel()
+	answer := func(id byte, dn string, code byte) []byte {
+		e := append([]byte{0x30, byte(9 + len(dn)), 2, 1, id, 0x64, byte(4 + len(dn)), 4, byte(len(dn))}, dn+"\x30\x00"...)
+		return append(e, 0x30, 0x0c, 2, 1, id, 0x65, 7, 0x0a, 1, code, 4, 0, 4, 0)
+	}
+	reads := func(b []byte) ([]error, map[int]string, error) {
+		s := server{r: bytes.NewReader(b)}
+		c := New(s, s, time.Second)
+		got := map[int]string{}
+		answers, err := c.Reads([]Search{{Filter: "(a=*)"}, {Filter: "(b=*)"}}, func(n int, e *Entry) { got[n] += e.DN })
+		if c.Trips() != 1 {
+			t.Errorf("%d round trips", c.Trips())
+		}
+		return answers, got, err
+	}
+	answers, got, err := reads(append(answer(2, "b", 0), answer(1, "a", 32)...))
+	if err != nil || answers[1] != nil || answers[0] == nil || got[0] != "a" || got[1] != "b" {
+		t.Errorf("%v %v %v", answers, got, err)
+	}
+	for name, b := range map[string][]byte{"twice": append(answer(2, "b", 0), answer(2, "a", 0)...), "another": answer(3, "a", 0), "none": answer(1, "a", 0)} {
+		if _, _, err := reads(b); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// Whatever a server sends to a refresh, nothing breaks.
+func FuzzRefresh(f *testing.F) {
+	entry, deletes, presents, cookie, done := syncAnswers(f)
+	f.Add(bytes.Join([][]byte{entry, deletes, presents, cookie, done}, nil))
+	f.Add(append(deletes, done...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := server{r: bytes.NewReader(b)}
+		c := New(s, s, time.Second)
+		n := 0
+		d, err := c.Refresh(Search{Filter: "(a=*)"}, nil, func(*Entry, UUID, SyncState) error { n++; return nil }, func(UUID, bool) error { return nil })
+		if n != d.Entries {
+			t.Errorf("%d entries, %d said", n, d.Entries)
+		}
+		if err == nil && c.Err() != nil {
+			t.Errorf("success on a connection that ended: %v", c.Err())
+		}
+	})
+}
