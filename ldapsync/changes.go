@@ -18,6 +18,8 @@ import (
 // atOnce is how many entries one search asks for.
 const atOnce = 50
 
+var _ engine.Incremental = (*Source)(nil)
+
 // Profile is what the options make the source list, a JSON object with the keys of the configuration.
 func (s *Source) Profile() string {
 	o := s.o

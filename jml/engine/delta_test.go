@@ -18,6 +18,7 @@ type changing struct {
 	*directory
 	mark  string // of the next read
 	asked string // the mark of the last question
+	after string // and of the last read
 	doubt bool
 }
 
@@ -25,6 +26,11 @@ func (c *changing) Read(ctx context.Context, emit func(model.Entry) error) (mode
 	p, err := c.directory.Read(ctx, emit)
 	p.Mark = c.mark
 	return p, err
+}
+
+func (c *changing) ReadAfter(ctx context.Context, mark string, emit func(model.Entry) error) (model.Proof, error) {
+	c.after = mark
+	return c.Read(ctx, emit)
 }
 
 func (c *changing) Changes(ctx context.Context, q engine.Changes, emit func(model.Entry) error) (model.Proof, error) {
@@ -93,6 +99,9 @@ func TestTheMarkWaitsForWhatTheStoreRefused(t *testing.T) {
 		h.dir.users[0].UniqueKey = "x"
 		h.sync()
 		mark("one")
+		if h.sync(); c.after != "one" {
+			t.Errorf("read without what the last read had seen: %q", c.after)
+		}
 		c.mark = "two"
 		h.dir.users[1].UniqueKey, h.dir.users[1].DisplayName = "x", "Changed"
 		if out := h.read(model.ModeDelta); out.Funnel.Skipped != 1 {
