@@ -1,0 +1,115 @@
+package ldapsync
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"jmld/ldapsync/wire"
+)
+
+// resolveNames finds out which of the names in what is to be read are people and groups of the source.
+func (r *run) resolveNames(ctx context.Context) error {
+	w, o := r.few, r.src.o
+	var open []string
+	for dn := range w.names {
+		if key, err := dnKey(dn); err == nil {
+			if _, ok := r.seen.names[key]; !ok {
+				open = append(open, dn)
+			}
+		}
+	}
+	slices.Sort(open)
+	scopes := []struct {
+		base, filter string
+		mark         mark
+	}{{o.People.Base, o.People.Filter, userListed}}
+	if o.Groups != nil {
+		scopes = append(scopes, struct {
+			base, filter string
+			mark         mark
+		}{o.Groups.Base, o.Groups.Filter, groupListed})
+	}
+	note := func(m mark, names bool) func(*wire.Entry) error {
+		return func(e *wire.Entry) error {
+			id, err := r.src.entryID(e)
+			if err != nil {
+				return nil //nolint:nilerr // a full read reports it
+			}
+			r.addName(e.DN, id)
+			if names {
+				r.noteNames(e, id, m)
+			}
+			return nil
+		}
+	}
+	attrs := []string{o.ID}
+	if r.src.byUID() {
+		attrs = append(attrs, "uid")
+	}
+	if w.long || len(open) > mostResolved || len(w.uids) > mostResolved {
+		for _, sc := range scopes {
+			if err := r.sess.list(ctx, "list names below "+sc.base, sc.base, sc.filter, attrs, note(sc.mark, sc.mark == userListed)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	uids := slices.Sorted(maps.Keys(w.uids))
+	for part := range slices.Chunk(uids, atOnce) {
+		filter := "(&" + o.People.Filter + oneOf([]string{"uid"}, escapeAll(part)) + ")"
+		if err := r.sess.list(ctx, "look for user names below "+o.People.Base, o.People.Base, filter, attrs, note(userListed, true)); err != nil {
+			return err
+		}
+	}
+	name := "entryDN" // RFC 5020
+	if strings.EqualFold(o.ID, "objectGUID") {
+		name = "distinguishedName"
+	}
+	for _, sc := range scopes {
+		for part := range slices.Chunk(r.stillOpen(open), 4*atOnce) {
+			if len(part) < atOnce/10 {
+				break // one by one then
+			}
+			filter := "(&" + sc.filter + oneOf([]string{name}, escapeAll(part)) + ")"
+			if err := r.sess.list(ctx, "look for names below "+sc.base, sc.base, filter, []string{o.ID}, note(sc.mark, false)); err != nil {
+				return err
+			}
+		}
+	}
+	// What was not found in this way: the server may not search by names.
+	open = r.stillOpen(open)
+	if len(open) > mostAlone {
+		for _, sc := range scopes {
+			if err := r.sess.list(ctx, "list names below "+sc.base, sc.base, sc.filter, []string{o.ID}, note(sc.mark, false)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, dn := range open {
+		for _, sc := range scopes {
+			if !below(dn, sc.base) {
+				continue
+			}
+			_, err := r.sess.search(ctx, "look for "+printable(dn), wire.Search{Base: dn, Scope: ldap.ScopeBaseObject, Filter: sc.filter, Attrs: []string{o.ID}}, note(sc.mark, false))
+			var answer *ldap.Error
+			if errors.As(err, &answer) && (answer.ResultCode == ldap.LDAPResultNoSuchObject || answer.ResultCode == ldap.LDAPResultInvalidDNSyntax) {
+				err = nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stillOpen lists those of the DNs that name nobody so far.
+func (r *run) stillOpen(dns []string) []string {
+	return slices.DeleteFunc(slices.Clone(dns), func(dn string) bool { _, ok := r.seen.resolve([]byte(dn)); return ok })
+}
