@@ -1,6 +1,7 @@
 package jml
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ type Match struct {
 // Correlate says whom a user record is about.
 //
 //	linked before                      -> stays: the source's id is the anchor, keys may change
-//	no key known                       -> a new person
+//	no key known                       -> a new person; of a source that may not make people: unmatched
 //	keys of one person                 -> that person
 //	… who has another record from here -> disputed: one source does not know one person twice
 //	… who has another employee number, -> disputed: a mailbox or a name may be shared, or given to somebody else
@@ -43,6 +44,9 @@ func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.K
 				strings.Join(by, " and "), k.Name)}
 		}
 	}
+	if owner == "" && slices.Contains(r.JoinOnly, rec.Source) {
+		return Match{Link: model.Unmatched, Text: "nobody has these keys, and " + rec.Source + " makes nobody new"}
+	}
 	if owner == "" {
 		return Match{Link: model.Linked, Text: "new: no other record has these keys"}
 	}
@@ -65,6 +69,31 @@ func (r *Rules) Correlate(rec model.Record, keys []model.Key, owners map[model.K
 		}
 	}
 	return Match{Link: model.Linked, Identity: owner, Text: "same " + strings.Join(by, " and ")}
+}
+
+// Ruled is the outcome that a person decided, which goes before Correlate. ok is false when nobody has, or when the keys of a record
+// that is ignored are others than then: it is looked at again.
+func Ruled(rec model.Record, keys []model.Key, ruling *model.Ruling) (m Match, ok bool) {
+	switch {
+	case ruling == nil || rec.IdentityID != "":
+		return Match{}, false
+	case ruling.Kind != model.RulingIgnore:
+		return Match{Link: model.Linked, Identity: ruling.IdentityID, Text: "decided by " + ruling.Actor}, true
+	case KeyText(keys) == ruling.Keys:
+		return Match{Link: model.Ignored, Text: "ignored by " + ruling.Actor}, true
+	}
+	return Match{}, false
+}
+
+// KeyText is the keys as a Ruling keeps them: the same for the same keys in any order.
+func KeyText(keys []model.Key) string {
+	sorted := slices.SortedFunc(slices.Values(keys), func(a, b model.Key) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+	})
+	if sorted == nil {
+		sorted = []model.Key{}
+	}
+	return Canonical(sorted)
 }
 
 func numberOf(keys []model.Key) string {

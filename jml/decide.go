@@ -59,12 +59,19 @@ func (r *Rules) Decide(s Situation) Decision {
 		}
 	}
 	slices.SortFunc(live, func(a, b model.Record) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(missing(a), missing(b)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(missing(a), missing(b)), cmp.Compare(asleep(a), asleep(b)), cmp.Compare(a.ID, b.ID))
 	})
 	fused := r.Fuse(live)
+	if len(r.Conditional) > 0 && len(live) > 1 && r.Policy != nil {
+		fused = r.refuse(live, policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live),
+			Groups: groupNames(s.Groups, live)}, provenanceOf(s.Identity))
+	}
+	if len(live) > 0 {
+		fused.since(s.Identity, s.Now)
+	}
 	if s.Identity != nil && len(live) == 0 { // gone everywhere: what was known still names the person
 		fused.Attrs = Decode(s.Identity.Attrs)
-		_ = json.Unmarshal([]byte(s.Identity.Provenance), &fused.Provenance) // "" or ours
+		fused.Provenance = provenanceOf(s.Identity)
 	}
 	w := situation{Situation: s, fused: fused, live: live}
 	var out policy.Outcome
@@ -253,6 +260,14 @@ func missing(r model.Record) int {
 	return 0
 }
 
+// asleep sorts a record that is inactive behind one of the same source that is not: somebody merged has two.
+func asleep(r model.Record) int {
+	if !r.Active {
+		return 1
+	}
+	return 0
+}
+
 func ruleOf(a model.Account) string { return reasonOf(a).Rule }
 
 func reasonOf(a model.Account) model.Reason {
@@ -266,7 +281,7 @@ func reasonOf(a model.Account) model.Reason {
 // conclude gives the identity what became known on the way: the findings, and when to look again.
 func (d *Decision) conclude(w *situation, out policy.Outcome) {
 	findings := w.findings
-	for _, p := range out.Findings {
+	for _, p := range slices.Concat(w.fused.Findings, out.Findings) {
 		findings = append(findings, model.Finding{Code: model.CodePolicyRule, Target: p.Target, Rule: p.Rule, Text: p.Text})
 	}
 	if findings != nil {

@@ -1,11 +1,16 @@
 package jml
 
 import (
+	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"time"
 
+	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -15,14 +20,86 @@ type Fused struct {
 	Active     bool
 	ActiveBy   string // the source that decided Active, "" when there is no record
 	Provenance map[string]model.Provenance
+	Findings   []policy.Finding // conditions that could not be evaluated; the winners there were stay
 }
 
 // everything is the provenance key of all attributes of a person whom one source knows.
 const everything = "*"
 
 // Fuse makes one set of attributes out of a person's records. For each attribute the first source of its authority that says
-// something wins; null and absent say nothing. Attributes of extensions are fused one by one.
+// something wins; null and absent say nothing (RFC 7643 §2.5 has them mean the same), unless the authority is exclusive.
+// Attributes of extensions are fused one by one. Conditions do not hold here: they are about what this makes.
 func (r *Rules) Fuse(records []model.Record) Fused {
+	return r.fuse(records, func(name string, _ map[string]any) ranking { return r.order(name) })
+}
+
+// refuse fuses again, with the conditional authorities that hold for the person. was is the provenance there is.
+func (r *Rules) refuse(records []model.Record, person policy.Person, was map[string]model.Provenance) Fused {
+	holds := map[int]error{} // nil: it holds
+	var bad []policy.Finding
+	asked := func(a Authority) error {
+		err, known := holds[a.If]
+		if !known {
+			ok, evalErr := r.Policy.Holds(a.If, person)
+			switch {
+			case evalErr != nil:
+				err = evalErr
+				bad = append(bad, policy.Finding{Rule: "authority when " + a.When, Text: evalErr.Error()})
+			case !ok:
+				err = errNot
+			}
+			holds[a.If] = err
+		}
+		return err
+	}
+	f := r.fuse(records, func(name string, by map[string]any) ranking {
+		for _, a := range r.conditional(name) {
+			if a.When != "" {
+				err := asked(a)
+				if err == errNot { //nolint:errorlint // it is only made above, and never wrapped
+					continue
+				}
+				if err != nil { // unknown is not no: whoever won stays, while they say something
+					k := r.order(name)
+					if w := was[name].Winner; by[w] != nil {
+						k = r.ranked([]string{w}, "kept, because the authority for "+name+" could not be evaluated: ")
+					}
+					return k
+				}
+			}
+			rule := "authority for " + name + " "
+			if a.When != "" {
+				rule += "when " + a.When + ": "
+			}
+			k := r.ranked(a.Sources, rule)
+			k.exclusive = a.Exclusive
+			return k
+		}
+		return r.order(name)
+	})
+	slices.SortFunc(bad, func(a, b policy.Finding) int { return strings.Compare(a.Rule, b.Rule) })
+	f.Findings = bad
+	return f
+}
+
+// errNot is a condition that does not hold.
+var errNot = errors.New("does not hold")
+
+func (r *Rules) conditional(name string) []Authority {
+	if list := r.Conditional[name]; list != nil || !strings.HasPrefix(name, "urn:") {
+		return list
+	}
+	return r.Conditional[name[strings.LastIndexByte(name, ':')+1:]]
+}
+
+// ranking is the sources in the order that decides an attribute, and the name of that rule.
+type ranking struct {
+	order     []string
+	rule      string
+	exclusive bool
+}
+
+func (r *Rules) fuse(records []model.Record, rank func(name string, by map[string]any) ranking) Fused {
 	f := Fused{Attrs: map[string]any{}, Provenance: map[string]model.Provenance{}}
 	if len(records) == 0 {
 		return f
@@ -52,8 +129,15 @@ func (r *Rules) Fuse(records []model.Record) Fused {
 		}
 	}
 	for name, by := range said {
-		order, rule := r.order(name)
-		v, p := choose(by, order, rule)
+		k := rank(name, by)
+		if k.exclusive {
+			if i := slices.IndexFunc(k.order, func(s string) bool { return said["active"][s] != nil }); i >= 0 && by[k.order[i]] == nil {
+				_, p := choose(by, k.order, k.rule)
+				f.Provenance[name] = model.Provenance{Winner: k.order[i], Losers: append([]string{p.Winner}, p.Losers...), Rule: k.rule, Empty: true}
+				continue
+			}
+		}
+		v, p := choose(by, k.order, k.rule)
 		f.Provenance[name] = p
 		if name == "active" {
 			f.Active, f.ActiveBy = v.(bool), p.Winner
@@ -90,23 +174,26 @@ func put(attrs map[string]any, name string, v any) {
 	attrs[name] = v
 }
 
-// order is the sources in the order that decides the attribute, and the name of that rule.
-func (r *Rules) order(name string) ([]string, string) {
+// order is the ranking without conditions.
+func (r *Rules) order(name string) ranking {
 	first := r.Authority[name]
 	if first == nil && strings.HasPrefix(name, "urn:") {
 		first = r.Authority[name[strings.LastIndexByte(name, ':')+1:]]
 	}
-	rule := "precedence "
-	order := slices.Clone(first)
-	if first != nil {
-		rule = "authority for " + name + " "
+	if first == nil {
+		return r.ranked(nil, "precedence ")
 	}
+	return r.ranked(first, "authority for "+name+" ")
+}
+
+func (r *Rules) ranked(first []string, rule string) ranking {
+	order := slices.Clone(first)
 	for _, s := range r.Precedence {
 		if !slices.Contains(order, s) {
 			order = append(order, s)
 		}
 	}
-	return order, rule + strings.Join(order, " > ")
+	return ranking{order: order, rule: rule + strings.Join(order, " > ")}
 }
 
 func choose(by map[string]any, order []string, rule string) (any, model.Provenance) {
@@ -134,4 +221,51 @@ func choose(by map[string]any, order []string, rule string) (any, model.Provenan
 		}
 	}
 	return by[p.Winner], p
+}
+
+// since dates each winner: a value that the same source says as before is as old as it was.
+func (f *Fused) since(before *model.Identity, now time.Time) {
+	var was map[string]model.Provenance
+	var old map[string]any
+	if before != nil {
+		was = provenanceOf(before)
+		if _, one := f.Provenance[everything]; !one {
+			old = Decode(before.Attrs)
+		}
+	}
+	for name, p := range f.Provenance {
+		p.Since = now
+		w, ok := was[name]
+		if !ok {
+			w = was[everything]
+		}
+		same := name == everything || reflect.DeepEqual(get(old, name), get(f.Attrs, name))
+		if name == "active" {
+			p.Says = strconv.FormatBool(f.Active)
+			same = w.Says == p.Says
+		}
+		if same && w.Winner == p.Winner && !w.Since.IsZero() {
+			p.Since = w.Since
+		}
+		f.Provenance[name] = p
+	}
+}
+
+// provenanceOf reads what identity wrote; nil when there is none.
+func provenanceOf(id *model.Identity) map[string]model.Provenance {
+	var p map[string]model.Provenance
+	if id == nil || id.Provenance == "" || json.Unmarshal([]byte(id.Provenance), &p) != nil {
+		return nil
+	}
+	return p
+}
+
+// get is an attribute as put stores it.
+func get(attrs map[string]any, name string) any {
+	if strings.HasPrefix(name, "urn:") {
+		i := strings.LastIndexByte(name, ':')
+		ext, _ := attrs[name[:i]].(map[string]any)
+		return ext[name[i+1:]]
+	}
+	return attrs[name]
 }

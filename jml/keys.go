@@ -21,7 +21,7 @@ const (
 	KeyExternalID     = "externalId"
 )
 
-// KeyNames are the correlation keys there are.
+// KeyNames are the correlation keys there are, beside attributes of extensions by URN.
 func KeyNames() []string { return []string{KeyEmployeeNumber, KeyEmail, KeyUserName, KeyExternalID} }
 
 // Keys returns the correlation keys of a user record, in the order of the rules. An e-mail address is a key only in a
@@ -38,7 +38,7 @@ func (r *Rules) Keys(rec model.Record) []model.Key {
 		}
 	}
 	for _, name := range r.Correlation {
-		if attrs == nil && (name == KeyEmployeeNumber || name == KeyEmail) {
+		if attrs == nil && name != KeyUserName && name != KeyExternalID {
 			attrs = Decode(rec.Attrs)
 		}
 		switch name {
@@ -58,6 +58,11 @@ func (r *Rules) Keys(rec model.Record) []model.Key {
 			}
 		case KeyExternalID:
 			add(name, rec.ExternalID)
+		default: // an attribute of an extension
+			if i := strings.LastIndexByte(name, ':'); i > 0 {
+				ext, _ := attrs[name[:i]].(map[string]any)
+				add(name, text(ext[name[i+1:]]))
+			}
 		}
 	}
 	return keys

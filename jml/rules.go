@@ -12,9 +12,14 @@ type Rules struct {
 	Precedence []string
 	// Authority overrides Precedence for single attributes ("active", "title", "emails", an extension URN with attribute).
 	Authority map[string][]string
+	// Conditional goes before Authority: for an attribute, the first that holds.
+	Conditional map[string][]Authority
 	// Correlation lists the names of the keys that join records of different sources, the strongest first. Known names:
-	// "employeeNumber", "userName", "email" (only addresses in domains of our own organisations), "externalId".
+	// "employeeNumber", "userName", "email" (only addresses in domains of our own organisations), "externalId", and text
+	// attributes of extensions by URN, such as the immutable subject of an identity provider.
 	Correlation []string
+	// JoinOnly are sources whose records join people whom other sources know, and make nobody new.
+	JoinOnly []string
 	// OwnDomains are the e-mail domains in which an address says who somebody is.
 	OwnDomains []string
 	// Policy says who has an account where.
@@ -23,6 +28,15 @@ type Rules struct {
 	Calendar Calendar
 	// Targets are the names of the configured targets. Accounts of others are left alone.
 	Targets []string
+}
+
+// Authority says whose word counts for an attribute of some people.
+type Authority struct {
+	Sources []string // the others follow in the order of Precedence
+	When    string   // CEL, for people to read; "": everybody
+	If      int      // the condition's number in the policy, where When is not empty
+	// Exclusive: the first of Sources that has a record of the person decides alone. What it does not say is empty.
+	Exclusive bool
 }
 
 // Limits are the guard's. The zero value holds everything that takes something away.

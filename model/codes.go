@@ -33,6 +33,7 @@ const (
 	CodeCorrelationDisputed Code = "JML-3002"
 	CodeGuardHeld           Code = "JML-3003"
 	CodePlanStale           Code = "JML-3004"
+	CodeCorrelationStale    Code = "JML-3020"
 
 	CodeLifecycleDate Code = "JML-3031"
 	CodeNoEnd         Code = "JML-3032"
@@ -98,7 +99,9 @@ func (c Code) Advice() string {
 	case CodePolicyRule:
 		return "Correct the rule or the missing attribute; until then the account stays as it is."
 	case CodeCorrelationDisputed:
-		return "The record's keys point to different people, or to one that the source already has. Correct the keys at the source."
+		return "Decide with `jmld correlate list`, or in the console, who the record is about; or correct the keys at the source."
+	case CodeCorrelationStale:
+		return "The record or a candidate changed since you looked. Show it again with `jmld correlate show` and decide about what is true now."
 	case CodeGuardHeld:
 		return "Look at the list with `jmld held`, then approve exactly it, or correct the source: what comes back is withdrawn by itself."
 	case CodePlanStale:

@@ -43,9 +43,12 @@ type Identity struct {
 
 // Provenance says where a fused attribute comes from.
 type Provenance struct {
-	Winner string   `json:"winner"`           // source
-	Losers []string `json:"losers,omitempty"` // sources that said something else
-	Rule   string   `json:"rule"`             // "precedence corp > entra"
+	Winner string    `json:"winner"`           // source
+	Losers []string  `json:"losers,omitempty"` // sources that said something else
+	Rule   string    `json:"rule"`             // "precedence corp > entra"
+	Says   string    `json:"says,omitempty"`   // what the winner says, where that is no attribute of the identity: "active"
+	Empty  bool      `json:"empty,omitempty"`  // the winner says nothing, and nobody else may
+	Since  time.Time `json:"since,omitzero"`   // when this winner and this value came together
 }
 
 // Key is a correlation key: a name such as "employeeNumber" and a value folded with FoldKey.

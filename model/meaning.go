@@ -39,6 +39,8 @@ func (c Code) Meaning() string {
 		return "Policy rule could not be evaluated"
 	case CodeCorrelationDisputed:
 		return "Record's keys point to different people"
+	case CodeCorrelationStale:
+		return "Decision about a record that changed"
 	case CodeGuardHeld:
 		return "Held by the guard"
 	case CodePlanStale:

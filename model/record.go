@@ -20,6 +20,7 @@ const (
 	Linked    Link = "linked"    // belongs to Record.IdentityID
 	Unmatched Link = "unmatched" // nobody has these keys, and the source may not create people
 	Disputed  Link = "disputed"  // its keys point to different people: a human decides
+	Ignored   Link = "ignored"   // a human decided that it is nobody's
 )
 
 // Record is what one source last said about one user or group. Its key is the source's own immutable id (SCIM id,

@@ -36,6 +36,7 @@ type AccountTally struct {
 // ChangeQuery selects changes, newest first. Empty fields do not restrict.
 type ChangeQuery struct {
 	RunID, PlanID, IdentityID, Source, Target string
+	Merged                                    bool // with IdentityID: also what was decided about people who were merged into this one
 	States                                    []ChangeState
 	Ops                                       []Op
 	Before                                    string // id: the page after this one

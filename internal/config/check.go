@@ -12,6 +12,7 @@ import (
 
 	"jmld/jml"
 	"jmld/jml/policy"
+	"jmld/model"
 )
 
 // check looks at what the types cannot say. It adds to the mistakes of decoding, so it must stand half-filled structs:
@@ -160,6 +161,9 @@ func (d *decoder) checkSources(c *Config) []string {
 			d.checkSCIMSource(c, s.SCIM, at.with("scim"))
 		}
 	}
+	if len(c.Sources) > 0 && !slices.ContainsFunc(c.Sources, func(s Source) bool { return s.CreatesPeople }) {
+		d.wrong(route{"sources"}, "every source has creates_people: false, so that nobody would ever be known; expected one that creates people")
+	}
 	return names
 }
 
@@ -192,7 +196,23 @@ func (d *decoder) checkFusion(c *Config, sources []string) {
 		if len(list) == 0 {
 			d.wrong(at, "no sources; expected at least one")
 		}
-		d.checkWords(list, at, "source", sources)
+		for i, a := range list {
+			under := at
+			if !d.plainList(at) {
+				under = at.with(i)
+				switch {
+				case name == "active" && a.Exclusive:
+					d.wrong(under.with("exclusive"), "every record says whether it is active; expected exclusive with other attributes")
+				case i < len(list)-1 && a.When == "":
+					d.wrong(under, "this one always holds, so that those below never count; expected when, or it as the last")
+				}
+				under = under.with("sources")
+				if len(a.Sources) == 0 && d.has(under) {
+					d.wrong(under, "no sources; expected at least one")
+				}
+			}
+			d.checkWords(a.Sources, under, "source", sources)
+		}
 	}
 }
 
@@ -234,11 +254,41 @@ func (d *decoder) checkCorrelation(c *Config) {
 	if !d.has(at) {
 		c.Correlation = []string{jml.KeyEmployeeNumber, jml.KeyEmail}
 	}
-	d.checkWords(c.Correlation, at, "correlation key", jml.KeyNames())
+	known := jml.KeyNames()
+	for i, key := range c.Correlation {
+		if strings.HasPrefix(key, "urn:") && d.checkKeyAttribute(c, key, at.with(i)) {
+			known = append(known, key)
+		}
+	}
+	d.checkWords(slices.DeleteFunc(slices.Clone(c.Correlation), func(k string) bool {
+		return strings.HasPrefix(k, "urn:") && !slices.Contains(known, k) // said above
+	}), at, "correlation key", known)
 	own := slices.ContainsFunc(c.Organisations, func(o Organisation) bool { return o.Own })
 	if i := slices.Index(c.Correlation, jml.KeyEmail); i >= 0 && d.has(at) && !own {
 		d.warn(d.place(at.with(i)), "email joins nobody, because no organisation has own: true")
 	}
+}
+
+// checkKeyAttribute: a key is one text. What may be anything else would join people by accident.
+func (d *decoder) checkKeyAttribute(c *Config, key string, at route) bool {
+	why := "no extension is declared that has it"
+	for _, e := range c.Declared() {
+		name, ok := strings.CutPrefix(key, e.URN+":")
+		if !ok || e.Kind != model.KindUser {
+			continue
+		}
+		why = "extension " + e.Name + " has no such attribute"
+		if i := slices.IndexFunc(e.Attributes, func(a model.Attribute) bool { return a.Name == name }); i >= 0 {
+			why = ""
+			if e.Attributes[i].Type != model.TypeString || e.Attributes[i].MultiValued {
+				why = "it is not a single text"
+			}
+		}
+	}
+	if why != "" {
+		d.wrong(at, "%q is no correlation key: %s", key, why)
+	}
+	return why == ""
 }
 
 func (d *decoder) checkTargets(c *Config) []string {
@@ -330,10 +380,14 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		})
 	}
 	d.warnOfGroups(c)
+	var conditions []route
+	in.Conditions, conditions = c.conditions()
 	compiled, mistakes := policy.Compile(in, targets)
 	for _, m := range mistakes {
 		at := route(m.Path)
-		if len(at) == 0 || at[0] != "organisations" {
+		if len(at) > 1 && at[0] == "conditions" {
+			at = conditions[at[1].(int)]
+		} else if len(at) == 0 || at[0] != "organisations" {
 			at = append(route{"policy"}, at...)
 		}
 		n := d.values[at.String()]

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"strings"
 
 	"jmld/jml"
@@ -70,6 +72,8 @@ type Source struct {
 	Name string      `yaml:"name,required"`
 	LDAP *LDAP       `yaml:"ldap"`
 	SCIM *SCIMSource `yaml:"scim"`
+	// CreatesPeople: a record that nobody's keys match is somebody new. Otherwise it waits for another source to know the person.
+	CreatesPeople bool `yaml:"creates_people" default:"true"`
 }
 
 // SCIMSource is an identity provider that pushes to /scim/NAME/v2.
@@ -182,7 +186,17 @@ type Timeouts struct {
 
 // Fusion says whose word counts for which attribute.
 type Fusion struct {
-	Authority map[string][]string `yaml:"authority"`
+	Authority map[string]Authorities `yaml:"authority"`
+}
+
+// Authorities of an attribute: the first that holds decides. A plain list of sources is one that always holds.
+type Authorities []Authority
+
+// Authority says whose word counts for some people.
+type Authority struct {
+	Sources   []string `yaml:"sources,required"`
+	When      string   `yaml:"when"`
+	Exclusive bool     `yaml:"exclusive"` // what the first of the sources with a record does not say is empty
 }
 
 // Organisation is recognised by e-mail domain.
@@ -298,14 +312,44 @@ func (g *Guard) Limits() jml.Limits {
 	}
 }
 
+// conditions are those of Fusion, and where each stands.
+func (c *Config) conditions() (when []string, at []route) {
+	for _, name := range slices.Sorted(maps.Keys(c.Fusion.Authority)) {
+		for i, a := range c.Fusion.Authority[name] {
+			if a.When != "" {
+				when, at = append(when, a.When), append(at, route{"fusion", "authority", name, i, "when"})
+			}
+		}
+	}
+	return when, at
+}
+
 // Rules is every decision's configuration as the core takes it. It is made once, when the file is read.
 func (c *Config) Rules() (*jml.Rules, error) {
 	if c.compiled == nil {
 		return nil, model.Errorf(model.CodeConfig, "the policy was not compiled: the configuration was not made by config.Load")
 	}
-	r := &jml.Rules{Correlation: c.Correlation, Authority: c.Fusion.Authority, Policy: c.compiled, Calendar: c.calendar}
+	r := &jml.Rules{Correlation: c.Correlation, Authority: map[string][]string{}, Conditional: map[string][]jml.Authority{}, Policy: c.compiled,
+		Calendar: c.calendar}
 	for _, s := range c.Sources {
 		r.Precedence = append(r.Precedence, s.Name)
+		if !s.CreatesPeople {
+			r.JoinOnly = append(r.JoinOnly, s.Name)
+		}
+	}
+	n := 0 // the conditions are numbered as conditions lists them
+	for _, name := range slices.Sorted(maps.Keys(c.Fusion.Authority)) {
+		list := c.Fusion.Authority[name]
+		if len(list) == 1 && list[0].When == "" && !list[0].Exclusive {
+			r.Authority[name] = list[0].Sources
+			continue
+		}
+		for _, a := range list {
+			r.Conditional[name] = append(r.Conditional[name], jml.Authority{Sources: a.Sources, When: a.When, If: n, Exclusive: a.Exclusive})
+			if a.When != "" {
+				n++
+			}
+		}
 	}
 	for _, o := range c.Organisations {
 		if o.Own {

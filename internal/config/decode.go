@@ -152,6 +152,9 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at route, tag reflect.Struc
 	case *Mapped:
 		d.mapped(n, t, at)
 		return
+	case *Authorities:
+		d.authorities(n, t, at)
+		return
 	case *Path:
 		d.scalar(n, v, at, tag)
 		t.in(d.dir)
@@ -368,6 +371,25 @@ func (d *decoder) categories(n ast.Node, list *Categories, at route) {
 		c := policy.Category{Name: keyText(e)}
 		d.value(e.Value, reflect.ValueOf(&c.When).Elem(), at.with(c.Name), "")
 		*list = append(*list, c)
+	}
+}
+
+// plainList says whether the list has no mappings in it.
+func (d *decoder) plainList(at route) bool {
+	seq, ok := d.values[at.String()].(*ast.SequenceNode)
+	return ok && !slices.ContainsFunc(seq.Values, func(n ast.Node) bool { _, is := pairs(n); return is })
+}
+
+// authorities accepts a list of sources, or one of {sources: […], when: …}.
+func (d *decoder) authorities(n ast.Node, list *Authorities, at route) {
+	if seq, ok := n.(*ast.SequenceNode); ok && len(seq.Values) > 0 && !d.plainList(at) {
+		d.list(n, reflect.ValueOf((*[]Authority)(list)).Elem(), at)
+		return
+	}
+	var sources []string
+	d.value(n, reflect.ValueOf(&sources).Elem(), at, "")
+	if len(sources) > 0 {
+		*list = Authorities{{Sources: sources}}
 	}
 }
 

@@ -20,6 +20,11 @@ func (c *Config) Fingerprint() (string, error) {
 		targets = append(targets, target{t.Name, string(t.Class)})
 	}
 	parts := []any{2, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Lifecycle, c.External, c.Policy}
+	for _, s := range c.Sources {
+		if !s.CreatesPeople {
+			parts = append(parts, []string{"joins", s.Name})
+		}
+	}
 	if len(c.Extensions) > 0 {
 		parts = append(parts, c.Extensions)
 	}

@@ -37,7 +37,7 @@ const (
 
 	// An earlier date stays.
 	marked = "UPDATE identities SET version = version + 1, " +
-		"review_run = CASE WHEN $4::text = '' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END "
+		"review_run = CASE WHEN $4::text = '' OR review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END "
 
 	// Downward from the records to everybody below them, a cycle ends by itself.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
@@ -169,6 +169,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	gone, left := reviewed(c)
 	ops = s.reviewOps(ops, c, gone) // while their members are still known
 	ops = s.recordOps(ops, c.Records)
+	ops = s.correlationOps(ops, c)
 	accounts := lastOfEach(c.Accounts)
 	ops = append(ops, s.rows(upsertAccounts(), len(accounts), func(i int, to []any) []any {
 		return accountArgs(accounts[i], to)
@@ -245,7 +246,7 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 	for i := range writes {
 		if w := &writes[i]; w.New == nil && w.Old != nil {
 			ops = append(ops, op{text: s.must(deleteRecord), must: true, args: []any{w.Old.Source, w.Old.ID, w.Old.Version}})
-			for _, text := range [...]string{deleteValues, deleteKeys, deleteMembers, deleteGroups} {
+			for _, text := range [...]string{deleteValues, deleteKeys, deleteMembers, deleteGroups, dropWaits} {
 				ops = append(ops, op{text: s.sql(text), args: []any{w.Old.Source, w.Old.ID}})
 			}
 		}

@@ -13,7 +13,8 @@ const (
 	accessByKey = "SELECT '', " + accessColumns + " FROM pairs($1, $2) JOIN EACH access_members m ON (m.person = p.a || ':' || p.b)"
 
 	accessOf = ", names(iid, person) AS (SELECT ids.iid, ids.iid FROM ids UNION ALL " +
-		"SELECT k.identity_id, k.name || ':' || k.value FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)) " +
+		"SELECT k.identity_id, k.name || ':' || k.value FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid) UNION ALL " +
+		"SELECT g.into_id, g.identity_id FROM ids JOIN EACH merges g ON (g.into_id = ids.iid)) " +
 		"SELECT names.iid, " + accessColumns + " FROM names JOIN EACH access_members m ON (m.person = names.person)"
 
 	accessColumns = "(SELECT f.value FROM settings f WHERE f.name = 'access.frame'), m.person, m.place, m.role, m.admin, m.reason, " +

@@ -46,11 +46,13 @@ func (s *Store) Identity(ctx context.Context, id string) (model.Identity, error)
 }
 
 // People lists identities by display name (without case) and id. Search finds a part of the name, user name or e-mail
-// address, or exactly an identity id, a record id or the value of a correlation key.
+// address, or exactly an identity id, a record id or the value of a correlation key. Identities that were merged into another one
+// are found by their id only.
 func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identity, error) {
 	var people []model.Identity
 	err := s.view(ctx, func(db *gorm.DB) error {
-		db = s.searched(db, "identities", q.Search)
+		db = s.searched(db, "identities", q.Search).
+			Where("identities.id = ? OR NOT EXISTS (SELECT 1 FROM merges m WHERE m.identity_id = identities.id)", strings.TrimSpace(q.Search))
 		if q.Lifecycle != "" {
 			db = db.Where("lifecycle = ?", q.Lifecycle)
 		}

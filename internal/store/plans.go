@@ -57,6 +57,10 @@ func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Chang
 		for _, c := range []struct{ column, value string }{
 			{"run_id", q.RunID}, {"plan_id", q.PlanID}, {"identity_id", q.IdentityID}, {"source", q.Source}, {"target", q.Target},
 		} {
+			if c.column == "identity_id" && q.Merged {
+				db = db.Where("identity_id = ? OR identity_id IN (SELECT m.identity_id FROM merges m WHERE m.into_id = ?)", c.value, c.value)
+				continue
+			}
 			if c.value != "" {
 				db = db.Where(c.column+" = ?", c.value).Where(c.column + " <> ''") // the latter for the partial indexes
 			}

@@ -42,7 +42,7 @@ func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error)
 		return errors.Join(
 			copyRows[model.Record](ctx, from, to), copyRows[member](ctx, from, to), copyRows[model.Identity](ctx, from, to),
 			copyRows[model.IdentityKey](ctx, from, to), copyRows[model.Account](ctx, from, to), copyRows[model.Plan](ctx, from, to),
-			copyRows[model.Checkpoint](ctx, from, to), copyRows[model.Run](ctx, from.Where("id IN (SELECT run_id FROM checkpoints)"), to),
+			copyRows[model.Ruling](ctx, from, to), copyRows[model.Checkpoint](ctx, from, to), copyRows[model.Run](ctx, from.Where("id IN (SELECT run_id FROM checkpoints)"), to),
 			copyRows[model.Change](ctx, from.Where(recent, stamp(time.Now().AddDate(0, -1, 0))), to),
 		)
 	}

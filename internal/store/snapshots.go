@@ -46,7 +46,8 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 // are due for anybody.
 func (s *Store) DueReviews(ctx context.Context, lease time.Duration, limit int) ([]string, error) {
 	const text = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE review_at <= now() ORDER BY review_at LIMIT $2 " +
-		"FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), review_run = '' WHERE id IN (SELECT iid FROM c) RETURNING id"
+		"FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), " +
+		"review_run = CASE WHEN review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE '' END WHERE id IN (SELECT iid FROM c) RETURNING id"
 	var ids []string
 	err := s.write(ctx, op{text: s.sql(text), args: []any{lease.Microseconds(), limit}, each: collect(&ids)})
 	return ids, err

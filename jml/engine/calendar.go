@@ -101,6 +101,9 @@ func (e *Engine) Tend(ctx context.Context) (int, error) {
 			return reviewed, err
 		}
 		if n == 0 {
+			if err := e.recheckDue(ctx); err != nil {
+				return reviewed, err
+			}
 			return reviewed, e.tendPlans(ctx)
 		}
 	}
@@ -113,7 +116,9 @@ func (e *Engine) tend(ctx context.Context) error {
 		n, err := e.reviewDue(ctx)
 		if err == nil && time.Since(plans) > 5*time.Second {
 			plans = time.Now()
-			err = e.tendPlans(ctx)
+			if err = e.tendPlans(ctx); err == nil {
+				err = e.recheckDue(ctx)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Error("people and plans not tended", zap.Error(err))

@@ -20,6 +20,8 @@ type draft struct {
 	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
 	ended    string          // the organisation whose engagement is over, when that is why
 	short    bool            // somebody else has a key that the record has, too
+	wait     *WaitWrite      // for which keys the record waits from now on
+	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -35,7 +37,7 @@ func (e *Engine) load(ctx context.Context, subjects []Subject) ([]Person, error)
 			}
 		}
 	}
-	return people, nil
+	return people, e.loadRulings(ctx, subjects, people)
 }
 
 // loadIdentities loads people by identity, in order. Keys of their records that they do not own are asked for: they may be
@@ -78,15 +80,23 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		if p.Record != nil {
 			rec.IdentityID = p.Record.IdentityID
 		}
-		m := r.Correlate(rec, r.Keys(rec), p.Owners, p.Keys, records)
+		keys := r.Keys(rec)
+		m, ruled := jml.Ruled(rec, keys, p.Ruling)
+		if !ruled {
+			m = r.Correlate(rec, keys, p.Owners, p.Keys, records)
+		}
 		rec.Link, rec.LinkText, rec.IdentityID = m.Link, "", m.Identity
 		d.record = &rec
 		if m.Link != model.Linked {
 			rec.LinkText = m.Text
-			if p.Record == nil || p.Record.LinkText != m.Text {
+			if m.Link == model.Disputed && (p.Record == nil || p.Record.LinkText != m.Text) {
 				d.findings = []model.Change{disputed(rec, cause, now)}
 			}
+			d.wait = waitFor(rec, keys, p)
 			return d
+		}
+		if p.Record != nil && p.Record.Link != model.Linked {
+			d.wait = &WaitWrite{RecordRef: RecordRef{rec.Source, rec.ID}}
 		}
 		if rec.IdentityID == "" {
 			rec.IdentityID = model.NewID(now)
@@ -121,7 +131,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		}
 	}
 	if identity != nil {
-		d.identity.Expect = identity.Version
+		d.identity.Expect, d.cautious = identity.Version, identity.ReviewRun == model.ReviewCorrelation
 		if identity.ReviewRun != "" || identity.ReviewAt != nil && !identity.ReviewAt.After(now.Add(reviewLease)) {
 			for _, rec := range records {
 				d.due = append(d.due, rec.Source)
@@ -154,6 +164,9 @@ func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
 func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, plan string, waiting model.ChangeState) {
 	if d.identity != nil {
 		c.Identities = append(c.Identities, *d.identity)
+	}
+	if d.wait != nil {
+		c.Waits = append(c.Waits, *d.wait)
 	}
 	for _, f := range d.findings {
 		f.ID, f.RunID = model.NewID(now), run

@@ -16,9 +16,13 @@ import (
 
 // Triggers of plans.
 const (
-	triggerRead = "read"
-	triggerPush = "push"
+	triggerRead        = "read"
+	triggerPush        = "push"
+	triggerCorrelation = "correlation"
 )
+
+// correlationHold is the reason of what follows from a decision about whom a record is.
+const correlationHold = "a person decided whom records are about; who loses something by it does so with approval only"
 
 // commitGuarded commits a draft that came by push or review. What takes something away goes through the guard, which counts over
 // its window; when it says no, those steps wait in the source's held plan, and the rest goes on. lost is how many people of
@@ -30,6 +34,14 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 	if !d.leaves() {
 		e.stage(c, d, "", now, "", "")
 		return false, e.commit(ctx, c, nil)
+	}
+	if d.cautious {
+		plan, err := e.joinPlan(ctx, c, source, triggerCorrelation, correlationHold, now)
+		if err != nil {
+			return false, err
+		}
+		e.stage(c, d, "", now, plan.ID, model.ChangeHeld)
+		return true, e.commit(ctx, c, &plan)
 	}
 	others, landed := e.flight.begin(source)
 	defer landed()

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -204,11 +205,15 @@ func (t *target) Ensure(_ context.Context, want model.Account) (model.Account, e
 			return model.Account{}, err
 		}
 	}
-	if old, ok := t.has[want.IdentityID]; !ok || old.State == model.AccountAbsent {
-		t.creates[want.IdentityID]++
+	id := want.IdentityID
+	if made, ok := strings.CutPrefix(want.NativeID, "n-"); ok { // for whom it was made: it may have changed hands
+		id = made
 	}
-	want.NativeID, want.AppliedState, want.Applied = "n-"+want.IdentityID, want.State, want.Desired
-	t.has[want.IdentityID] = want
+	if old, ok := t.has[id]; !ok || old.State == model.AccountAbsent {
+		t.creates[id]++
+	}
+	want.NativeID, want.AppliedState, want.Applied = "n-"+id, want.State, want.Desired
+	t.has[id] = want
 	return want, nil
 }
 

@@ -88,6 +88,7 @@ type Person struct {
 	// AccessFrame is the revision of the tree then.
 	Access      []model.AccessMember
 	AccessFrame int64
+	Ruling      *model.Ruling     // what a person decided about Record, where it is not linked; the engine asks for it
 	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
 	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
 }
@@ -145,6 +146,22 @@ type Commit struct {
 	ReviewAt   time.Time
 	Checkpoint *model.Checkpoint // upsert
 	ReviewRun  string
+
+	Rulings      []model.Ruling // upsert
+	DropRulings  []RecordRef
+	Merges       []model.Merge // insert
+	Unmerge      []model.Merge // delete; ErrStale: it is not there
+	MoveAccounts []AccountMove
+	Waits        []WaitWrite
+}
+
+// AccountMove gives an account to another identity, which has none in the target. ErrStale: a worker has it in hand.
+type AccountMove struct{ From, To, Target string }
+
+// WaitWrite says for which keys a record waits; none: it waits no longer.
+type WaitWrite struct {
+	RecordRef
+	Keys []model.Wait
 }
 
 // RecordRef names a record.
@@ -163,6 +180,19 @@ type Intake interface {
 	Lost(ctx context.Context, source string, since time.Time) (int, error)
 	// Supported counts the people with an active account whose identity has a record of the source.
 	Supported(ctx context.Context, source string) (int, error)
+}
+
+// Correlations is what people decided about whom records are, and what waits for them.
+type Correlations interface {
+	// Rulings are those of the records, in no order.
+	Rulings(ctx context.Context, refs []RecordRef) ([]model.Ruling, error)
+	// Unlinked lists user records with the outcome, ordered by source and id, after the one given.
+	Unlinked(ctx context.Context, link model.Link, after RecordRef, limit int) ([]model.Record, error)
+	// DueWaits lists disputed and unmatched records of which a key is somebody else's than when they were decided, or belongs to
+	// somebody who changed since.
+	DueWaits(ctx context.Context, limit int) ([]RecordRef, error)
+	// Merges are those of the identity: the one that ended it, and those that ended in it, the newest first.
+	Merges(ctx context.Context, identity string) ([]model.Merge, error)
 }
 
 // Snapshots is what a directory read is compared with.
@@ -263,6 +293,7 @@ type Leases interface {
 // Store is what the engine needs of a database.
 type Store interface {
 	Intake
+	Correlations
 	Snapshots
 	Access
 	Plans

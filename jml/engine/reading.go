@@ -44,6 +44,7 @@ type reading struct {
 	stored   bool            // the plan is in the store
 	leaving  map[string]bool // identities that would lose something
 	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
+	cautious bool            // somebody leaves by what a person decided about whom records are
 	due      []string        // other sources of people who are due for review and would lose something
 	gone     map[string]bool // absent user records
 
@@ -310,6 +311,9 @@ func (rd *reading) judge(ctx context.Context) error {
 	if rd.epoch.changed != "" && lost > 0 { // whoever changed it sees what it does before it is done
 		reason = fmt.Sprintf("%s of the source changed: %d joined, %d moved and %d would leave by it; nobody leaves by this first read without approval", rd.epoch.changed,
 			rd.funnel.Create+rd.funnel.Reactivate, rd.funnel.Update, lost)
+	}
+	if reason == "" && rd.cautious {
+		reason = correlationHold
 	}
 	state := model.PlanReleased
 	if reason != "" {

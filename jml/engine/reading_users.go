@@ -102,8 +102,10 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 			touched[id] = true
 		}
 		if d.record.Link != model.Linked {
-			d.record.Hash = nil // looked at again by every run, until the keys are mended
-			disputed = append(disputed, en)
+			if d.record.Link == model.Disputed {
+				d.record.Hash = nil // looked at again by every run, until the keys are mended
+				disputed = append(disputed, en)
+			}
 			if p.Record != nil && p.Record.Link == d.record.Link && p.Record.LinkText == d.record.LinkText && sameContent(p.Record, d.record) {
 				continue
 			}

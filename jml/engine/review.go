@@ -69,7 +69,11 @@ func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) 
 	}
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
-	d := e.derive(rules, p, nil, jml.Cause{Source: source, Text: "groups, rules or a date changed"}, now)
+	cause := jml.Cause{Source: source, Text: "groups, rules or a date changed"}
+	if p.Identity.ReviewRun == model.ReviewCorrelation {
+		cause.Text = "a person decided whom records are about"
+	}
+	d := e.derive(rules, p, nil, cause, now)
 	held, err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now)
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 			c.Plans = []model.Plan{*rd.plan}
 		}
 		t.leaving = append(t.leaving, d.identity.New.ID)
+		rd.cautious = rd.cautious || d.cautious
 	case d.identity != nil && len(d.settled) > 0:
 		t.staying = append(t.staying, d.identity.New.ID)
 	}

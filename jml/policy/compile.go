@@ -22,6 +22,7 @@ type Policy struct {
 	targets    []string          // that rules name, sorted
 	defaults   []defaultPath
 	ahead      []time.Duration // of the rules, each once, sorted
+	conditions []program
 }
 
 type category struct {
@@ -77,6 +78,13 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	}
 	slices.Sort(p.ahead)
 	p.ahead = slices.Compact(p.ahead)
+	for i, when := range c.Conditions {
+		at := []any{"conditions", i}
+		p.conditions = append(p.conditions, k.condition(when, at))
+		if strings.Contains(when, "categories") {
+			k.mistake(at, "person.categories is not known here: categories follow from what this decides")
+		}
+	}
 	if len(k.bad) > 0 {
 		return nil, k.bad
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,16 +22,13 @@ import (
 //	no, no                          nothing: there should be no account
 //	category error                  a finding for all targets; expressions that use person.categories are errors, too
 func (p *Policy) Evaluate(person Person) Outcome {
-	s := &subject{fields: p.fields, person: person, cache: make([]cached, len(p.fields))}
-	s.metered = !ordinary(person)
-	var out Outcome
-	out.Organisation, out.External = p.Home(person.Attrs)
-	s.organisation, s.external = out.Organisation, out.External
+	s := p.subject(person)
+	out := Outcome{Organisation: s.organisation, External: s.external}
 	p.categorise(s, &out)
 	for _, target := range p.targets {
 		for i := range p.rules[target] {
 			r := &p.rules[target][i]
-			holds, err := condition(r.when, s)
+			holds, err := evaluate(r.when, s)
 			if err != nil {
 				out.Findings = append(out.Findings, Finding{target, r.Name, err.Error()})
 				break
@@ -44,9 +42,23 @@ func (p *Policy) Evaluate(person Person) Outcome {
 	return out
 }
 
+// Holds evaluates one of Config.Conditions.
+func (p *Policy) Holds(condition int, person Person) (bool, error) {
+	s := p.subject(person)
+	s.unsure = errors.New("are not known here")
+	return evaluate(p.conditions[condition], s)
+}
+
+func (p *Policy) subject(person Person) *subject {
+	s := &subject{fields: p.fields, person: person, cache: make([]cached, len(p.fields))}
+	s.metered = !ordinary(person)
+	s.organisation, s.external = p.Home(person.Attrs)
+	return s
+}
+
 func (p *Policy) categorise(s *subject, out *Outcome) {
 	for _, c := range p.categories {
-		holds, err := condition(c.when, s)
+		holds, err := evaluate(c.when, s)
 		switch {
 		case err != nil:
 			out.Findings = append(out.Findings, Finding{"", c.name, err.Error()})
@@ -90,7 +102,7 @@ func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
 	out.Grants = append(out.Grants, Grant{Target: r.Target, Rule: r.Name, Attrs: attrs, Leaver: r.Leaver})
 }
 
-func condition(prog program, s *subject) (bool, error) {
+func evaluate(prog program, s *subject) (bool, error) {
 	v, err := run(prog, s)
 	if err != nil {
 		return false, err

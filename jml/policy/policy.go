@@ -14,6 +14,7 @@ type Config struct {
 	Organisations []Organisation
 	Categories    []Category // evaluated in order; later ones see the earlier in person.categories
 	Accounts      []Rule     // for each target the first rule that holds wins
+	Conditions    []string   // CEL, bool, for others than accounts: Policy.Holds by their number
 }
 
 // Organisation is recognised by business e-mail domain (M-02). Own organisations make their people internal.

@@ -4,6 +4,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -48,7 +49,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 	if want.IdentityID == "" {
 		return want, engine.Permanent(model.Errorf(model.CodeTargetRefused, "the account has no identity"))
 	}
-	cur, err := t.store.GetLocal(ctx, t.class, t.name, want.IdentityID)
+	cur, err := t.store.GetLocal(ctx, t.class, t.name, rowID(want))
 	exists := err == nil
 	if err != nil && !errors.Is(err, model.ErrNotFound) {
 		return want, t.wrap("read", err)
@@ -59,7 +60,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		if !exists {
 			return absent(want), nil
 		}
-		if err := t.store.DeleteLocal(ctx, t.class, t.name, want.IdentityID); err != nil {
+		if err := t.store.DeleteLocal(ctx, t.class, t.name, rowID(want)); err != nil {
 			return want, t.wrap("delete", err)
 		}
 	case model.AccountInactive, model.AccountActive:
@@ -123,7 +124,7 @@ func (t *Target) write(ctx context.Context, want model.Account, cur model.Platfo
 }
 
 func (t *Target) readBack(ctx context.Context, want model.Account) (model.Account, error) {
-	row, err := t.store.GetLocal(ctx, t.class, t.name, want.IdentityID)
+	row, err := t.store.GetLocal(ctx, t.class, t.name, rowID(want))
 	switch {
 	case errors.Is(err, model.ErrNotFound) && want.State == model.AccountAbsent:
 		return absent(want), nil
@@ -150,6 +151,10 @@ func (t *Target) wrap(op string, err error) error {
 	}
 	return model.Errorf(model.CodeTargetUnreachable, "%s account in target %s: %w", op, t.name, err)
 }
+
+// rowID is the row's id: the identity's it was made for. An account that changed hands, because two identities were found to be one
+// person, keeps its row.
+func rowID(a model.Account) string { return cmp.Or(a.NativeID, a.IdentityID) }
 
 func absent(a model.Account) model.Account {
 	a.NativeID, a.AppliedState, a.Applied = "", model.AccountAbsent, ""

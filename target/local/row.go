@@ -18,7 +18,7 @@ func row(target string, want model.Account, cur model.PlatformUser) (model.Platf
 		return cur, model.Errorf(model.CodeTargetRefused, "desired attributes are not a JSON object: %w", err)
 	}
 	next := cur
-	next.Target, next.ID = target, want.IdentityID
+	next.Target, next.ID = target, rowID(want)
 	next.Active = want.State == model.AccountActive
 	if name, _ := attrs["userName"].(string); name == "" {
 		if next.Active {

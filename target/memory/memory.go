@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -55,14 +56,15 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 			return want, engine.Permanent(model.Errorf(model.CodeTargetRefused, "desired attributes are not a JSON object: %w", err))
 		}
 	}
+	id := cmp.Or(want.NativeID, want.IdentityID) // who the account was made for: it may have changed hands since
 	name, _ := attrs["userName"].(string)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	cur, exists := t.users[want.IdentityID]
+	cur, exists := t.users[id]
 	switch want.State {
 	case model.AccountAbsent:
-		t.remove(want.IdentityID)
+		t.remove(id)
 		exists = false
 	case model.AccountInactive:
 		if exists {
@@ -70,7 +72,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 			if name == "" { // nothing said about the attributes: they stay
 				next = user{userName: cur.userName, attrs: cur.attrs}
 			}
-			if err := t.put(want.IdentityID, next); err != nil {
+			if err := t.put(id, next); err != nil {
 				return want, err
 			}
 		}
@@ -78,7 +80,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		if name == "" {
 			return want, engine.Permanent(model.Errorf(model.CodeTargetRefused, "desired attributes have no userName"))
 		}
-		if err := t.put(want.IdentityID, user{userName: name, attrs: canonical(attrs), active: true}); err != nil {
+		if err := t.put(id, user{userName: name, attrs: canonical(attrs), active: true}); err != nil {
 			return want, err
 		}
 		exists = true
@@ -89,7 +91,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		want.NativeID, want.AppliedState, want.Applied = "", model.AccountAbsent, ""
 		return want, nil
 	}
-	return t.account(want, want.IdentityID), nil
+	return t.account(want, id), nil
 }
 
 // Accounts lists the accounts as they are when the listing starts, ordered by id.
