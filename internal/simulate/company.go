@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"jmld/model"
 )
@@ -18,6 +19,7 @@ type person struct {
 	employed      bool
 	onLeave       bool
 	builder       bool
+	start, end    int // days of the contract, which the sources know; no end: 0
 	since         int // the day the last of these changed
 	returns       int // day of the end of a leave
 
@@ -46,8 +48,12 @@ func (p *person) domain() string {
 	return strings.ToLower(p.partner) + ".example"
 }
 
+// comes says whether somebody is here or announced.
+func (p *person) comes(day int) bool { return p.employed || p.start > day }
+
 // Kinds of events.
 const (
+	Announced = "announced"
 	Hired     = "hired"
 	Left      = "left"
 	Returned  = "returned"
@@ -66,13 +72,14 @@ const (
 
 // Kinds lists them in the order of the table.
 func Kinds() []string {
-	return []string{Hired, Left, Returned, Moved, Renamed, LeaveOn, LeaveOff, Builds, BuildsNot, Reorg, TeamIn, TeamOut, LaidOff, Incident}
+	return []string{Announced, Hired, Left, Returned, Moved, Renamed, LeaveOn, LeaveOff, Builds, BuildsNot, Reorg, TeamIn, TeamOut, LaidOff, Incident}
 }
 
 // company is the truth and what has yet to be told.
 type company struct {
 	rand                                         *rand.Rand
 	pace                                         float64
+	began                                        time.Time // midnight of day 0
 	people                                       []*person
 	events                                       map[string]int
 	weeks                                        []Week
@@ -83,8 +90,8 @@ type company struct {
 	names map[string]string // department -> the name it has since it was reorganised
 }
 
-func newCompany(seed uint64, pace float64) *company {
-	return &company{pace: pace, rand: rand.New(rand.NewPCG(seed, 0x6a6d6c64)), events: map[string]int{}, tell: map[int][]*person{}, names: map[string]string{},
+func newCompany(seed uint64, pace float64, began time.Time) *company {
+	return &company{pace: pace, began: began, rand: rand.New(rand.NewPCG(seed, 0x6a6d6c64)), events: map[string]int{}, tell: map[int][]*person{}, names: map[string]string{},
 		given: strings.Fields(givenNames), family: strings.Fields(familyNames), departments: strings.Fields(departments),
 		titles: strings.Fields(titles), partners: strings.Fields(partners)}
 }
@@ -100,10 +107,14 @@ func (c *company) happen(kind string, p *person) {
 		w.Leavers++
 	case Incident:
 		return
+	case Announced:
 	default:
 		w.Movers++
 	}
 	p.since = c.day
+	if kind == TeamOut && p.number%2 == 0 {
+		return // the contract is over, and nobody thinks of telling the provider
+	}
 	c.tellProvider(p, c.rand.IntN(3))
 }
 
@@ -121,7 +132,7 @@ func (c *company) tellProvider(p *person, later int) {
 
 func (c *company) hire(partner string) *person {
 	p := &person{number: 1000 + len(c.people), given: pick(c.rand, c.given), family: pick(c.rand, c.family), department: c.department(),
-		title: pick(c.rand, c.titles), partner: partner, employed: true, listed: partner == "", entry: 1,
+		title: pick(c.rand, c.titles), partner: partner, employed: true, start: c.day, listed: partner == "", entry: 1,
 		stale: partner == "" && c.rand.IntN(10) == 0}
 	p.builder = partner != "" || c.rand.IntN(8) == 0
 	p.titleWas = p.title
@@ -137,6 +148,13 @@ func (c *company) department() string {
 	return d
 }
 
+// announce hires somebody who starts some days from now.
+func (c *company) announce() *person {
+	p := c.hire("")
+	p.employed, p.start = false, c.day+1+c.rand.IntN(14)
+	return p
+}
+
 // leave ends somebody's time here. The directory keeps some as inactive for a while and drops others at once.
 func (c *company) leave(p *person) {
 	p.employed, p.onLeave, p.builder, p.returns = false, false, false, 0
@@ -148,7 +166,7 @@ func (c *company) leave(p *person) {
 
 // comeBack is a return under the old number, in a new entry where the old one is gone.
 func (c *company) comeBack(p *person) {
-	p.employed, p.unlistAt, p.title, p.department = true, 0, pick(c.rand, c.titles), c.department()
+	p.employed, p.start, p.unlistAt, p.title, p.department = true, c.day, 0, pick(c.rand, c.titles), c.department()
 	if p.partner == "" && !p.listed {
 		p.entry, p.listed = p.entry+1, true
 	}
@@ -161,8 +179,16 @@ func (c *company) live(day int) {
 		return
 	}
 	for _, p := range c.people {
-		if p.listed && p.unlistAt > 0 && !p.employed && day >= p.unlistAt {
+		if p.listed && p.unlistAt > 0 && !p.comes(day) && day >= p.unlistAt {
 			p.listed, p.unlistAt = false, 0
+		}
+		if !p.employed && p.start == day {
+			p.employed = true
+			c.happen(Hired, p)
+		}
+		if p.employed && p.end > 0 && day > p.end {
+			c.leave(p)
+			c.happen(TeamOut, p)
 		}
 		if p.employed && p.onLeave && day >= p.returns {
 			p.onLeave, p.returns = false, 0
@@ -176,10 +202,14 @@ func (c *company) live(day int) {
 		}
 	}
 	for range c.often(n, 0.13) {
-		c.happen(Hired, c.hire(""))
+		if c.rand.IntN(2) == 0 {
+			c.happen(Announced, c.announce())
+		} else {
+			c.happen(Hired, c.hire(""))
+		}
 	}
 	c.some(n, 0.11, Left, func(p *person) bool { return p.partner == "" }, c.leave)
-	c.some(n, 0.01, Returned, func(p *person) bool { return !p.employed && p.partner == "" && day-p.since > 7 }, c.comeBack)
+	c.some(n, 0.01, Returned, func(p *person) bool { return !p.comes(day) && p.partner == "" && day-p.since > 7 }, c.comeBack)
 	c.some(n, 0.20, Moved, here, func(p *person) { p.department, p.title = c.department(), pick(c.rand, c.titles) })
 	c.some(n, 0.01, Renamed, here, func(p *person) { p.family = pick(c.rand, c.family) })
 	c.some(n, 0.04, LeaveOn, func(p *person) bool { return here(p) && p.partner == "" && !p.onLeave },
@@ -192,9 +222,11 @@ func (c *company) live(day int) {
 // greatDays are those on which much happens at once.
 func (c *company) greatDays(n int) {
 	switch c.day % 182 {
-	case 20: // a partner sends a team
+	case 20: // a partner sends a team, for a time
 		for range max(2, n/100) {
-			c.happen(TeamIn, c.hire(c.partners[c.day/182%len(c.partners)]))
+			p := c.hire(c.partners[c.day/182%len(c.partners)])
+			p.end = c.day + 90
+			c.happen(TeamIn, p)
 		}
 	case 50: // a department gets another name
 		was := c.departments[c.day/182%len(c.departments)]
@@ -206,13 +238,6 @@ func (c *company) greatDays(n int) {
 			}
 		}
 		c.names[was] = is
-	case 110: // a partner's engagement ends
-		for _, p := range c.people {
-			if p.employed && p.partner == c.partners[c.day/182%len(c.partners)] {
-				c.leave(p)
-				c.happen(TeamOut, p)
-			}
-		}
 	case 150:
 		for range max(1, n/40) {
 			if p := c.find(func(p *person) bool { return here(p) && p.partner == "" }); p != nil {

@@ -86,7 +86,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("%w: a simulation needs at least one person and one day, and a pace", model.ErrInvalid)
 	}
 	began := time.Now()
-	r := &run{o: o, company: newCompany(o.Seed, o.Pace), held: map[string]bool{}, clock: o.Start,
+	r := &run{o: o, company: newCompany(o.Seed, o.Pace, o.Start), held: map[string]bool{}, clock: o.Start,
 		report: &Report{Schema: "jmld.simulate/1", People: o.People, Days: o.Days, Seed: o.Seed}}
 	r.dir = &directory{name: o.Directory, company: r.company}
 	r.engine = engine.New(engine.Options{Store: o.Store, Rules: o.Rules, Guard: o.Guard, Targets: o.Targets, Replica: "simulation",

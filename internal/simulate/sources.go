@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -71,20 +72,20 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 
 // user is the entry of a person; most are as they were the night before.
 func (d *directory) user(p *person) model.Entry {
-	now := facts{entry: p.entry, department: p.department, title: p.title, family: p.family,
-		active: p.employed && !p.onLeave && (d.fault != amnesia || !hidden(p))}
+	now := facts{entry: p.entry, start: p.start, department: p.department, title: p.title, family: p.family,
+		active: p.comes(d.company.day) && !p.onLeave && (d.fault != amnesia || !hidden(p))}
 	if p.entryFacts == nil || *p.entryFacts != now {
 		p.entryFacts = &now
 		p.entryWas = sealed(model.Entry{Record: model.Record{Source: d.name, ID: d.entry(p), Kind: model.KindUser, UserName: p.userName(),
 			UserNameKey: p.userName(), DisplayName: p.name(), DisplayNameKey: model.FoldKey(p.name()), Active: now.active,
-			Attrs: canonical(attributes(p, p.title))}})
+			Attrs: canonical(d.company.attributes(p, p.title))}})
 	}
 	return p.entryWas
 }
 
 // facts are what an entry is made of.
 type facts struct {
-	entry                     int
+	entry, start              int
 	department, title, family string
 	active                    bool
 }
@@ -108,9 +109,21 @@ func sealed(e model.Entry) model.Entry {
 
 const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User" // RFC 7643 §4.3
 
+const lifecycle = "urn:ietf:params:scim:schemas:extension:jmld:2.0:User"
+
+func (c *company) date(day int) string { return c.began.AddDate(0, 0, day).Format(time.DateOnly) }
+
 // attributes are the SCIM attributes of a person, with the title a source knows.
-func attributes(p *person, title string) map[string]any {
+func (c *company) attributes(p *person, title string) map[string]any {
+	contract := map[string]any{"startDate": c.date(p.start), "workerType": "employee"}
+	if p.partner != "" {
+		contract["workerType"] = "partner"
+	}
+	if p.end > 0 {
+		contract["endDate"] = c.date(p.end)
+	}
 	return map[string]any{
+		lifecycle:  contract,
 		"userName": p.userName(), "displayName": p.name(), "title": title,
 		"name":     map[string]any{"givenName": p.given, "familyName": p.family},
 		"emails":   []any{map[string]any{"value": p.mail(), "type": "work", "primary": true}},
@@ -147,11 +160,11 @@ func (v *provider) tell(ctx context.Context, day int) error {
 		}
 		id, action := p.pushed, "scim.patch"
 		switch {
-		case id == "" && !p.employed:
+		case id == "" && !p.comes(day):
 			continue
 		case id == "":
 			id, action = fmt.Sprintf("idp-%d-%d", p.number, day), "scim.create"
-		case !p.employed && p.number%5 == 0:
+		case !p.comes(day) && p.number%5 == 0:
 			action = "scim.delete"
 		}
 		g.Go(func() error { return v.user(ctx, p, id, action) })
@@ -160,7 +173,7 @@ func (v *provider) tell(ctx context.Context, day int) error {
 			p.pushed = ""
 			continue
 		}
-		if in := p.partner != "" && p.builder && p.employed; in != v.members[p.pushed] {
+		if in := p.partner != "" && p.builder && p.comes(day); in != v.members[p.pushed] {
 			if in {
 				add, v.members[p.pushed] = append(add, p.pushed), true
 			} else {
@@ -183,7 +196,7 @@ func (v *provider) user(ctx context.Context, p *person, id, action string) error
 				return nil, engine.MemberChange{}, nil
 			}
 			next := model.Record{UserName: p.userName(), UserNameKey: p.userName(), UniqueKey: p.userName(), DisplayName: p.name(),
-				DisplayNameKey: model.FoldKey(p.name()), Active: p.employed && !p.onLeave, Attrs: canonical(attributes(p, p.titleWas))}
+				DisplayNameKey: model.FoldKey(p.name()), Active: p.comes(v.company.day) && !p.onLeave, Attrs: canonical(v.company.attributes(p, p.titleWas))}
 			if cur != nil {
 				next.Version = cur.Version
 			}
