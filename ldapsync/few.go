@@ -86,8 +86,8 @@ func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 	if err := r.lookBelow(ctx); err != nil {
 		return err
 	}
-	missing := func(id string) error {
-		if w.changed[id] = true; !q.Missing(id) {
+	missing := func(id string, deleted bool) error {
+		if !q.Missing(id, deleted) {
 			return nil
 		}
 		w.absent++
@@ -100,9 +100,9 @@ func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 		}
 		return err
 	}
-	for _, id := range append(slices.Clone(ids), f.gone...) {
+	for i, id := range append(slices.Clone(ids), f.gone...) {
 		if w.changed[id] = true; r.seen.marks[id] == 0 {
-			if err := missing(id); err != nil {
+			if err := missing(id, f.recorded && i >= len(ids)); err != nil {
 				return err
 			}
 		}

@@ -29,6 +29,12 @@ func methodOf(name entry.Method) method {
 	switch name {
 	case entry.MethodSyncrepl:
 		return syncrepl{}
+	case entry.MethodUSN:
+		return usnChanged{}
+	case entry.MethodChangelog:
+		return retroChangelog{}
+	case entry.MethodEntryUSN:
+		return entryUSN{}
 	}
 	return nil
 }
@@ -67,6 +73,8 @@ func (r *run) refused(err error) (why string, ok bool) {
 type found struct {
 	changed map[string]change // by id
 	gone    []string          // ids of entries that the server names as gone, of the source or not
+	// recorded: of each of these its deletion. Otherwise an entry may as well be out of our sight.
+	recorded bool
 	// listAll: who is gone shows only in a list of everybody.
 	listAll bool
 	next    position
@@ -151,8 +159,33 @@ func (r *run) methodSeen() string {
 		return string(r.mark.of()) + ", because " + r.instead
 	case r.mark.Instead != "":
 		return fmt.Sprintf("%s, because %s could not be used when everything was read last", r.mark.of(), r.mark.Instead)
+	case r.mark.Blind:
+		return string(r.mark.of()) + "; no deleted entries are shown to us, so that a census has to find who is gone"
 	}
 	return string(r.mark.of())
+}
+
+// reads sends several searches at once. answers are the server's, nil for success.
+func (c *session) reads(ctx context.Context, step string, list []wire.Search, each func(n int, e *wire.Entry)) (answers []error, err error) {
+	for i := range list {
+		list[i].TimeLimit = int(c.src.o.Timeouts.Run.Seconds())
+		if c.src.preset.DomainScope {
+			list[i].Controls = append(list[i].Controls, ldap.NewControlString(oidDomainScope, false, ""))
+		}
+	}
+	answers, err = c.conn.Reads(list, each)
+	switch {
+	case ctx.Err() != nil:
+		return nil, c.src.failed(model.CodeSourceInterrupted, step, context.Cause(ctx))
+	case err != nil:
+		return nil, c.src.failedAnswer(ctx, step, true, err)
+	}
+	for i, a := range answers {
+		if a != nil {
+			answers[i] = c.src.failedAnswer(ctx, step, true, a)
+		}
+	}
+	return answers, nil
 }
 
 // refresh is a search with the Sync Request Control, RFC 4533.

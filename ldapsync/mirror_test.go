@@ -125,8 +125,16 @@ func (m *mirror) equals(o ldapsync.Options, when string) {
 	}
 }
 
+// changer is a directory's administrator.
+type changer interface {
+	Add(dn string, attrs map[string][]string)
+	Replace(dn, attr string, values ...string)
+	Rename(dn, rdn, superior string)
+	Delete(dn string)
+}
+
 // changeEverything makes every kind of change once; round keeps the names apart. People from 10*round on are touched.
-func changeEverything(t *testing.T, s *testserver.SlapdServer, round int) {
+func changeEverything(t *testing.T, s changer, round int) {
 	t.Helper()
 	n := 10 * round
 	name := func(what string) string { return what + string(rune('a'+round)) }

@@ -140,3 +140,5 @@ func TestSyncreplDoubts(t *testing.T) {
 	m.sync(model.ModeDelta)
 	m.equals(o, "after the first mark again")
 }
+
+func engineDelta() engine.SyncOptions { return engine.SyncOptions{Mode: model.ModeDelta} }

@@ -33,6 +33,10 @@ type position struct {
 	Instead entry.Method `json:"instead,omitempty"` // the method that is configured and could not be used
 	Cookie  string       `json:"cookie,omitempty"`  // RFC 4533
 	Number  int64        `json:"number,omitempty"`  // of the last change
+	Root    string       `json:"root,omitempty"`    // below which changes are looked for, when it is not the base
+	Service string       `json:"service,omitempty"` // what the number is counted by
+	Time    string       `json:"time,omitempty"`    // of the server, when it told the position
+	Blind   bool         `json:"blind,omitempty"`   // who was deleted is not shown to us
 
 	Server string            `json:"server,omitempty"` // where the stamps are the server's own
 	Base   string            `json:"base"`             // id of the entry below which changes are looked for

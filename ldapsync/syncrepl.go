@@ -29,9 +29,16 @@ func (syncrepl) begin(ctx context.Context, r *run) (position, error) {
 		return position{}, unfit{"people and groups stand below no common base"}
 	}
 	p := position{Method: entry.MethodSyncrepl}
+	var err error
+	if p.Root, err = r.sess.namingContext(ctx); err != nil { // a container that is moved out of the base is seen there
+		return position{}, err
+	}
+	if p.Base, err = r.sess.baseID(ctx, base); err != nil {
+		return position{}, err
+	}
 	none := func(wire.UUID, bool) error { return nil }
-	done, err := r.sess.refresh(ctx, "ask for a cookie at "+base, wire.Search{Base: base, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attrs: []string{"1.1"}}, nil,
-		func(_ *wire.Entry, id wire.UUID, _ wire.SyncState) error { p.Base = id.String(); return nil }, none)
+	done, err := r.sess.refresh(ctx, "ask for a cookie at "+p.Root, wire.Search{Base: p.Root, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)", Attrs: []string{"1.1"}}, nil,
+		func(*wire.Entry, wire.UUID, wire.SyncState) error { return nil }, none)
 	if err != nil {
 		return position{}, err
 	}
@@ -50,8 +57,8 @@ func (syncrepl) since(ctx context.Context, r *run, from position) (found, error)
 	if err != nil {
 		return f, &model.Doubt{Text: "the mark of the last read cannot be used: " + err.Error()}
 	}
-	done, err := r.sess.refresh(ctx, "ask for changes below "+base,
-		wire.Search{Base: base, Scope: ldap.ScopeWholeSubtree, Filter: "(objectClass=*)", Attrs: []string{"hasSubordinates"}}, []byte(from.Cookie),
+	done, err := r.sess.refresh(ctx, "ask for changes below "+from.Root,
+		wire.Search{Base: from.Root, Scope: ldap.ScopeWholeSubtree, Filter: "(objectClass=*)", Attrs: []string{"hasSubordinates"}}, []byte(from.Cookie),
 		func(e *wire.Entry, id wire.UUID, state wire.SyncState) error {
 			switch state {
 			case wire.SyncAdd, wire.SyncModify:

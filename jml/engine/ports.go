@@ -40,9 +40,9 @@ type Changes interface {
 	// Known says whether the content of the entry is known.
 	Known(id string) bool
 	Listed(id string, kind model.Kind)
-	// Missing says that an entry is not among those to be listed any more; of a proof that is Unlisted, only these count as absent. False:
-	// nobody knew it.
-	Missing(id string) bool
+	// Missing says that an entry is not among those to be listed any more; of a proof that is Unlisted, only these count as absent. deleted:
+	// the directory's own record of changes says so of this id. False: nobody knew it.
+	Missing(id string, deleted bool) bool
 	// Unread lists entries that are in the store and not known, up to limit of them.
 	Unread(limit int) []string
 	// Names lists the people in the store whose content names the entry, and the groups there that have it as a member.

@@ -33,7 +33,7 @@ type reading struct {
 	epoch    *epoch
 
 	known    map[string]*known // in the store, or seen
-	reported map[string]bool   // known, and said to be missing
+	reported map[string]bool   // known, and said to be missing: true when said to be deleted
 	batch    []model.Entry     // changed users
 	groups   []model.Entry     // changed groups
 	disputed []model.Entry     // users whose keys are other people's, so far
@@ -235,7 +235,8 @@ func (rd *reading) absent(kind model.Kind) []string {
 // missing says whether the store has the entry and the read did not see it where it should be.
 func (rd *reading) missing(id string) bool {
 	k := rd.known[id]
-	return k != nil && !k.seen && (!rd.proof.Unlisted || rd.reported[id])
+	_, reported := rd.reported[id]
+	return k != nil && !k.seen && (reported || !rd.proof.Unlisted)
 }
 
 // retryDisputed looks once more at entries whose keys were other people's when they were read: the order of a directory's

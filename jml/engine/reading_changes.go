@@ -131,11 +131,11 @@ func (q question) Listed(id string, kind model.Kind) {
 	q.rd.funnel.Unchanged++
 }
 
-func (q question) Missing(id string) bool {
+func (q question) Missing(id string, deleted bool) bool {
 	if q.rd.known[id] == nil {
 		return false
 	}
-	q.rd.reported[id] = true
+	q.rd.reported[id] = deleted
 	return true
 }
 

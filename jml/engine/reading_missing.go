@@ -66,6 +66,10 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 		}
 		for _, id := range part.ids {
 			s := rd.sightings[id]
+			if s.State == model.SightNowhere && rd.proof.Unlisted && rd.reported[id] {
+				s = model.Sighting{State: model.SightDeleted, Text: "its deletion is recorded, and it is found nowhere"}
+				rd.sightings[id] = s
+			}
 			count[s.State]++
 			if s.State == model.SightListed {
 				rd.known[id].seen = true
@@ -97,7 +101,7 @@ func (rd *reading) present(kind model.Kind, n int) []string {
 		case k.kind != kind:
 		case k.seen:
 			ids = append(ids, id)
-		case rd.proof.Unlisted && !rd.reported[id] && k.hash != [16]byte{} && len(before) < n:
+		case rd.proof.Unlisted && !rd.missing(id) && k.hash != [16]byte{} && len(before) < n:
 			before = append(before, id)
 		}
 	}
