@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"jmld/jml/access"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -21,6 +22,7 @@ type Situation struct {
 	Keys     []model.Key     // the keys the identity owns
 	Groups   []model.Membership
 	Accounts []model.Account
+	Access   *access.View
 	Cause    Cause
 }
 
@@ -79,9 +81,13 @@ func (r *Rules) Decide(s Situation) Decision {
 		home, _ := r.Policy.Home(fused.Attrs)
 		w.phase = r.phase(s, live, fused, home)
 		out = r.Policy.Evaluate(policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
-			Sources: sources(live), Groups: groupNames(s.Groups, live)})
+			Sources: sources(live), Groups: groupNames(s.Groups, live), Access: s.Access})
 	} else {
 		w.phase = r.phase(s, live, fused, "")
+	}
+
+	if at := s.Access.NextChange(); at != nil {
+		w.soon(s.Now, *at) // a role begins or ends then
 	}
 
 	var d Decision

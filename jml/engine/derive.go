@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -36,6 +37,9 @@ func (e *Engine) load(ctx context.Context, subjects []Subject) ([]Person, error)
 				people[i].Owners[k] = ""
 			}
 		}
+	}
+	if err := e.plantTrees(ctx, people); err != nil {
+		return nil, err
 	}
 	return people, e.loadRulings(ctx, subjects, people)
 }
@@ -115,11 +119,11 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity == nil || identity.ID != id { // a new person: nothing of anybody else's counts
 		identity, d.accounts = nil, nil
-		p = Person{Owners: p.Owners}
+		p = Person{Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree}
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
-		Accounts: p.Accounts, Cause: cause})
+		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Cause: cause})
 	d.steps, d.settled, d.findings, d.ended = out.Steps, out.Settled, out.Findings, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	for _, k := range out.AddKeys {

@@ -131,6 +131,7 @@ type Engine struct {
 	wake    map[string]chan struct{} // one per target, and "" for reviews
 	cache   supportedCache
 	flight  flight
+	frame   frameCache
 }
 
 // New makes an engine; Run starts its work.

@@ -89,6 +89,7 @@ type Person struct {
 	Access      []model.AccessMember
 	AccessFrame int64
 	Ruling      *model.Ruling     // what a person decided about Record, where it is not linked; the engine asks for it
+	Tree        *access.Tree      // of AccessFrame or later; the store leaves it out
 	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
 	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
 }

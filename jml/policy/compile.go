@@ -292,13 +292,16 @@ func (k *compiler) explain(text string) string {
 				list = append(list, strings.TrimPrefix(p.label+"."+f, variable+"."))
 			}
 		}
+		if near := Nearest(name, accessNames()); near != "" && Nearest(name, list) == "" {
+			return fmt.Sprintf("unknown field %q; did you mean access.%s?", name, near)
+		}
 		return fmt.Sprintf("unknown field %q%s", name, meant(name, list))
 	}
 	if name, ok := quoted(text, "undeclared reference to '"); ok {
-		if near := Nearest(name, []string{variable}); near != "" {
-			return fmt.Sprintf("unknown name %q; did you mean person?", name)
+		if near := Nearest(name, []string{variable, accessVariable}); near != "" {
+			return fmt.Sprintf("unknown name %q; did you mean %s?", name, near)
 		}
-		return fmt.Sprintf("unknown name %q; expected person.FIELD or a function of CEL", name)
+		return fmt.Sprintf("unknown name %q; expected person.FIELD, access.FIELD or a function of CEL", name)
 	}
 	return Explain(text)
 }

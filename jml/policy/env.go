@@ -32,14 +32,15 @@ const (
 	assumedValues = 100   // values in other lists
 )
 
-// newEnv declares `person`.
+// newEnv declares `person` and `access`.
 func newEnv(fields []field, parts []*partType) (*cel.Env, error) {
 	registry := types.NewEmptyRegistry()
-	return cel.NewEnv(append(Language(),
+	options := append(Language(),
 		cel.CustomTypeAdapter(registry),
 		cel.CustomTypeProvider(newProvider(registry, fields, parts)),
 		cel.Variable(variable, cel.ObjectType(typeName)),
-	)...)
+	)
+	return cel.NewEnv(append(options, accessOptions()...)...)
 }
 
 // Language is what all expressions of the configuration have in common: CEL's own functions, its string extension, lower(),
@@ -116,7 +117,7 @@ func (s *subject) field(i int) (ref.Val, error) {
 }
 
 func (p *provider) FindStructType(name string) (*types.Type, bool) {
-	if name == typeName || p.parts[name] != nil {
+	if name == typeName || name == accessType || p.parts[name] != nil {
 		return types.NewTypeTypeWithParam(types.NewObjectType(name)), true
 	}
 	return p.Registry.FindStructType(name)
@@ -125,6 +126,9 @@ func (p *provider) FindStructType(name string) (*types.Type, bool) {
 func (p *provider) FindStructFieldNames(name string) ([]string, bool) {
 	if name == typeName {
 		return p.names, true
+	}
+	if name == accessType {
+		return accessNames(), true
 	}
 	if t := p.parts[name]; t != nil {
 		return t.names, true
@@ -137,6 +141,9 @@ func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bo
 		f, ok := p.fields[field]
 		return f, ok
 	}
+	if name == accessType {
+		return accessField(field)
+	}
 	if t := p.parts[name]; t != nil {
 		return t.fieldType(field)
 	}
@@ -145,7 +152,7 @@ func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bo
 
 // NewValue is never reached for a person: expressions that build objects are refused when they are compiled.
 func (p *provider) NewValue(name string, fields map[string]ref.Val) ref.Val {
-	if name == typeName || p.parts[name] != nil {
+	if name == typeName || name == accessType || p.parts[name] != nil {
 		return types.NewErr("a person cannot be made")
 	}
 	return p.Registry.NewValue(name, fields)
@@ -209,8 +216,11 @@ func (s *subject) index(name ref.Val) int {
 
 // ResolveName and Parent make the subject the activation in which its expressions run.
 func (s *subject) ResolveName(name string) (any, bool) {
-	if name == variable {
+	switch name {
+	case variable:
 		return s, true
+	case accessVariable:
+		return accessValue{s.person.Access}, true
 	}
 	return nil, false
 }
@@ -220,19 +230,23 @@ func (s *subject) Parent() cel.Activation { return nil }
 // sizes tells the cost estimate how big a person may be.
 type sizes struct{}
 
-func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
-	return nil
+func (sizes) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
+	if function != "rolesOn" && function != "permissionsOn" {
+		return nil
+	}
+	work := cost.FixedCostEstimate(assumedGroups)
+	return cost.NewListCallEstimate(work, cost.ListSizeEstimate(cost.RangedSizeEstimate(0, assumedGroups), cost.RangedSizeEstimate(0, assumedText)))
 }
 
 func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	path := n.Path()
-	if len(path) == 0 || path[0] != variable {
+	if len(path) == 0 || path[0] != variable && path[0] != accessVariable {
 		return nil
 	}
 	text := cost.RangedSizeEstimate(0, assumedText)
 	if n.Type() != nil && n.Type().Kind() == types.ListKind {
 		count := uint64(assumedValues)
-		if path[len(path)-1] == "groups" {
+		if path[len(path)-1] == "groups" || path[0] == accessVariable {
 			count = assumedGroups
 		}
 		list := cost.ListSizeEstimate(cost.RangedSizeEstimate(0, count), text)

@@ -284,7 +284,7 @@ func (s *subject) forgetCategories() { s.cache[len(s.cache)-1] = cached{} }
 
 // ordinary reports whether the person is within what the cost of expressions was estimated for.
 func ordinary(p Person) bool {
-	if len(p.ID) > assumedText || len(p.Groups) > assumedGroups || len(p.Sources) > assumedValues {
+	if len(p.ID) > assumedText || len(p.Groups) > assumedGroups || len(p.Sources) > assumedValues || p.Access.Most() > assumedGroups {
 		return false
 	}
 	for _, list := range [][]string{p.Groups, p.Sources} {

@@ -5,6 +5,7 @@ package policy
 import (
 	"time"
 
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -63,6 +64,8 @@ type Person struct {
 	Lifecycle model.Lifecycle
 	Groups    []string // display names of effective groups
 	Sources   []string // that have a record of the person
+	// Access is what expressions see as `access`.
+	Access *access.View
 }
 
 // Outcome is what the policy says about one person.

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"jmld/jml/access"
+	"jmld/model"
+)
+
+// frameCache keeps the tree of groups without its members. It is as old as the newest person that was loaded: a change of the tree
+// bumps the versions of those it affects, so nobody is decided about by an older one.
+type frameCache struct {
+	mu       sync.Mutex
+	tree     *access.Tree
+	revision int64
+}
+
+func (f *frameCache) get(revision int64) *access.Tree {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.revision < revision {
+		return nil
+	}
+	return f.tree
+}
+
+func (f *frameCache) put(t *access.Tree, revision int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if revision > f.revision {
+		f.tree, f.revision = t, revision
+	}
+}
+
+// plantTrees gives the tree to the people who hold something in it.
+func (e *Engine) plantTrees(ctx context.Context, people []Person) error {
+	for i := range people {
+		p := &people[i]
+		if len(p.Access) == 0 {
+			continue
+		}
+		var err error
+		if p.Tree, err = e.treeOf(ctx, p.AccessFrame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) treeOf(ctx context.Context, revision int64) (*access.Tree, error) {
+	if t := e.frame.get(revision); t != nil {
+		return t, nil
+	}
+	s, err := e.o.Store.AccessFrame(ctx) // not under the lock: the others would wait for a database that hangs
+	if err != nil {
+		return nil, fmt.Errorf("groups and roles: %w", err)
+	}
+	t, err := access.New(s)
+	if err != nil {
+		return nil, fmt.Errorf("groups and roles: %w", err)
+	}
+	e.frame.put(t, s.Revision)
+	return t, nil
+}
+
+// byFreeKeys is what a new person holds by keys that nobody has.
+func byFreeKeys(p Person) []model.AccessMember {
+	return slices.DeleteFunc(slices.Clone(p.Access), func(m model.AccessMember) bool {
+		name, value, ok := strings.Cut(m.Person, ":")
+		owner, asked := p.Owners[model.Key{Name: name, Value: value}]
+		return !ok || !asked || owner != ""
+	})
+}
