@@ -189,7 +189,8 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 	want := map[string]bool{} // people to read
 	names := map[string]string{}
 	groups := len(changed) > 0
-	r.listed = func(m mark, id string, e *wire.Entry) {
+	r.listed = func(m mark, key []byte, e *wire.Entry) {
+		id := string(key)
 		fresh := !q.Known(id)
 		kind := model.KindUser
 		if m == groupListed {
@@ -217,7 +218,7 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 		return err
 	}
 	for _, id := range affected {
-		want[id] = want[id] || r.seen.marks[id]&userListed != 0
+		want[id] = want[id] || r.seen.mark(id)&userListed != 0
 	}
 	if err := r.wantReferrers(ctx, want, slices.Sorted(maps.Values(names))); err != nil {
 		return err
@@ -276,7 +277,7 @@ func (r *run) wantReferrers(ctx context.Context, want map[string]bool, dns []str
 		filter := "(&" + o.People.Filter + oneOf(attrs, escapeAll(part)) + ")"
 		err := r.sess.list(ctx, "look for references below "+o.People.Base, o.People.Base, filter, []string{o.ID}, func(e *wire.Entry) error {
 			if id, err := r.src.entryID(e); err == nil {
-				want[id] = want[id] || r.seen.marks[id]&userListed != 0
+				want[id] = want[id] || r.seen.mark(id)&userListed != 0
 			}
 			return nil
 		})

@@ -88,16 +88,16 @@ func (m *mapping) expression(f *field, a entry.Attribute, extension bool) error 
 	return nil
 }
 
-// collect puts the entry's values into their slots.
-func (m *mapping) collect(e *wire.Entry, into [][][]byte) error {
+// collect puts the entry's values into their slots. spelled is of m.slots, by names as the server spells them; it grows with them.
+func (m *mapping) collect(e *wire.Entry, into [][][]byte, spelled map[string]places) error {
 	for i := range e.Attrs {
 		a := &e.Attrs[i]
-		p, ok := m.slots[a.Name]
+		p, ok := spelled[a.Name]
 		if !ok {
-			p, ok = m.slots[strings.ToLower(a.Name)]
-		}
-		if !ok {
-			continue
+			if p, ok = m.slots[strings.ToLower(a.Name)]; !ok {
+				continue
+			}
+			spelled[a.Name] = p
 		}
 		if p.raw >= 0 {
 			into[p.raw] = a.Values

@@ -101,7 +101,7 @@ func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 		return err
 	}
 	for i, id := range append(slices.Clone(ids), f.gone...) {
-		if w.changed[id] = true; r.seen.marks[id] == 0 {
+		if w.changed[id] = true; r.seen.mark(id) == 0 {
 			if err := missing(id, f.recorded && i >= len(ids)); err != nil {
 				return err
 			}
@@ -119,7 +119,7 @@ func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 	for id := range w.groups {
 		more = append(more, id)
 	}
-	more = slices.DeleteFunc(compact(more), func(id string) bool { return r.seen.marks[id] != 0 })
+	more = slices.DeleteFunc(compact(more), func(id string) bool { return r.seen.mark(id) != 0 })
 	if err := r.locate(ctx, more, false); err != nil {
 		return err
 	}
@@ -170,11 +170,12 @@ func (r *run) locate(ctx context.Context, ids []string, changed bool) error {
 		if err != nil {
 			return located{}, false // it was asked for by its id
 		}
-		if !r.seen.note(id, m) {
+		n, fine := r.seen.note([]byte(id), m)
+		if !fine {
 			r.duplicates++
 		}
-		r.addName(e.DN, id)
-		r.noteNames(e, id, m)
+		r.addName(e.DN, n)
+		r.noteNames(e, n, m)
 		return located{id: id, dn: e.DN}, true
 	}
 	err := r.byIDs(ctx, "list changed people below "+o.People.Base, o.People.Base, o.People.Filter, ids, attrs, func(e *wire.Entry) error {
@@ -373,7 +374,7 @@ func (r *run) groupOfSID(ctx context.Context, sid string) (string, error) {
 		if err != nil {
 			return nil //nolint:nilerr // its own read reports it
 		}
-		r.noteNames(e, id, groupListed)
+		r.noteNames(e, r.seen.number(id), groupListed)
 		return nil
 	})
 	if _, ok := r.groupBySID[sid]; !ok && err == nil {
@@ -385,9 +386,9 @@ func (r *run) groupOfSID(ctx context.Context, sid string) (string, error) {
 // readByID reads those that were located.
 func (r *run) readByID(ctx context.Context, m mark, read func(context.Context, string) error) error {
 	var ids []string
-	for id, have := range r.seen.marks {
+	for n, have := range r.seen.marks {
 		if have&m != 0 {
-			ids = append(ids, id)
+			ids = append(ids, r.seen.ids.ID(n))
 		}
 	}
 	slices.Sort(ids)

@@ -40,9 +40,10 @@ func (r *run) resolveNames(ctx context.Context) error {
 			if err != nil {
 				return nil //nolint:nilerr // a full read reports it
 			}
-			r.addName(e.DN, id)
+			n := r.seen.number(id)
+			r.addName(e.DN, n)
 			if names {
-				r.noteNames(e, id, m)
+				r.noteNames(e, n, m)
 			}
 			return nil
 		}

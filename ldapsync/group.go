@@ -23,8 +23,6 @@ const (
 	maxTries  = 3
 	memberUID = "memberuid" // RFC 2307: user names, not DNs
 	ended     = -1          // a list that was read to its end
-	// severalPeople is what a user name resolves to that is not one person's.
-	severalPeople = ""
 )
 
 // partialError is a group whose members the server gave only in part.
@@ -69,7 +67,7 @@ func (s *Source) gather(g *gathered, e *wire.Entry, resolve resolver) error {
 
 func (g *gathered) add(attr string, values [][]byte, resolve resolver) {
 	for _, v := range values {
-		if member, ok := resolve(attr, v); ok && member == severalPeople {
+		if member, ok := resolve(attr, v); ok && member == "" { // of several people
 			g.unclear = append(g.unclear, string(v))
 		} else if ok {
 			g.members = append(g.members, member)
@@ -100,7 +98,9 @@ func (s *Source) record(g *gathered) (model.Entry, error) {
 		}
 		text = append(text, "]}}"...)
 	}
-	s.complete(&out.Record, append(text, '}'), out.Members)
+	text = append(text, '}')
+	_, hash := hashContent(nil, model.KindGroup, text, out.Members)
+	s.complete(&out.Record, text, hash)
 	return out, nil
 }
 
@@ -161,10 +161,11 @@ func (r *run) readGroupsBy(ctx context.Context, filter string) error {
 	}
 	var long []gathered
 	err := r.sess.list(ctx, "read groups below "+o.Groups.Base, o.Groups.Base, filter, attrs, func(e *wire.Entry) error {
-		id, ok := r.identify(e, groupRead)
+		key, _, ok := r.identify(e, groupRead)
 		if !ok {
 			return nil
 		}
+		id := string(key)
 		g := gathered{id: id, dn: e.DN}
 		if err := r.src.gather(&g, e, r.member); err != nil {
 			r.skip(id, e.DN, err)
@@ -227,8 +228,7 @@ func (r *run) emitGroup(g *gathered) error {
 // member resolves a value of a member attribute.
 func (r *run) member(attr string, value []byte) (string, bool) {
 	if strings.EqualFold(attr, memberUID) {
-		id, ok := r.seen.names[userKey(value)]
-		return id, ok
+		return r.seen.named(userKey(value))
 	}
 	return r.seen.resolve(value)
 }
@@ -242,23 +242,23 @@ func (s *Source) byUID() bool {
 }
 
 // noteNames makes the entry resolvable by what else may name it: a user name, or the security identifier of a group.
-func (r *run) noteNames(e *wire.Entry, id string, m mark) {
+func (r *run) noteNames(e *wire.Entry, n int, m mark) {
 	switch {
 	case m == userListed && r.src.byUID():
 		for _, uid := range rawValues(e, "uid") {
 			key := userKey(uid)
-			if other, ok := r.seen.names[key]; ok && other != id {
+			if other, ok := r.seen.names[key]; ok && other != uint32(n) {
 				r.ambiguous++
 				r.seen.names[key] = severalPeople
 				continue
 			}
-			r.seen.names[key] = id
+			r.seen.names[key] = uint32(n)
 		}
 	case m == groupListed && r.src.preset.Primary:
 		known := false
 		for _, v := range rawValues(e, "objectSid") {
 			if sid, err := entry.SID.Convert(v); err == nil {
-				r.groupBySID[sid], known = id, true
+				r.groupBySID[sid], known = r.seen.ids.ID(n), true
 			}
 		}
 		if !known {
@@ -268,7 +268,7 @@ func (r *run) noteNames(e *wire.Entry, id string, m mark) {
 }
 
 // notePrimary notes the group that a person has as primary one, which does not list them.
-func (r *run) notePrimary(e *wire.Entry, id string) {
+func (r *run) notePrimary(e *wire.Entry, n int) {
 	if !r.src.preset.Primary || r.src.o.Groups == nil {
 		return
 	}
@@ -283,7 +283,7 @@ func (r *run) notePrimary(e *wire.Entry, id string) {
 		return
 	}
 	if group, ok := r.groupBySID[sid]; ok {
-		r.primary[group] = append(r.primary[group], id)
+		r.primary[group] = append(r.primary[group], r.seen.ids.ID(n))
 	}
 }
 

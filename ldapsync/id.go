@@ -47,6 +47,26 @@ func decodeID(attr string, v []byte) (string, error) {
 	return id, nil
 }
 
+// plainID says whether the value is text of an id as it stands, but for its case.
+func plainID(v []byte) bool {
+	for _, c := range v {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(v) > 0 && len(v) <= maxID
+}
+
+func appendLower(b, v []byte) []byte {
+	for _, c := range v {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
 // rawValues returns the values of an attribute as they came, its name compared without case.
 func rawValues(e *wire.Entry, attr string) [][]byte {
 	for _, a := range e.Attrs {

@@ -111,7 +111,7 @@ func (s *Source) stampOf(e *wire.Entry) string {
 	return text
 }
 
-func (r *run) noteStamp(_ mark, _ string, e *wire.Entry) { r.newest = max(r.newest, r.src.stampOf(e)) }
+func (r *run) noteStamp(_ mark, _ []byte, e *wire.Entry) { r.newest = max(r.newest, r.src.stampOf(e)) }
 
 // pin tells servers apart where others stamp the same changes otherwise: on Active Directory, whose name of a domain may be that of
 // any controller. An invocationId is another one after a controller was restored.
@@ -175,7 +175,7 @@ func (r *run) notOlder() (known, ok bool, seen string) {
 	}
 	still := 0
 	for id := range last.Seen {
-		if r.seen.marks[id] != 0 {
+		if r.seen.mark(id) != 0 {
 			still++
 		}
 	}

@@ -20,56 +20,102 @@ import (
 // maxValue bounds one value of a mapped attribute.
 const maxValue = 1 << 20
 
-// person makes a user record of an entry. The same content makes the same record, in whatever order the directory
-// gives attributes and values: both are sets (RFC 4512 §2.2). doubts says what is unknown about it, and why.
-func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (out model.Entry, doubts []string, err error) {
-	m := &s.people
-	x := filler{values: make([][][]byte, m.size), dn: e.DN, active: true, resolve: resolve}
-	if err := m.collect(e, x.values); err != nil {
-		return out, nil, err
-	}
-	if len(m.computed) > 0 {
-		out.Unknown, doubts = m.compute(e.DN, x.values)
-	}
-	if len(m.rules) > 0 {
-		status := m.status(x.values, s.now())
-		if x.active = status.Active; status.Err != nil {
-			out.Unknown, doubts = append(out.Unknown, "/active"), append(doubts, "active: "+status.Err.Error())
-		}
-	}
-	userName := string(choose(x.values[m.userName.slot], e.DN, m.userName.attr))
-	key := foldKey(userName)
-	if key == "" && !slices.Contains(out.Unknown, m.userName.pointer()) {
-		return out, nil, errors.New("it has no userName (" + m.userName.says() + ")")
-	}
-	out.Record = model.Record{Kind: model.KindUser, ID: id, UserName: userName, UserNameKey: key, Active: x.active}
-	if m.displayName.path != "" {
-		out.DisplayName = string(choose(x.values[m.displayName.slot], e.DN, m.displayName.attr))
-	}
-	text := x.object(make([]byte, 0, 1024), m.shape)
-	slices.Sort(out.Unknown)
-	out.Unknown = slices.Compact(out.Unknown)
-	s.complete(&out.Record, text, out.Unknown)
-	return out, doubts, nil
+// content is what an entry says about a person. Its memory is used again for the next one.
+type content struct {
+	values      [][][]byte        // by slot
+	spelled     map[string]places // see mapping.collect
+	x           filler
+	text        []byte // canonical JSON
+	hash        [16]byte
+	active      bool
+	userName    []byte
+	displayName []byte
+	unknown     []string
+	doubts      []string // what is unknown, and why
+	b           []byte
 }
 
-// complete fills what follows from the rest; more is content beside the text. It uses the memory of text.
-func (s *Source) complete(r *model.Record, text []byte, more []string) {
+// person makes a user record of an entry. doubts says what is unknown about it, and why.
+func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (out model.Entry, doubts []string, err error) {
+	var c content
+	if err := s.read(&c, e, resolve); err != nil {
+		return out, nil, err
+	}
+	return s.entry(&c, id), c.doubts, nil
+}
+
+// read reads the content of an entry. The same content has the same text and hash, in whatever order the directory gives
+// attributes and values: both are sets (RFC 4512 §2.2).
+func (s *Source) read(c *content, e *wire.Entry, resolve func(dn []byte) (string, bool)) error {
+	m := &s.people
+	if c.values == nil {
+		c.values, c.spelled = make([][][]byte, m.size), map[string]places{}
+	}
+	clear(c.values)
+	c.unknown, c.doubts, c.active = nil, nil, true
+	if err := m.collect(e, c.values, c.spelled); err != nil {
+		return err
+	}
+	if len(m.computed) > 0 {
+		c.unknown, c.doubts = m.compute(e.DN, c.values)
+	}
+	if len(m.rules) > 0 {
+		status := m.status(c.values, s.now())
+		if c.active = status.Active; status.Err != nil {
+			c.unknown, c.doubts = append(c.unknown, "/active"), append(c.doubts, "active: "+status.Err.Error())
+		}
+	}
+	c.userName = choose(c.values[m.userName.slot], e.DN, m.userName.attr)
+	if blank(c.userName) && !slices.Contains(c.unknown, m.userName.pointer()) {
+		return errors.New("it has no userName (" + m.userName.says() + ")")
+	}
+	if c.displayName = nil; m.displayName.path != "" {
+		c.displayName = choose(c.values[m.displayName.slot], e.DN, m.displayName.attr)
+	}
+	c.x = filler{values: c.values, dn: e.DN, active: c.active, resolve: resolve}
+	c.text = c.x.object(c.text[:0], m.shape)
+	slices.Sort(c.unknown)
+	c.unknown = slices.Compact(c.unknown)
+	c.b, c.hash = hashContent(c.b, model.KindUser, c.text, c.unknown)
+	return nil
+}
+
+// entry makes a record of the content.
+func (s *Source) entry(c *content, id string) model.Entry {
+	out := model.Entry{Unknown: c.unknown}
+	out.Record = model.Record{Kind: model.KindUser, ID: id, UserName: string(c.userName), DisplayName: string(c.displayName), Active: c.active}
+	out.UserNameKey = foldKey(out.UserName)
+	s.complete(&out.Record, c.text, c.hash)
+	return out
+}
+
+// complete fills what follows from the rest.
+func (s *Source) complete(r *model.Record, text []byte, hash [16]byte) {
 	r.Source, r.ExternalID = s.o.Name, r.ID
 	r.DisplayNameKey = foldKey(r.DisplayName)
 	r.Attrs = string(text)
-	b := text[:0]
-	part := func(p string) {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
-	part(string(r.Kind))
-	part(r.Attrs)
+	r.Hash = append([]byte(nil), hash[:]...)
+}
+
+// hashContent hashes a text, and more content beside it. It uses the memory of b.
+func hashContent(b []byte, kind model.Kind, text []byte, more []string) ([]byte, [16]byte) {
+	b = append(binary.BigEndian.AppendUint32(b[:0], uint32(len(kind))), kind...)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(text))), text...)
 	for _, m := range more {
-		part(m)
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(m))), m...)
 	}
 	sum := sha256.Sum256(b)
-	r.Hash = append([]byte(nil), sum[:16]...)
+	return b, [16]byte(sum[:16])
+}
+
+// blank says whether nothing is left of the text when it is folded.
+func blank(text []byte) bool {
+	for _, c := range text {
+		if ' ' < c && c < 0x7f {
+			return false
+		}
+	}
+	return foldKey(string(text)) == ""
 }
 
 // texts returns the values of an attribute as sorted text without duplicates and without empty ones.

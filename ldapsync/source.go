@@ -29,11 +29,12 @@ const maxSkipped = 100
 
 // Source reads one directory. It implements the engine's port.
 type Source struct {
-	o      Options
-	fixed  []server     // none with SRV
-	preset entry.Preset // in force
-	people mapping
-	now    func() time.Time
+	o        Options
+	fixed    []server     // none with SRV
+	preset   entry.Preset // in force
+	people   mapping
+	binaryID bool // the id's values are no text
+	now      func() time.Time
 
 	busy    sync.Mutex           // guards what follows
 	at      string               // the server in use
@@ -56,7 +57,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, model.Errorf(model.CodeConfig, "ldap source %s: people.attributes: %w", o.Name, err)
 	}
-	return &Source{o: o, fixed: fixed, preset: preset, people: m, now: time.Now, trouble: map[string]time.Time{}}, nil
+	return &Source{o: o, fixed: fixed, preset: preset, people: m, binaryID: entry.TypeOf(o.ID).Binary(), now: time.Now, trouble: map[string]time.Time{}}, nil
 }
 
 // Name of the source.
@@ -66,12 +67,18 @@ func (s *Source) Name() string { return s.o.Name }
 // for it was seen to hold; with an error it never is. What was emitted is true of the entries emitted in any case.
 // An error of emit ends the read and is returned as it is. One Read runs at a time.
 func (s *Source) Read(ctx context.Context, emit func(model.Entry) error) (model.Proof, error) {
-	return s.ReadAfter(ctx, "", emit)
+	return s.ReadUnlike(ctx, "", nil, emit)
 }
 
 // ReadAfter is Read of a directory that must not be older than it was at the mark of an earlier proof, if that can be compared: a replica that
 // lags far behind, or was restored, is no proof.
 func (s *Source) ReadAfter(ctx context.Context, mark string, emit func(model.Entry) error) (model.Proof, error) {
+	return s.ReadUnlike(ctx, mark, nil, emit)
+}
+
+// ReadUnlike is ReadAfter without the people of whom same says that their content is known. They cost no record.
+func (s *Source) ReadUnlike(ctx context.Context, mark string, same func(kind model.Kind, id, hash []byte) bool,
+	emit func(model.Entry) error) (model.Proof, error) {
 	if !s.busy.TryLock() {
 		return model.Proof{}, s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
 	}
@@ -79,7 +86,7 @@ func (s *Source) ReadAfter(ctx context.Context, mark string, emit func(model.Ent
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
 	r := newRun(s)
-	r.full, r.was = true, parsePosition(mark)
+	r.full, r.same, r.was = true, same, parsePosition(mark)
 	r.emit = func(e model.Entry) error {
 		start := time.Now()
 		err := emit(e)
@@ -104,10 +111,13 @@ type run struct {
 	src  *Source
 	full bool // everything is read
 	emit func(model.Entry) error
+	same func(kind model.Kind, id, hash []byte) bool // nil: nothing is known
 	sess *session
 	seen *table
 
 	elsewhere time.Duration // spent by emit
+	id        []byte        // of the entry at hand
+	content   content       // and what it says
 
 	who, whoAfter string
 	whoKnown      bool
@@ -133,7 +143,7 @@ type run struct {
 	noSID      int                 // groups that nobody can have as the primary one
 
 	newest string                                 // change stamp listed, when changes are read
-	listed func(m mark, id string, e *wire.Entry) // of what is merely listed; may be nil
+	listed func(m mark, id []byte, e *wire.Entry) // of what is merely listed; may be nil
 	mark   position
 	was    position // the mark of an earlier read
 	stamps bool     // changes are found by change stamps
@@ -224,15 +234,16 @@ func (r *run) census(ctx context.Context) error {
 	o := r.src.o
 	note := func(m mark) func(*wire.Entry) error {
 		return func(e *wire.Entry) error {
-			id, err := r.src.entryID(e)
+			id, err := r.entryID(e)
 			if err != nil {
 				return nil //nolint:nilerr // the pass for the content reports it
 			}
-			if !r.seen.note(id, m) {
+			n, fine := r.seen.note(id, m)
+			if !fine {
 				r.duplicates++
 			}
-			r.addName(e.DN, id)
-			r.noteNames(e, id, m)
+			r.addName(e.DN, n)
+			r.noteNames(e, n, m)
 			if r.listed != nil {
 				r.listed(m, id, e)
 			}
@@ -262,13 +273,13 @@ func (r *run) census(ctx context.Context) error {
 }
 
 // addName makes the entry's DN resolvable.
-func (r *run) addName(dn, id string) {
+func (r *run) addName(dn string, n int) {
 	key, err := dnKey(dn)
 	if err != nil { // its memberships would look as if they had ended
 		r.unnamed++
 		return
 	}
-	r.seen.names[key] = id
+	r.seen.names[key] = uint32(n)
 }
 
 func (r *run) readPeople(ctx context.Context) error {
@@ -278,42 +289,57 @@ func (r *run) readPeople(ctx context.Context) error {
 
 // readPeopleBy reads those of the people whom the filter selects.
 func (r *run) readPeopleBy(ctx context.Context, filter string) error {
-	o := r.src.o
+	o, resolve, c := r.src.o, r.seen.resolve, &r.content
 	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, filter, r.src.people.request, func(e *wire.Entry) error {
-		id, ok := r.identify(e, userRead)
+		id, n, ok := r.identify(e, userRead)
 		if !ok {
 			return nil
 		}
-		r.notePrimary(e, id) // who is skipped stays a member
-		rec, doubts, err := r.src.person(e, id, r.seen.resolve)
-		if err != nil {
-			r.skip(id, e.DN, err)
+		r.notePrimary(e, n) // who is skipped stays a member
+		if err := r.src.read(c, e, resolve); err != nil {
+			r.skip(string(id), e.DN, err)
 			return nil
 		}
-		r.doubt(id, e.DN, doubts)
+		r.doubt(id, e.DN, c.doubts)
 		r.users++
-		return r.emit(rec)
+		if r.same != nil && r.same(model.KindUser, id, c.hash[:]) {
+			return nil
+		}
+		return r.emit(r.src.entry(c, string(id)))
 	})
 }
 
-// identify returns the id of an entry that was not seen before in this pass.
-func (r *run) identify(e *wire.Entry, m mark) (string, bool) {
+// identify returns the id and the number of an entry that was not seen before in this pass. The id is valid until the next one.
+func (r *run) identify(e *wire.Entry, m mark) (id []byte, n int, ok bool) {
 	if log := r.src.o.Log.Check(zap.DebugLevel, "entry"); log != nil {
 		log.Write(zap.String(model.FieldSource, r.src.o.Name), zap.String(fieldDN, e.DN))
 	}
-	id, err := r.src.entryID(e)
+	id, err := r.entryID(e)
 	if err != nil {
 		r.nameless++
 		r.skip("", e.DN, err)
-		return "", false
+		return nil, 0, false
 	}
-	if !r.seen.note(id, m) {
+	n, ok = r.seen.note(id, m)
+	if !ok {
 		r.duplicates++
-		r.skip(id, e.DN, errors.New("another entry has the same id"))
-		return "", false
+		r.skip(string(id), e.DN, errors.New("another entry has the same id"))
+		return nil, 0, false
 	}
-	r.addName(e.DN, id)
-	return id, true
+	r.addName(e.DN, n)
+	return id, n, true
+}
+
+// entryID is Source.entryID in memory that the next call uses again.
+func (r *run) entryID(e *wire.Entry) (id []byte, err error) {
+	s := r.src
+	if values := rawValues(e, s.o.ID); !s.binaryID && len(values) == 1 && plainID(values[0]) { // nearly all
+		r.id = appendLower(r.id[:0], values[0])
+		return r.id, nil
+	}
+	text, err := s.entryID(e)
+	r.id = append(r.id[:0], text...)
+	return r.id, err
 }
 
 // skip leaves one entry out; the read goes on.
@@ -326,11 +352,11 @@ func (r *run) skip(id, dn string, err error) {
 }
 
 // doubt notes an entry with attributes that are unknown; the entry counts as read.
-func (r *run) doubt(id, dn string, doubts []string) {
+func (r *run) doubt(id []byte, dn string, doubts []string) {
 	if len(doubts) == 0 {
 		return
 	}
 	if r.unknownAll++; len(r.unknown) < maxSkipped {
-		r.unknown = append(r.unknown, model.Skipped{ID: id, Name: printable(dn), Text: strings.Join(doubts, "; ")})
+		r.unknown = append(r.unknown, model.Skipped{ID: string(id), Name: printable(dn), Text: strings.Join(doubts, "; ")})
 	}
 }

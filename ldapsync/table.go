@@ -22,33 +22,64 @@ const (
 	groupRead
 )
 
-// table is all that is kept of the entries read: ids, the passes they were seen in, and hashed names.
+// table is all that is kept of the entries read: ids, the passes they were seen in, and hashed names. It is made for millions, and
+// none of it is a pointer.
 type table struct {
-	marks map[string]mark
-	names map[nameKey]string // → id
+	ids   model.IDs
+	marks []mark             // by number
+	names map[nameKey]uint32 // → number, or severalPeople
 }
 
-// nameKey is half of the SHA-256 of a normalised DN.
-type nameKey [16]byte
+// nameKey is a part of the SHA-256 of a normalised DN.
+type nameKey [12]byte
 
-func newTable() *table {
-	return &table{marks: map[string]mark{}, names: map[nameKey]string{}}
+// severalPeople is what a user name resolves to that is not one person's.
+const severalPeople = 1<<32 - 1
+
+func newTable() *table { return &table{names: map[nameKey]uint32{}} }
+
+// number is the number of an id, which need not have been seen in a pass.
+func (t *table) number(id string) int {
+	n, fresh := t.ids.Add(id)
+	if fresh {
+		t.marks = append(t.marks, 0)
+	}
+	return n
 }
 
-// note records that the id was seen in a pass. It is false when it was seen in it before, or as the other kind.
-func (t *table) note(id string, m mark) bool {
-	have := t.marks[id]
-	t.marks[id] = have | m
+// note records that the id was seen in a pass, and returns its number. It is false when it was seen in it before, or as the other
+// kind.
+func (t *table) note(id []byte, m mark) (n int, fine bool) {
+	n, fresh := t.ids.AddBytes(id)
+	if fresh {
+		t.marks = append(t.marks, 0)
+	}
+	have := t.marks[n]
+	t.marks[n] = have | m
 	const users, groups = userListed | userRead, groupListed | groupRead
 	mixed := have&users != 0 && m&groups != 0 || have&groups != 0 && m&users != 0
-	return have&m == 0 && !mixed
+	return n, have&m == 0 && !mixed
+}
+
+// mark says in which passes an id was seen.
+func (t *table) mark(id string) mark {
+	if n, ok := t.ids.Find(id); ok {
+		return t.marks[n]
+	}
+	return 0
 }
 
 // pass marks the ids listed in the first pass as seen in the second, too: they are not to be read there. But those that are.
 func (t *table) pass(first, second mark, but map[string]bool) {
-	for id, have := range t.marks {
-		if have&first != 0 && !but[id] {
-			t.marks[id] = have | second
+	apart := map[int]bool{}
+	for id, is := range but {
+		if n, ok := t.ids.Find(id); ok && is {
+			apart[n] = true
+		}
+	}
+	for n, have := range t.marks {
+		if have&first != 0 && !apart[n] {
+			t.marks[n] = have | second
 		}
 	}
 }
@@ -81,8 +112,16 @@ func (t *table) resolve(dn []byte) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	id, ok := t.names[key]
-	return id, ok
+	return t.named(key)
+}
+
+// named returns the id of the entry that the key belongs to; "" when it belongs to several people.
+func (t *table) named(key nameKey) (string, bool) {
+	n, ok := t.names[key]
+	if !ok || n == severalPeople {
+		return "", ok
+	}
+	return t.ids.ID(int(n)), true
 }
 
 // dnKey makes one key of the spellings of a DN (RFC 4514 §2, RFC 4518 §2): attribute types and values without case,
@@ -121,7 +160,7 @@ func dnKey[T string | []byte](name T) (nameKey, error) {
 
 func hashName(b []byte) nameKey {
 	sum := sha256.Sum256(b)
-	return nameKey(sum[:16])
+	return nameKey(sum[:12])
 }
 
 // plainDN normalises a DN without escapes, several values in an RDN, spaces around separators or anything but ASCII:

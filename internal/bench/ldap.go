@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -23,58 +24,91 @@ func ldapPart(ctx context.Context, b *bench, entries int) error {
 		return fmt.Errorf("needs ldapsearch: apt-get install -y --no-install-recommends ldap-utils: %w", err)
 	}
 	return with(func(t *tb) error {
-		const groups, big = 500, 5000
+		groups, big := entries/200, entries/20
+		all := entries + groups
 		b.say("a directory of %d people and %d groups", entries, groups)
 		slapd := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(entries, groups, big)})
-		floor, err := ldapsearch(ctx, search, slapd, entries+groups)
+		pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
+		var first, second [2]childResult
+		var written [2]int64
+		bases := [2]struct {
+			name, url string
+			writes    func(ctx context.Context, url string) (func() (int64, error), error)
+		}{{"PostgreSQL", pg.Database(t), pgWrites}, {"SQLite", "sqlite:" + filepath.Join(t.TempDir(), "jmld.db"), liteWrites}}
+		for i, db := range bases {
+			if first[i], err = childRead(ctx, slapd.URL, db.url); err != nil {
+				return fmt.Errorf("%s, empty store: %w", db.name, err)
+			}
+			b.say("%s, empty store: %s", db.name, first[i])
+			if f := first[i].Funnel; f.New != all || f.Create != entries {
+				return fmt.Errorf("%s, empty store: %d new records and %d accounts, want %d and %d", db.name, f.New, f.Create, all, entries)
+			}
+		}
+		copying, rows, err := copied(ctx, bases[0].url, pg.Database(t), t.TempDir())
+		if err != nil {
+			return err
+		}
+		b.say("COPY of the %d rows: %.1f s", rows, copying)
+		floor, err := ldapsearch(ctx, search, slapd, all)
 		if err != nil {
 			return err
 		}
 		b.say("ldapsearch: %.1f s", floor)
-		pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
-		for _, db := range []struct {
-			name, url string
-			writes    func(ctx context.Context, url string) (func() (int64, error), error)
-		}{
-			{"sqlite", "sqlite:" + filepath.Join(t.TempDir(), "jmld.db"), liteWrites},
-			{"postgres", pg.Database(t), pgWrites},
-		} {
-			first, err := childRead(ctx, slapd.URL, db.url)
-			if err != nil {
-				return fmt.Errorf("%s, empty store: %w", db.name, err)
-			}
-			if first.Funnel.New != entries+groups || first.Funnel.Create != entries {
-				return fmt.Errorf("%s, empty store: %d new records and %d accounts, want %d and %d",
-					db.name, first.Funnel.New, first.Funnel.Create, entries+groups, entries)
-			}
-			b.ldapFigure("into an empty store", db.name, entries, first, floor, nil)
-			written, err := db.writes(ctx, db.url)
+		for i, db := range bases {
+			count, err := db.writes(ctx, db.url)
 			if err != nil {
 				return fmt.Errorf("%s: count rows: %w", db.name, err)
 			}
-			second, err := childRead(ctx, slapd.URL, db.url)
-			if err != nil {
+			if second[i], err = childRead(ctx, slapd.URL, db.url); err != nil {
 				return fmt.Errorf("%s, unchanged: %w", db.name, err)
 			}
-			rows, err := written()
-			if err != nil {
+			b.say("%s, unchanged: %s", db.name, second[i])
+			if written[i], err = count(); err != nil {
 				return fmt.Errorf("%s: count rows: %w", db.name, err)
 			}
-			b.ldapFigure("into an unchanged store", db.name, entries, second, floor, &rows)
-			if rows != 0 || second.Funnel.Unchanged != entries+groups {
-				return fmt.Errorf("%s, unchanged: %d rows written and %d entries unchanged, want 0 and %d", db.name, rows, second.Funnel.Unchanged, entries+groups)
+			if written[i] != 0 || second[i].Funnel.Unchanged != all {
+				return fmt.Errorf("%s, unchanged: %d rows written and %d entries unchanged, want 0 and %d", db.name, written[i], second[i].Funnel.Unchanged, all)
 			}
+		}
+		for i, db := range bases {
+			b.firstImport(db.name, entries, first[i], copying, rows)
+			b.unchanged(db.name, entries, all, second[i], floor, &written[i])
 		}
 		return nil
 	})
 }
 
-func (b *bench) ldapFigure(what, db string, entries int, got childResult, floor float64, rows *int64) {
-	b.figures = append(b.figures, figure{
-		Name: fmt.Sprintf("ldap read of %d people %s, %s", entries, what, db), Value: got.Seconds, Unit: "s", Floor: floor,
-		FloorName: "ldapsearch -E pr=1000/noprompt", Ratio: floor / got.Seconds, PeakMiB: float64(got.PeakKiB) / 1024, RowsWrites: rows,
-	})
-	b.say("%s %s: %.1f s, peak %d MiB", db, what, got.Seconds, got.PeakKiB/1024)
+func (b *bench) firstImport(db string, entries int, got childResult, copying float64, rows int64) {
+	f := figure{
+		Name: fmt.Sprintf("ldap first import of %d people with decisions and accounts, %s", entries, db), Unit: "people/s",
+		Value: float64(entries) / got.Seconds, Floor: float64(entries) / copying,
+		FloorName: fmt.Sprintf("PostgreSQL COPY of the same %d rows", rows), PeakMiB: float64(got.PeakKiB) / 1024, Note: got.where(),
+	}
+	f.Ratio = f.Value / f.Floor
+	b.figures = append(b.figures, f.atLeast("a third of COPY", f.Ratio, 1.0/3))
+}
+
+func (b *bench) unchanged(db string, entries, all int, got childResult, floor float64, rows *int64) {
+	name := fmt.Sprintf("ldap read of %d people unchanged, %s", entries, db)
+	wall := figure{
+		Name: name, Value: got.Seconds, Unit: "s", Floor: floor, FloorName: "ldapsearch -E pr=1000/noprompt", Ratio: floor / got.Seconds,
+		PeakMiB: float64(got.PeakKiB) / 1024, RowsWrites: rows, Note: got.where(),
+	}
+	cpu := figure{Name: name + ", processor", Value: got.CPU * 1e6 / float64(all), Unit: "µs/entry"}
+	allocs := figure{Name: name + ", allocations", Value: float64(got.Allocs) / float64(all), Unit: "per entry"}
+	b.figures = append(b.figures, wall.atMost("1.25 x ldapsearch", wall.Value, 1.25*floor), cpu.atMost("13", cpu.Value, 13), allocs.atMost("4", allocs.Value, 4))
+}
+
+func (f figure) atMost(target string, value, most float64) figure {
+	met := value <= most
+	f.Target, f.Met = "<= "+target, &met
+	return f
+}
+
+func (f figure) atLeast(target string, value, least float64) figure {
+	met := value >= least
+	f.Target, f.Met = ">= "+target, &met
+	return f
 }
 
 // ldapsearch reads the same entries and counts them.
@@ -115,15 +149,37 @@ func (c *entryCounter) Write(p []byte) (int, error) {
 // process.
 const childName = "read-directory"
 
+// profileVar is an environment variable: a file for the CPU profile of such a process.
+const profileVar = "BENCH_PROFILE"
+
+// childResult is what a process did that read the directory.
 type childResult struct {
 	Seconds float64
+	CPU     float64 // seconds of processor time of the process, in all
+	Allocs  uint64
 	PeakKiB int64
+	Phases  []model.Phase
 	Funnel  model.Funnel
 	Verdict model.Verdict
 }
 
+// where says where the time went.
+func (r childResult) where() string {
+	var parts []string
+	for _, p := range r.Phases {
+		if p.Took > 0 {
+			parts = append(parts, fmt.Sprintf("%s %.1f s", p.Name, float64(p.Took)/1000))
+		}
+	}
+	return fmt.Sprintf("%s; processor %.1f s", strings.Join(parts, ", "), r.CPU)
+}
+
+func (r childResult) String() string {
+	return fmt.Sprintf("%.1f s (%s), peak %d MiB", r.Seconds, r.where(), r.PeakKiB/1024)
+}
+
 func childRead(ctx context.Context, ldapURL, dbURL string) (childResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
 	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
@@ -163,6 +219,17 @@ func peak() (int64, error) {
 func child(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 2 {
 		return fmt.Errorf("%s needs the urls of the directory and of the database", childName)
+	}
+	if file := os.Getenv(profileVar); file != "" {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	res, err := readOnce(ctx, args[0], args[1])
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,26 +25,36 @@ func readOnce(ctx context.Context, ldapURL, dbURL string) (res childResult, err 
 		return res, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	source, err := ldapsync.New(ldapsync.Options{
-		Name: read, URL: ldapURL, BindDN: testserver.SyncDN, Password: func() (string, error) { return testserver.Password, nil },
-		Base: testserver.Base, ID: "entryUUID", People: ldapsync.People{Base: testserver.PeopleBase}, Groups: &ldapsync.Groups{Base: testserver.GroupsBase},
-		PageSize: 1000,
-	})
+	source, err := directory(ldapURL)
 	if err != nil {
 		return res, err
 	}
-	e, err := assemble(db, engine.ReadSource{Source: source, Timeout: 10 * time.Minute})
+	e, err := assemble(db, engine.ReadSource{Source: source, Timeout: 25 * time.Minute})
 	if err != nil {
 		return res, err
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu := processor()
 	start := time.Now()
 	done, err := e.Sync(ctx, read, engine.SyncOptions{Trigger: "demand", Actor: "bench"})
 	if err != nil {
 		return res, err
 	}
-	res = childResult{Seconds: time.Since(start).Seconds(), Funnel: done.Funnel, Verdict: done.Run.Verdict}
+	res = childResult{Seconds: time.Since(start).Seconds(), Funnel: done.Funnel, Verdict: done.Run.Verdict, Phases: done.Proof.Phases}
+	res.CPU = processor() - cpu
+	runtime.ReadMemStats(&after)
+	res.Allocs = after.Mallocs - before.Mallocs
 	res.PeakKiB, err = peak()
 	return res, err
+}
+
+func directory(url string) (*ldapsync.Source, error) {
+	return ldapsync.New(ldapsync.Options{
+		Name: read, URL: url, BindDN: testserver.SyncDN, Password: func() (string, error) { return testserver.Password, nil },
+		Base: testserver.Base, ID: "entryUUID", People: ldapsync.People{Base: testserver.PeopleBase}, Groups: &ldapsync.Groups{Base: testserver.GroupsBase},
+		PageSize: 1000, Timeouts: ldapsync.Timeouts{Run: 25 * time.Minute},
+	})
 }
 
 // contents are the tables that say something about people; runs and leases are about the run itself.
@@ -110,4 +122,13 @@ func pgWrites(ctx context.Context, url string) (func() (int64, error), error) {
 		after, err := settled()
 		return after - before, err
 	}, nil
+}
+
+// processor is the processor time of this process so far, in seconds.
+func processor() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }

@@ -5,7 +5,8 @@
 //	       a store of ten thousand and of a million resources; floor: the same statements by plain database/sql and pgx, as
 //	       durable, by as many clients, alone and behind a bare net/http handler. Then a hostile second.
 //	ldap   a directory of 100,000 people from a real slapd into an empty and into an unchanged store, with the peak memory
-//	       of the process; floor: ldapsearch of the same
+//	       of the process; floors: PostgreSQL COPY of the rows written, and ldapsearch of the entries read
+//	ldap-memory  a million people, served by a scripted server that streams them, into a store that knows them all
 //	jml    decisions a second; floor: reading and writing the same records as JSON
 package main
 
@@ -97,6 +98,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured, and its floor")
+	million := flags.Int("many", 1_000_000, "ldap-memory: people in the directory")
 	entries := flags.Int("entries", 100_000, "people in the directory")
 	var choice scimChoice
 	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim: which databases")
@@ -121,6 +123,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	parts := map[string]func(context.Context, *bench) error{
 		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": jmlPart,
+		"ldap-memory": func(ctx context.Context, b *bench) error { return memoryPart(ctx, b, *million) },
 	}
 	names := flags.Args()
 	if len(names) == 0 {
@@ -132,7 +135,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	for _, name := range names {
 		part := parts[name]
 		if part == nil {
-			return fmt.Errorf("nothing is called %q: scim, ldap or jml", name)
+			return fmt.Errorf("nothing is called %q: scim, ldap, ldap-memory or jml", name)
 		}
 		fmt.Fprintln(os.Stderr, name)
 		if err := part(ctx, b); err != nil {

@@ -2,24 +2,52 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"gorm.io/gorm"
 
 	"jmld/model"
 )
 
-// Hashes streams id, kind and hash of every record of the source, in no order. The hash is yield's to keep.
+// Hashes streams id, kind and hash of every record of the source, in no order. The hash is valid during the call only.
 func (s *Store) Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error {
-	const text = "SELECT id, kind, hash FROM records WHERE source = $1"
-	return s.stream(ctx, op{text: s.sql(text), args: []any{source}, each: func(row scanner) error {
-		var id, kind string
-		var hash []byte
-		if err := row.Scan(&id, &kind, &hash); err != nil {
+	query := "SELECT id, kind = 'group', hash FROM records WHERE source = $1"
+	var id string
+	var group bool
+	var hash pgtype.DriverBytes // pgx does not copy it
+	each := func(row scanner) error {
+		if err := row.Scan(&id, &group, &hash); err != nil {
 			return err
 		}
-		return yield(id, model.Kind(kind), hash)
-	}})
+		return yield(id, recordKind(group), hash)
+	}
+	if s.lite { // a row of one text costs a third of what three columns do
+		query = "SELECT (kind = 'group') || hex(hash) || ' ' || id FROM records WHERE source = $1"
+		var text []byte
+		each = func(row scanner) error {
+			if err := row.Scan(&id); err != nil {
+				return err
+			}
+			first, id, _ := strings.Cut(id, " ")
+			text = append(text[:0], first[1:]...)
+			n, err := hex.Decode(text, text)
+			if err != nil {
+				return err
+			}
+			return yield(id, recordKind(first[0] == '1'), text[:n])
+		}
+	}
+	return s.stream(ctx, op{text: s.sql(query), args: []any{source}, each: each})
+}
+
+func recordKind(group bool) model.Kind {
+	if group {
+		return model.KindGroup
+	}
+	return model.KindUser
 }
 
 // AdoptRules notes the fingerprint of the rules in force. When it is another than the one noted before, everybody becomes

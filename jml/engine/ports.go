@@ -23,6 +23,14 @@ type Source interface {
 	Profile() string
 }
 
+// Comparing is a source that need not make a record of somebody whose content is known.
+type Comparing interface {
+	Source
+	// ReadUnlike is Read, without emit for the users of whom same says that they are known with this hash. id and hash are valid
+	// during the call only. For mark see Incremental.ReadAfter.
+	ReadUnlike(ctx context.Context, mark string, same func(kind model.Kind, id, hash []byte) bool, emit func(model.Entry) error) (model.Proof, error)
+}
+
 // Incremental is a source that can read less than everything.
 type Incremental interface {
 	Source
@@ -198,7 +206,7 @@ type Correlations interface {
 
 // Snapshots is what a directory read is compared with.
 type Snapshots interface {
-	// Hashes streams id, kind and hash of every record of the source.
+	// Hashes streams id, kind and hash of every record of the source. The hash is valid during the call only.
 	Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error
 	// Checkpoint is up to where the source was read, or ErrNotFound.
 	Checkpoint(ctx context.Context, source string) (model.Checkpoint, error)

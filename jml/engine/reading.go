@@ -32,11 +32,11 @@ type reading struct {
 	mode     model.Mode
 	epoch    *epoch
 
-	known    map[string]*known // in the store, or seen
-	reported map[string]bool   // known, and said to be missing: true when said to be deleted
-	batch    []model.Entry     // changed users
-	groups   []model.Entry     // changed groups
-	disputed []model.Entry     // users whose keys are other people's, so far
+	known    *snapshot       // in the store, or seen
+	reported map[string]bool // known, and said to be missing: true when said to be deleted
+	batch    []model.Entry   // changed users
+	groups   []model.Entry   // changed groups
+	disputed []model.Entry   // users whose keys are other people's, so far
 	proof    model.Proof
 	funnel   model.Funnel
 	phases   phases
@@ -55,27 +55,17 @@ type reading struct {
 	tooMany    string                    // are missing to look for each, in words
 }
 
-type known struct {
-	hash [16]byte
-	kind model.Kind
-	seen bool
-	// listed by the ids of a delta or census; its content may come, too
-	listed bool
-}
-
 // mostDisputed bounds the memory of entries that are tried again at the end of the run; the others wait for the next one.
 const mostDisputed = 10_000
 
 func (rd *reading) execute(ctx context.Context, src Source) error {
-	rd.known, rd.leaving, rd.waiting, rd.gone = map[string]*known{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	rd.known, rd.leaving, rd.waiting, rd.gone = newSnapshot(), map[string]bool{}, map[string]bool{}, map[string]bool{}
 	rd.reported = map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
 	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id string, kind model.Kind, hash []byte) error {
-		k := &known{kind: kind}
-		copy(k.hash[:], hash)
-		rd.known[id] = k
+		rd.known.set(rd.known.add(id, kind), hash)
 		return nil
 	})
 	if err != nil {
@@ -97,7 +87,7 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 		return errors.Join(err, rd.decide(ctx)) // what was read is true of who was read
 	}
 	for _, s := range rd.proof.Skipped { // unusable is not absent
-		if k := rd.known[s.ID]; k != nil {
+		if k := rd.known.find(s.ID); k != nil {
 			k.seen = true
 			rd.there = append(rd.there, s.ID)
 		}
@@ -168,31 +158,12 @@ func (rd *reading) supersede(ctx context.Context) error {
 
 // entry takes one entry of the stream. One that comes twice is looked at once.
 func (rd *reading) entry(ctx context.Context, en model.Entry) error {
-	if k := rd.known[en.ID]; k != nil && k.listed { // counted already, as one that is unchanged
-		k.listed, k.seen = false, false
-		rd.funnel.Unchanged--
-	} else {
-		rd.countListed(en.Kind)
-	}
-	if rd.progress != nil && (rd.funnel.Users+rd.funnel.Groups)%500 == 0 {
-		rd.progress(rd.funnel)
-	}
-	k := rd.known[en.ID]
-	same := k != nil
-	if k == nil {
-		k = &known{kind: en.Kind}
-		rd.known[en.ID] = k
-	}
-	was := k.hash
-	copy(k.hash[:], en.Hash)
-	same = same && was == k.hash
-	if same {
-		if !k.seen {
-			rd.funnel.Unchanged++
-		}
-		k.seen = true
+	k := rd.known.find(en.ID)
+	if rd.meet(k, en.Kind, en.Hash) {
 		return nil
 	}
+	k = rd.known.add(en.ID, en.Kind)
+	rd.known.set(k, en.Hash)
 	k.seen = true
 	if en.Kind == model.KindGroup {
 		rd.groups = append(rd.groups, en)
@@ -205,6 +176,37 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	return rd.flush(ctx)
 }
 
+// same takes an entry of the stream if its content is known.
+func (rd *reading) same(kind model.Kind, id, hash []byte) bool {
+	n, ok := rd.known.ids.FindBytes(id)
+	if !ok {
+		return false
+	}
+	k := rd.known.at(n)
+	return rd.known.same(k, hash) && rd.meet(k, kind, hash)
+}
+
+// meet counts an entry, of which k is known, or nil, and says whether that is all there is to do.
+func (rd *reading) meet(k *known, kind model.Kind, hash []byte) bool {
+	if k != nil && k.listed { // counted already, as one that is unchanged
+		k.listed, k.seen = false, false
+		rd.funnel.Unchanged--
+	} else {
+		rd.countListed(kind)
+	}
+	if rd.progress != nil && (rd.funnel.Users+rd.funnel.Groups)%500 == 0 {
+		rd.progress(rd.funnel)
+	}
+	if k == nil || !rd.known.same(k, hash) {
+		return false
+	}
+	if !k.seen {
+		rd.funnel.Unchanged++
+	}
+	k.seen = true
+	return true
+}
+
 func (rd *reading) countListed(kind model.Kind) {
 	if kind == model.KindUser {
 		rd.funnel.Users++
@@ -215,26 +217,21 @@ func (rd *reading) countListed(kind model.Kind) {
 
 // absent lists the ids of the kind that the store has and the read did not see.
 func (rd *reading) absent(kind model.Kind) []string {
-	var ids []string
 	if rd.proof.Unlisted {
+		var ids []string
 		for id := range rd.reported {
-			if rd.known[id].kind == kind && rd.missing(id) {
+			if rd.known.find(id).is(kind) && rd.missing(id) {
 				ids = append(ids, id)
 			}
 		}
 		return sorted(ids)
 	}
-	for id, k := range rd.known {
-		if k.kind == kind && !k.seen {
-			ids = append(ids, id)
-		}
-	}
-	return sorted(ids)
+	return sorted(rd.known.list(func(k *known) bool { return !k.seen && k.is(kind) }))
 }
 
 // missing says whether the store has the entry and the read did not see it where it should be.
 func (rd *reading) missing(id string) bool {
-	k := rd.known[id]
+	k := rd.known.find(id)
 	_, reported := rd.reported[id]
 	return k != nil && !k.seen && (reported || !rd.proof.Unlisted)
 }

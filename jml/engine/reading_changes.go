@@ -76,7 +76,8 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 				return proof, err
 			}
 			why = doubt.Text
-			for _, k := range rd.known { // what was listed so far proves nothing about the rest
+			for n := range rd.known.len() { // what was listed so far proves nothing about the rest
+				k := rd.known.at(n)
 				k.seen, k.listed = false, false
 			}
 			rd.funnel.Users, rd.funnel.Groups, rd.funnel.Unchanged = 0, 0, 0
@@ -85,7 +86,9 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 	}
 	var proof model.Proof
 	var err error
-	if inc, ok := src.(Incremental); ok {
+	if c, ok := src.(Comparing); ok {
+		proof, err = c.ReadUnlike(ctx, rd.epoch.Mark, rd.same, emit)
+	} else if inc, ok := src.(Incremental); ok {
 		proof, err = inc.ReadAfter(ctx, rd.epoch.Mark, emit)
 	} else {
 		proof, err = src.Read(ctx, emit)
@@ -116,23 +119,19 @@ func (q question) Mode() model.Mode { return q.rd.mode }
 func (q question) Mark() string     { return q.rd.epoch.Mark }
 
 func (q question) Known(id string) bool {
-	k := q.rd.known[id]
-	return k != nil && k.hash != [16]byte{}
+	k := q.rd.known.find(id)
+	return k != nil && k.content
 }
 
 func (q question) Listed(id string, kind model.Kind) {
 	q.rd.countListed(kind)
-	k := q.rd.known[id]
-	if k == nil { // its content follows
-		k = &known{kind: kind}
-		q.rd.known[id] = k
-	}
+	k := q.rd.known.add(id, kind) // of one that is new the content follows
 	k.seen, k.listed = true, true
 	q.rd.funnel.Unchanged++
 }
 
 func (q question) Missing(id string, deleted bool) bool {
-	if q.rd.known[id] == nil {
+	if q.rd.known.find(id) == nil {
 		return false
 	}
 	q.rd.reported[id] = deleted
@@ -140,12 +139,8 @@ func (q question) Missing(id string, deleted bool) bool {
 }
 
 func (q question) Unread(limit int) (ids []string) {
-	for id, k := range q.rd.known {
-		if k.hash == [16]byte{} && !k.seen && len(ids) < limit {
-			ids = append(ids, id)
-		}
-	}
-	return sorted(ids)
+	ids = q.rd.known.list(func(k *known) bool { return !k.content && !k.seen })
+	return sorted(ids[:min(len(ids), limit)])
 }
 
 func (q question) Names(ctx context.Context, id string) (people, groups []string, err error) {
@@ -161,12 +156,8 @@ func (q question) Members(ctx context.Context, group string) ([]string, error) {
 }
 
 func (q question) Affected(ctx context.Context, changed []string) (ids []string, any bool, err error) {
-	about := slices.Clone(changed)
-	for id, k := range q.rd.known {
-		if !k.seen {
-			about, any = append(about, id), true
-		}
-	}
+	missing := q.rd.known.list(func(k *known) bool { return !k.seen })
+	about := slices.Concat(changed, missing)
 	for part := range slices.Chunk(about, 1000) {
 		more, err := q.rd.e.o.Store.Referrers(ctx, q.rd.source, part)
 		if err != nil {
@@ -174,5 +165,5 @@ func (q question) Affected(ctx context.Context, changed []string) (ids []string,
 		}
 		ids = append(ids, more...)
 	}
-	return ids, any, nil
+	return ids, len(missing) > 0, nil
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"jmld/jml"
@@ -40,7 +41,7 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	case total > most:
 		rd.unanswered = 0
 		rd.tooMany = fmt.Sprintf("%d of %d entries are missing; more than %d are not looked for one by one, and none of them leaves",
-			total, len(rd.known), most)
+			total, rd.known.len(), most)
 		return nil
 	}
 	count := map[model.SightingState]int{}
@@ -72,7 +73,7 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 			}
 			count[s.State]++
 			if s.State == model.SightListed {
-				rd.known[id].seen = true
+				rd.known.find(id).seen = true
 				rd.there = append(rd.there, id)
 			}
 		}
@@ -94,15 +95,16 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 // listed all of them has seen the others.
 func (rd *reading) present(kind model.Kind, n int) []string {
 	var ids, before []string
-	for id, k := range rd.known {
+	all := rd.known.len()
+	for i, start := 0, rand.IntN(max(all, 1)); i < all && len(ids) < n; i++ {
+		at := (start + i) % all
+		k := rd.known.at(at)
 		switch {
-		case len(ids) == n:
-			return ids
-		case k.kind != kind:
+		case !k.is(kind):
 		case k.seen:
-			ids = append(ids, id)
-		case rd.proof.Unlisted && !rd.missing(id) && k.hash != [16]byte{} && len(before) < n:
-			before = append(before, id)
+			ids = append(ids, rd.known.ids.ID(at))
+		case rd.proof.Unlisted && k.content && len(before) < n && !rd.missing(rd.known.ids.ID(at)):
+			before = append(before, rd.known.ids.ID(at))
 		}
 	}
 	return append(ids, before[:min(len(before), n-len(ids))]...)

@@ -71,7 +71,10 @@ func number(b []byte) (int64, error) {
 
 // readMessage reads the content of one LDAPMessage into buf, which may move. It reads not a byte more.
 func readMessage(r io.Reader, buf []byte, limit int) ([]byte, error) {
-	var head [6]byte
+	if cap(buf) < 6 {
+		buf = make([]byte, 0, 4<<10)
+	}
+	head := buf[:6] // the content comes after it, and over it
 	if _, err := io.ReadFull(r, head[:2]); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,8 @@ type Conn struct {
 	trips int64 // requests sent; several at once count as one
 	e     Entry
 	vals  [][]byte
+	// texts holds DNs.
+	texts strings.Builder
 	// names makes one string of each attribute description.
 	names  map[string]string
 	policy Policy

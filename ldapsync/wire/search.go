@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -141,7 +142,7 @@ func (c *Conn) entry(m message) error {
 	if cap(c.vals) > keepVals {
 		c.vals = nil
 	}
-	c.e.DN, c.e.Attrs, c.vals = string(dn), c.e.Attrs[:0], c.vals[:0]
+	c.e.DN, c.e.Attrs, c.vals = c.text(dn), c.e.Attrs[:0], c.vals[:0]
 	for len(attrs) > 0 {
 		var attr []byte
 		if attr, attrs, err = expect(attrs, tagSequence); err != nil {
@@ -175,6 +176,18 @@ func (c *Conn) entry(m message) error {
 		c.e.Attrs = append(c.e.Attrs, Attr{c.name(name), c.vals[first:len(c.vals):len(c.vals)]})
 	}
 	return nil
+}
+
+// text makes a string, in memory that it shares with others: nearly all are gone with the next entry.
+func (c *Conn) text(b []byte) string {
+	const room = 16 << 10
+	if c.texts.Cap()-c.texts.Len() < len(b) {
+		c.texts = strings.Builder{}
+		c.texts.Grow(max(room, len(b)))
+	}
+	at := c.texts.Len()
+	c.texts.Write(b) //nolint:errcheck // it has no error
+	return c.texts.String()[at:]
 }
 
 // name returns the same string for the same bytes. A server that invents names without end gets new ones.
