@@ -40,7 +40,11 @@ func (s *Store) Hashes(ctx context.Context, source string, yield func(id string,
 			return yield(id, recordKind(first[0] == '1'), text[:n])
 		}
 	}
-	return s.stream(ctx, op{text: s.sql(query), args: []any{source}, each: each})
+	ops := []op{{text: s.sql(query), args: []any{source}, each: each}}
+	if s.lite { // what it read is not needed again, and the run needs the memory
+		ops = append(ops, op{text: "PRAGMA shrink_memory"})
+	}
+	return s.stream(ctx, ops...)
 }
 
 func recordKind(group bool) model.Kind {
