@@ -32,7 +32,7 @@ func newAccess(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(
 		newAccessShow(a), newAccessTeam(a), newAccessStats(a), newAccessGroups(a), newAccessGroup(a), newAccessRoles(a), newAccessRole(a),
-		newAccessResources(a), newAccessResource(a), newAccessLink(a), newAccessUnlink(a), newAccessMember(a), newAccessHandOver(a),
+		newAccessResources(a), newAccessResource(a), newAccessLink(a), newAccessUnlink(a), newAccessMember(a), newAccessHandOver(a), newAccessApply(a),
 	)
 	return cmd
 }
@@ -57,7 +57,7 @@ func resourcePlace(text string) (string, string, error) {
 
 // edit changes the tree for an operator and says what became of it.
 func (a *app) edit(ctx context.Context, s *site, by string, dryRun bool, edit func(*access.State, *access.Tree) error) error {
-	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(by), Manager: model.ManagedByOperator, Areas: access.Areas(), DryRun: dryRun, Edit: edit})
+	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(by), Manager: model.ManagedByOperator, Areas: s.cfg.AccessAreas(), DryRun: dryRun, Edit: edit})
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err
 	}
+	if err := s.applyAccess(ctx, log); err != nil {
+		return err
+	}
 	l, err := listen(ctx, cfg)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func check(d *decoder, c *Config) {
 	targets := d.checkTargets(c)
 	d.checkLifecycle(c, targets)
 	d.checkPolicy(c, targets)
+	d.checkAccess(c)
 	d.checkGuard(c)
 }
 

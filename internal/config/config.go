@@ -27,6 +27,7 @@ type Config struct {
 	Lifecycle        Lifecycle      `yaml:"lifecycle"`
 	External         External       `yaml:"external"`
 	Policy           Policy         `yaml:"policy"`
+	Access           Access         `yaml:"access"`
 	Guard            Guard          `yaml:"guard"`
 	Targets          []Target       `yaml:"targets"`
 

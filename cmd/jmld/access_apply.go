@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"jmld/internal/config"
+	"jmld/jml/access"
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+func newAccessApply(a *app) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use: "apply", Short: "Bring the groups and roles of the configuration to the database, as the daemon does when it starts",
+		Example: `  jmld access apply --dry-run
+  jmld access apply -o json`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
+				done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, a.operator(""), dryRun))
+				if err != nil {
+					return err
+				}
+				return a.printEdited(done, dryRun)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything and write nothing")
+	return cmd
+}
+
+// applyAccess makes the configuration's part of the tree what the file says.
+func (s *site) applyAccess(ctx context.Context, log *zap.Logger) error {
+	done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, "configuration", false))
+	if err != nil {
+		return err
+	}
+	if n := done.Changes.Count(); n > 0 {
+		log.Info("groups and roles of the configuration applied", zap.Int(model.FieldCount, n))
+	}
+	return nil
+}
+
+// declaredAccess replaces what the configuration managed by what it declares. A row of an operator in its place is a difference, too,
+// and is refused as such.
+func declaredAccess(cfg *config.Config, actor string, dryRun bool) engine.AccessEdit {
+	want := cfg.AccessState()
+	return engine.AccessEdit{Actor: actor, Manager: model.ManagedByConfig, Areas: cfg.AccessAreas(), DryRun: dryRun,
+		Edit: func(s *access.State, _ *access.Tree) error {
+			s.Roles = slices.DeleteFunc(s.Roles, func(r model.AccessRole) bool { return r.ManagedBy == model.ManagedByConfig })
+			s.Groups = slices.DeleteFunc(s.Groups, func(g model.AccessGroup) bool { return g.ManagedBy == model.ManagedByConfig })
+			s.Resources = slices.DeleteFunc(s.Resources, func(r model.AccessResource) bool { return r.ManagedBy == model.ManagedByConfig })
+			s.Links = slices.DeleteFunc(s.Links, func(l model.AccessLink) bool { return l.ManagedBy == model.ManagedByConfig })
+			s.Members = slices.DeleteFunc(s.Members, func(m model.AccessMember) bool { return m.ManagedBy == model.ManagedByConfig })
+			for _, r := range want.Roles {
+				s.PutRole(r)
+			}
+			for _, g := range want.Groups {
+				s.PutGroup(g)
+			}
+			for _, r := range want.Resources {
+				s.PutResource(r)
+			}
+			s.Links = append(s.Links, want.Links...)
+			s.Members = append(s.Members, want.Members...)
+			return nil
+		}}
+}

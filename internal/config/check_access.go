@@ -1,0 +1,76 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"jmld/jml/access"
+)
+
+// checkAccess looks at the tree as it is declared: it has to hold together by itself, whatever operators add at run time.
+func (d *decoder) checkAccess(c *Config) {
+	at := route{"access"}
+	if !d.has(at) {
+		return
+	}
+	for i, area := range c.Access.Areas {
+		if area != "" && !regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`).MatchString(area) {
+			d.wrong(at.with("areas", i), "%q cannot be the name of an area; expected small letters, digits, - and _", area)
+		}
+	}
+	for i, r := range c.Access.Resources {
+		here := at.with("resources", i)
+		d.checkOne(here, access.KindApp, access.KindNamespace)
+		if r.Owner != "" {
+			d.checkPerson(c, r.Owner, here.with("owner"))
+		}
+		d.checkMembers(c, r.Members, here.with("members"))
+	}
+	for i, g := range c.Access.Groups {
+		here := at.with("groups", i)
+		for j, who := range g.Admins {
+			d.checkPerson(c, who, here.with("admins", j))
+		}
+		d.checkMembers(c, g.Members, here.with("members"))
+	}
+	state, places := declared(c)
+	for _, p := range access.Check(state, c.AccessAreas()) {
+		where, ok := places[p.Kind+"\x00"+p.Key+"\x00"+p.Field]
+		switch {
+		case !ok:
+			where = at
+		case p.Kind == access.OfMember && p.Field == "person" && strings.HasPrefix(p.Text, "nobody"):
+			continue // checkPerson has said it
+		case p.Kind == access.OfMember && p.Field == "approver":
+			d.wrong(where, "no approver stands behind the memberships here; expected access.approver, a natural person")
+			return
+		}
+		d.wrong(where, "%s", p.Text)
+	}
+}
+
+func (d *decoder) checkMembers(c *Config, list []AccessMember, at route) {
+	for i, m := range list {
+		if m.Person != "" {
+			d.checkPerson(c, m.Person, at.with(i, "person"))
+		}
+		for key, text := range map[string]string{"from": m.From, "until": m.Until} {
+			if text != "" && day(text) == nil {
+				d.wrong(at.with(i, key), "%q is no time; expected a day such as 2026-05-01 or a time such as 2026-05-01T08:00:00Z", text)
+			}
+		}
+	}
+}
+
+// checkPerson: people are named by a key that joins records, so that a name is never two people's.
+func (d *decoder) checkPerson(c *Config, text string, at route) {
+	key, value, ok := strings.Cut(text, ":")
+	switch {
+	case text == "":
+	case !ok || access.ID(value) == "":
+		d.wrong(at, "%q names nobody; expected KEY:VALUE, such as employeeNumber:10042", text)
+	case !slices.Contains(c.Correlation, strings.TrimSpace(key)):
+		d.wrong(at, "people are not recognised by %q; expected one of correlation: %s", key, strings.Join(c.Correlation, ", "))
+	}
+}
