@@ -15,6 +15,9 @@ import (
 // rehireNote is in the audit of a POST that was taken for the return of somebody.
 const rehireNote = "POST read as the return of the deactivated user"
 
+// errFormer ends a POST that is the return of somebody.
+var errFormer = errors.New("a deactivated user has the externalId")
+
 // errMoved ends a rehire of somebody who was changed, or went, a moment ago.
 var errMoved = errors.New("the deactivated user has changed")
 
@@ -43,19 +46,24 @@ func (q *request) created(rt *resourceType, id string, post func() (*model.Recor
 	for range tries {
 		var old *model.Record
 		by := "externalId"
-		if may && first.ExternalID != "" {
-			if old, err = q.former(rt, "externalId", first.ExternalID); err != nil {
-				return engine.Pushed{}, err
+		push := engine.Push{Kind: rt.kind, ID: id, Create: true, Action: actionCreate, Notes: q.notes.list, ExternalID: first.ExternalID}
+		push.Change = func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+			if cur != nil {
+				return nil, engine.MemberChange{}, model.ErrConflict
+			}
+			next := *first
+			return &next, change, nil
+		}
+		if may {
+			push.Twins = func(found []model.Record) error {
+				if len(found) != 1 || found[0].Active || jml.Decode(found[0].Attrs)["externalId"] != first.ExternalID || !akin(&found[0], first) {
+					return nil
+				}
+				old = &found[0]
+				return errFormer
 			}
 		}
-		if old == nil || !akin(old, first) {
-			done, err := q.push(rt, id, actionCreate, func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
-				if cur != nil {
-					return nil, engine.MemberChange{}, model.ErrConflict
-				}
-				next, err := post()
-				return next, change, err
-			})
+		if done, err := q.pushed(push); !errors.Is(err, errFormer) {
 			if !may || !errors.Is(err, model.ErrConflict) {
 				return done, err
 			}

@@ -176,7 +176,7 @@ func (q *request) current(rt *resourceType, cur *model.Record) error {
 func (q *request) push(rt *resourceType, id, action string,
 	change func(*model.Record) (*model.Record, engine.MemberChange, error),
 ) (engine.Pushed, error) {
-	return q.pushed(engine.Push{Kind: rt.kind, ID: id, Create: action == actionCreate, Action: action, Notes: q.notes.list, Change: change})
+	return q.pushed(engine.Push{Kind: rt.kind, ID: id, Action: action, Notes: q.notes.list, Change: change})
 }
 
 // pushed makes a write durable, with what the audit says of the request.

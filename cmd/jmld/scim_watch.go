@@ -38,6 +38,14 @@ func (p watched) Push(ctx context.Context, push engine.Push) (engine.Pushed, err
 		}
 		return next, members, nil
 	}
+	if twins := push.Twins; twins != nil {
+		push.Twins = func(found []model.Record) error {
+			for i := range found {
+				w.Record(&found[i])
+			}
+			return twins(found)
+		}
+	}
 	done, err := p.Pusher.Push(ctx, push)
 	switch {
 	case err == nil && push.Create:

@@ -157,7 +157,7 @@ func benchBoth(b *testing.B, url string) {
 				c.Records, c.Identities = append(c.Records, one.Records...), append(c.Identities, one.Identities...)
 				c.Accounts, c.Changes = append(c.Accounts, one.Accounts...), append(c.Changes, one.Changes...)
 			}
-			if _, err := s.load(func(ops []op) error { return r(ctx, false, ops) }, records, keys, nil, false); err != nil {
+			if _, err := s.load(func(ops []op) error { return r(ctx, false, ops) }, records, keys, nil, false, nil); err != nil {
 				return err
 			}
 			ops, err := s.commitOps(c)
@@ -215,7 +215,7 @@ func (s *Store) loadWith(ctx context.Context, r run, subject engine.Subject) (en
 		keys = append(keys, [2]string{k.Name, k.Value})
 	}
 	read := func(ops []op) error { return r(ctx, false, ops) }
-	got, err := s.load(read, [][2]string{{subject.Source, subject.Record}}, keys, nil, false)
+	got, err := s.load(read, [][2]string{{subject.Source, subject.Record}}, keys, nil, false, nil)
 	if err != nil {
 		return engine.Person{}, err
 	}

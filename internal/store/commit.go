@@ -41,7 +41,7 @@ const (
 
 	// Downward from the records to everybody below them, a cycle ends by itself.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
-		"UNION SELECT m.source, m.member_id FROM down JOIN EACH members m ON (m.source = down.source AND m.group_id = down.id)) " +
+		"UNION SELECT down.source, m.member_id FROM down JOIN SOME members m member_id ON (m.source = down.source AND m.group_id = down.id)) " +
 		marked +
 		// in the order of their ids: two commits that mark the same people wait for each other, none is a deadlock
 		"WHERE id IN (SELECT i.id FROM (SELECT DISTINCT r.identity_id AS iid FROM down " +

@@ -22,6 +22,7 @@ import (
 //	items($1)         those texts as table p(a)
 //	pairs($1, $2)     the pairs in two parameters made by dialect.pairs, as table p(a, b)
 //	JOIN EACH t a ON (c)  a join that looks rows up in the index, one by one, whatever the planner guesses
+//	JOIN SOME t a x ON (c)  the same, in a recursion, for the column x alone
 //	find(x, y)        position of y in x, or 0
 //	greatest(x, y)    the larger value
 //	x::type           the type of a parameter, where PostgreSQL cannot infer it
@@ -55,6 +56,9 @@ func newDialect(lite, simulated bool) *dialect {
 	// keeps SQLite from turning it around.
 	add(`JOIN EACH (\w+) (\w+) ON \(([^)]*)\)`,
 		`CROSS JOIN LATERAL (SELECT ${2}.* FROM ${1} ${2} WHERE ${3} OFFSET 0) AS ${2}`, `CROSS JOIN ${1} ${2} ON ${3}`)
+	// Of a list in an array PostgreSQL expects ten, whoever is in it: a recursion sizes its tables by what it expects.
+	add(`JOIN SOME (\w+) (\w+) (\w+) ON \(([^)]*)\)`,
+		`CROSS JOIN LATERAL unnest(ARRAY(SELECT ${2}.${3} FROM ${1} ${2} WHERE ${4})) AS ${2}(${3})`, `CROSS JOIN ${1} ${2} ON ${4}`)
 	add(`IN list\((\$\d+)\)`, `= ANY(${1}::text[])`, `IN (SELECT value FROM json_each(${1}))`)
 	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
 	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,

@@ -83,7 +83,7 @@ func (b *query) compare(c model.Compare) (condition, error) {
 	case "groups.value": // in the group directly or through other groups
 		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {
 			return condition{sql: "r.id IN (WITH RECURSIVE down(id) AS (SELECT m.member_id FROM members m WHERE m.source = $1 AND m.group_id = " + b.arg(id) +
-				" UNION SELECT m.member_id FROM down JOIN EACH members m ON (m.source = $1 AND m.group_id = down.id)) SELECT id FROM down)", exact: true}, nil
+				" UNION SELECT m.member_id FROM down JOIN SOME members m member_id ON (m.source = $1 AND m.group_id = down.id)) SELECT id FROM down)", exact: true}, nil
 		}
 	case "members.value":
 		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {

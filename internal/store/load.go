@@ -30,6 +30,9 @@ const (
 	// One record, the most common subject: the identity that matters is found by its key.
 	loadOne = "ids AS (SELECT identity_id AS iid FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
 
+	twinsOf = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.external_id = $2 AND r.external_id <> '' " +
+		"AND r.kind || '' = $3 LIMIT 2"
+
 	oneRecord = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.id = $2"
 
 	identitiesOf = " SELECT " + identityColumns + " FROM ids JOIN EACH identities i ON (i.id = ids.iid)"
@@ -44,11 +47,11 @@ const (
 
 	// Upward from the records, each group once as direct and once as inherited: a cycle ends by itself.
 	groupsOf = ", up(iid, source, group_id, direct) AS (" +
-		"SELECT ids.iid, m.source, m.group_id, 1 FROM ids " +
+		"SELECT ids.iid, r.source, m.group_id, 1 FROM ids " +
 		"JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user') " +
-		"JOIN EACH members m ON (m.source = r.source AND m.member_id = r.id) " +
-		"UNION SELECT up.iid, m.source, m.group_id, 0 FROM up " +
-		"JOIN EACH members m ON (m.source = up.source AND m.member_id = up.group_id)) " +
+		"JOIN SOME members m group_id ON (m.source = r.source AND m.member_id = r.id) " +
+		"UNION SELECT up.iid, up.source, m.group_id, 0 FROM up " +
+		"JOIN SOME members m group_id ON (m.source = up.source AND m.member_id = up.group_id)) " +
 		"SELECT up.iid, up.source, up.group_id, g.display_name, max(up.direct) FROM up " +
 		"JOIN EACH records g ON (g.source = up.source AND g.id = up.group_id) " +
 		"GROUP BY up.iid, up.source, up.group_id, g.display_name"
@@ -103,13 +106,26 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 		p, err := s.alone(read, &subjects[0])
 		return []engine.Person{p}, err
 	}
-	got, err := s.load(read, records, keys, ids, alone)
+	var twins []op
+	people := make([]engine.Person, len(subjects))
+	for i := range subjects {
+		if sub := &subjects[i]; sub.ExternalID != "" {
+			twins = append(twins, op{text: s.sql(twinsOf), args: []any{sub.Source, cut(sub.ExternalID, maxKey), string(sub.Kind)}, each: func(row scanner) error {
+				var r model.Record
+				err := scanRecord(row, &r)
+				people[i].Twins = append(people[i].Twins, r)
+				return err
+			}})
+		}
+	}
+	got, err := s.load(read, records, keys, ids, alone, twins)
 	if err != nil {
 		return nil, err
 	}
-	people := make([]engine.Person, len(subjects))
 	for i := range subjects {
+		found := people[i].Twins
 		people[i] = got.person(&subjects[i])
+		people[i].Twins = found
 	}
 	return people, nil
 }
@@ -138,7 +154,7 @@ func (s *Store) alone(read func([]op) error, sub *engine.Subject) (engine.Person
 
 // load asks for everything at once. But who brings keys is most often new: then it asks for their owners first, and for the rest
 // only when there are any.
-func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []string, alone bool) (*loaded, error) {
+func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []string, alone bool, first []op) (*loaded, error) {
 	got := &loaded{
 		records: map[engine.RecordRef]*model.Record{}, owners: map[model.Key]string{},
 		identities: map[string]*model.Identity{}, linked: map[string][]model.Record{}, keys: map[string][]model.Key{},
@@ -147,7 +163,6 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	}
 	recordA, recordB := s.pairs(records)
 	keyA, keyB := s.pairs(keys)
-	var first []op
 	if len(keys) > 0 {
 		first = append(first, op{text: s.sql(loadOwners), args: []any{keyA, keyB}, each: got.owner},
 			op{text: s.sql(accessByKey), args: []any{keyA, keyB}, each: got.access.row})
@@ -158,7 +173,7 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	if alone {
 		return got, read(first)
 	}
-	if !s.lite && len(records) == 1 && len(keys)+len(ids) == 0 {
+	if !s.lite && len(first) == 1 && len(records) == 1 && len(ids) == 0 {
 		ops := append(s.loadRest(got, loadOne), op{text: s.sql(oneRecord), each: got.record}) // identities first: see Load
 		for i := range ops {
 			ops[i].args = []any{records[0][0], records[0][1]}

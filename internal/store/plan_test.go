@@ -33,6 +33,7 @@ func hot(s *Store) map[string]op {
 		"claim":  {text: s.sql(claim), args: []any{"app", "w", 1, 10}},
 		"settle": {text: s.must(settle), args: []any{"i77", "app", 1, 1, "n", "active", "{}", "ours"}},
 		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), ""}},
+		"twins":  {text: s.sql(twinsOf), args: []any{"entra", "x77", "user"}},
 		"people": {text: s.sql(reviewPeople), args: []any{a, b, stamp(testTime()), ""}},
 		"person": {text: s.sql(reviewPerson), args: []any{"entra", "r77", stamp(testTime()), ""}},
 		"group":  {text: s.sql(fmt.Sprintf(oneGroup, 400)), args: []any{"entra", "g7", one}},

@@ -103,6 +103,13 @@ func (db *pgDB) survey(ctx context.Context, ops []op) error {
 	return db.read(ctx, append(append(all, ops...), op{text: "COMMIT"}))
 }
 
+// search leaves the tables to their indexes: more than enough of what it asks for is said in the text.
+func (db *pgDB) search(ctx context.Context, ops []op) error {
+	all := make([]op, 0, len(ops)+3)
+	all = append(all, op{text: "BEGIN READ ONLY"}, op{text: "SET LOCAL plan_cache_mode = auto"})
+	return db.read(ctx, append(append(all, ops...), op{text: "COMMIT"}))
+}
+
 // write repeats what certainly did not happen: what did not reach the server, and what it gave up for the sake of another
 // transaction.
 func (db *pgDB) write(ctx context.Context, ops []op) error {

@@ -17,6 +17,7 @@ const maxScan = 50_000
 type query struct {
 	*Store
 	args []any
+	look func(ctx context.Context, ops ...op) error // read, or search
 }
 
 func (q *query) arg(v any) string {
@@ -43,7 +44,7 @@ func (q *query) op(text string, each func(scanner) error) op {
 // Query selects records of a source. The total is exact. What SQL cannot say of the filter is asked of q.Match, record
 // by record; when that means too many records, the error is model.ErrTooMany.
 func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
-	b := &query{Store: s}
+	b := &query{Store: s, look: s.read}
 	c, err := b.where(q)
 	if err != nil {
 		return model.Page{}, err
@@ -54,6 +55,7 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 			return model.Page{}, err
 		}
 		defer leave()
+		b.look = s.search
 	}
 	if !c.exact {
 		if q.Ready != nil {
@@ -101,7 +103,7 @@ func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Qu
 	var page model.Page
 	count := b.op("SELECT count(*) FROM records r WHERE "+where.sql, func(row scanner) error { return row.Scan(&page.Total) })
 	if q.Limit <= 0 {
-		err := s.read(ctx, count)
+		err := b.look(ctx, count)
 		return page, err
 	}
 	rows := b.op(b.rows(where, b.order(q), q.Limit+1, q.Offset), func(row scanner) error {
@@ -111,11 +113,11 @@ func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Qu
 		return err
 	})
 	if q.Offset > 0 {
-		err := s.read(ctx, count, rows)
+		err := b.look(ctx, count, rows)
 		page.Records = page.Records[:min(len(page.Records), q.Limit)]
 		return page, err
 	}
-	if err := s.read(ctx, rows); err != nil {
+	if err := b.look(ctx, rows); err != nil {
 		return model.Page{}, err
 	}
 	if len(page.Records) <= q.Limit {
@@ -123,13 +125,13 @@ func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Qu
 		return page, nil
 	}
 	page.Records = page.Records[:q.Limit]
-	return page, s.read(ctx, count)
+	return page, b.look(ctx, count)
 }
 
 // scan answers a query whose filter is partly left to Match.
 func (s *Store) scan(ctx context.Context, b *query, where condition, q model.Query) (model.Page, error) {
 	page, seen := model.Page{}, 0
-	err := s.read(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0), func(row scanner) error {
+	err := b.look(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0), func(row scanner) error {
 		if seen++; seen > maxScan {
 			return fmt.Errorf("more than %d records to look at: %w", maxScan, model.ErrTooMany)
 		}

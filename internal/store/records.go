@@ -75,7 +75,7 @@ func (s *Store) Members(ctx context.Context, source, group string, most int, yie
 
 // GroupsOf returns the groups each of the source's records is in, direct and inherited, ordered by display name.
 func (s *Store) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
-	const up = "UNION SELECT up.rid, m.group_id, 0 FROM up JOIN EACH members m ON (m.source = $1 AND m.member_id = up.group_id)) " +
+	const up = "UNION SELECT up.rid, m.group_id, 0 FROM up JOIN SOME members m group_id ON (m.source = $1 AND m.member_id = up.group_id)) " +
 		"SELECT up.rid, up.group_id, g.display_name, max(up.direct) FROM up " +
 		"JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) GROUP BY up.rid, up.group_id, g.display_name"
 	const many = "WITH RECURSIVE up(rid, group_id, direct) AS (" +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -42,6 +43,8 @@ const (
 	liteSearches = 2
 	liteStreams  = 1
 	patience     = 5 * time.Second
+	// searchTimeout is how long one may keep the database busy.
+	searchTimeout = 10 * time.Second
 )
 
 // enter waits for a turn; leave has to be called.
@@ -65,6 +68,8 @@ type backend interface {
 	// transaction, which is durable when it returns nil.
 	read(ctx context.Context, ops []op) error
 	survey(ctx context.Context, ops []op) error
+	// search is read for what may look at many rows, and is planned for what it is asked.
+	search(ctx context.Context, ops []op) error
 	write(ctx context.Context, ops []op) error
 	// view and update do the same for GORM. fn may be called again.
 	view(ctx context.Context, fn func(db *gorm.DB) error) error
@@ -100,9 +105,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(ctx, err))
 	}
+	// The database may be on the same machine: what looks at many rows must leave a processor to the others.
 	searches, streams := liteSearches, liteStreams
 	if !lite {
-		searches, streams = max(2, o.MaxConns/4), max(1, o.MaxConns/4)
+		processors := runtime.GOMAXPROCS(0)
+		searches, streams = max(2, min(o.MaxConns/4, processors)), max(1, min(o.MaxConns/4, processors/2))
 	}
 	s := &Store{
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
@@ -131,6 +138,14 @@ func (s *Store) read(ctx context.Context, ops ...op) error {
 	defer cancel()
 	printableArgs(ops)
 	return classify(ctx, s.db.read(limited, ops))
+}
+
+// search is survey for what a client asks for: it is given up after a while.
+func (s *Store) search(ctx context.Context, ops ...op) error {
+	limited, cancel := context.WithTimeout(ctx, min(s.timeout, searchTimeout))
+	defer cancel()
+	printableArgs(ops)
+	return classify(ctx, s.db.search(limited, ops))
 }
 
 // stream is read without a limit of time, for answers as long as the database.

@@ -79,6 +79,10 @@ type Push struct {
 	Members []string
 	// Most asks, of a group with Members, whether it has more members than that; 0: nobody wants to know.
 	Most int
+	// Twins is shown, before a Create is decided, up to two records of the kind that have the ExternalID already; its error ends the push
+	// and is returned as it is. nil: nobody looks.
+	Twins      func(found []model.Record) error
+	ExternalID string
 	// Index is of records of the push; nil: what model.Values has, and nothing that is unique beside UniqueKey.
 	Index func(*model.Record) Index
 }

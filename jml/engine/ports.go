@@ -81,6 +81,9 @@ type Subject struct {
 	// Members are ids that are asked about, of a group that is Alone. Most, when it is not 0, asks whether it has more members.
 	Members []string
 	Most    int
+	// ExternalID asks for the records of Kind that have it in Source.
+	ExternalID string
+	Kind       model.Kind
 }
 
 // Person is everything a decision about a subject needs.
@@ -98,6 +101,7 @@ type Person struct {
 	AccessFrame int64
 	Ruling      *model.Ruling     // what a person decided about Record, where it is not linked; the engine asks for it
 	Tree        *access.Tree      // of AccessFrame or later; the store leaves it out
+	Twins       []model.Record    // up to two records with Subject.ExternalID
 	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
 	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
 }

@@ -99,6 +99,13 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 	case n <= p.Most:
 		subject.Most = 2 * p.Most
 	}
+	look := p.Create && p.Twins != nil && p.ExternalID != ""
+	if p.Create {
+		subject.Record = ""
+	}
+	if look {
+		subject.Kind, subject.ExternalID = p.Kind, p.ExternalID
+	}
 	asked := map[model.Key]bool{}
 	for first := true; ; first = false {
 		if !first || !p.Create {
@@ -107,6 +114,11 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 				return Person{}, nil, MemberChange{}, err
 			}
 			person = loaded[0]
+		}
+		if look && !first {
+			if err := p.Twins(person.Twins); err != nil {
+				return Person{}, nil, MemberChange{}, err
+			}
 		}
 		next, members, err := p.Change(person.Record)
 		if err != nil {
@@ -123,7 +135,7 @@ func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person,
 				subject.Keys = append(subject.Keys, k)
 			}
 		}
-		if !more && (!first || !p.Create || len(subject.Keys) == 0) {
+		if !more && (!first || !p.Create || len(subject.Keys) == 0 && !look) {
 			return person, next, members, nil
 		}
 	}
