@@ -41,12 +41,13 @@ const (
 		"provenance, review_at, review_run, created_at, updated_at"
 	accountCols = "desired_rev, identity_id, target, class, origin, state, user_name, desired, because, native_id, applied_state, applied, " +
 		"applied_rev, applied_at, held_plan, due_at, priority, lease_owner, epoch, attempts, error_code, error_text, dead, created_at, updated_at"
-	groupsOf = "WITH RECURSIVE up(group_id) AS (SELECT group_id FROM members WHERE source = $1 AND member_id = $2 " +
+	accessCols = "person, place, role, admin, reason, approver, valid_from, valid_to, managed_by"
+	groupsOf   = "WITH RECURSIVE up(group_id) AS (SELECT group_id FROM members WHERE source = $1 AND member_id = $2 " +
 		"UNION SELECT m.group_id FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
 		"SELECT g.id, g.display_name FROM up JOIN records g ON g.source = $1 AND g.id = up.group_id"
 )
 
-// create: is anybody known by these keys, what is known of them; then the person with everything that explains it.
+// create: is anybody known by these keys or has the externalId, what is known of them; then the person with everything that explains it.
 func (f byHand) create(ctx context.Context, n int64) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	at := f.db.time(now)
@@ -57,7 +58,9 @@ func (f byHand) create(ctx context.Context, n int64) error {
 	if _, err := f.db.read(ctx, []stmt{
 		{"SELECT name, value, identity_id FROM identity_keys WHERE name = $1 AND value = $2 OR name = $3 AND value = $4 OR name = $5 AND value = $6", keys},
 		{"SELECT " + identityCols + " FROM identities WHERE id IN (" + who + ")", keys},
-		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", []any{pushed, id}},
+		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND external_id = $2 AND external_id <> '' AND kind || '' = 'user' LIMIT 2",
+			[]any{pushed, fmt.Sprintf("00000000-0000-4000-8000-%012d", n)}},
+		{"SELECT " + accessCols + " FROM access_members WHERE person IN ($1, $2, $3)", []any{"employeeNumber:" + number, "userName:" + name, "email:" + name}},
 		{"SELECT " + recordCols + " FROM records WHERE identity_id <> '' AND identity_id IN (" + who + ")", keys},
 		{"SELECT name, value FROM identity_keys WHERE identity_id IN (" + who + ")", keys},
 		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN (" + who + ")", keys},
@@ -106,6 +109,8 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 		{"SELECT name, value FROM identity_keys WHERE identity_id IN " + who, key},
 		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN " + who, key},
 		{groupsOf, key},
+		{"SELECT " + accessCols + " FROM access_members WHERE person IN (SELECT identity_id FROM records WHERE source = $1 AND id = $2 " +
+			"UNION ALL SELECT name || ':' || value FROM identity_keys WHERE identity_id IN " + who + ")", key},
 	})
 	if err != nil {
 		return "", err
@@ -150,13 +155,18 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 	return p.attrs, err
 }
 
-// member: the group, whether the person is in it; then the group's version, the member, the person marked for review.
+// member: the group, whether the person is in it, what it is (below a group there may be others to be marked), and whether the group
+// is too large to be the answer; then the group's version, the member, the person marked for review, and the audit. The mark and
+// the audit are the daemon's duty in the same transaction. The review itself is made later, by whoever runs the daemon's workers,
+// and is on neither side.
 func (f byHand) member(ctx context.Context, group, id string, add bool) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	at := f.db.time(now)
 	got, err := f.db.read(ctx, []stmt{
 		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", []any{pushed, group}},
 		{"SELECT member_id FROM members WHERE source = $1 AND group_id = $2 AND member_id = $3", []any{pushed, group, id}},
+		{"SELECT kind FROM records WHERE source = $1 AND id = $2", []any{pushed, id}},
+		{"SELECT 1 FROM members WHERE source = $1 AND group_id = $2 LIMIT 1 OFFSET 201", []any{pushed, group}},
 	})
 	if err != nil {
 		return err

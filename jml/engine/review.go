@@ -16,7 +16,8 @@ import (
 // atOnce is a time due for everybody: the database's clock says what is due, and ours may be ahead of it.
 func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 
-// reviewDue decides about people that are due, one transaction each, through the guard. It returns how many there were.
+// reviewDue decides about people that are due: all to whom nothing happens in one transaction, the others in one each, through the
+// guard. It returns how many there were.
 func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	ids, err := e.o.Store.DueReviews(ctx, claimLease, chunk)
 	if err != nil {
@@ -25,11 +26,20 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	leaving, err := e.leaving(ctx, ids)
+	leaving, quiet, moved, err := e.weigh(ctx, ids)
 	if err != nil {
 		return 0, err
 	}
-	for _, id := range ids {
+	if len(quiet.Identities) > 0 {
+		switch err := e.o.Store.Commit(ctx, quiet); {
+		case err == nil:
+		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
+			return 0, fmt.Errorf("review %d identities: %w", len(quiet.Identities), err)
+		default: // one of them changed meanwhile, or cannot be stored
+			moved = ids
+		}
+	}
+	for _, id := range moved {
 		err := e.again(ctx, func() error { return e.review(ctx, id, leaving) })
 		switch {
 		case err == nil:
@@ -43,23 +53,40 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	return len(ids), nil
 }
 
-// leaving counts, for each source, the people among ids who would lose something: a change that touches many is judged as a
-// whole, not five people at a time.
-func (e *Engine) leaving(ctx context.Context, ids []string) (map[string]int, error) {
+// weigh decides about all at once. It counts, for each source, the people who would lose something: a change that touches many is
+// judged as a whole, not five people at a time. quiet stores those to whom nothing happens; moved are the others.
+func (e *Engine) weigh(ctx context.Context, ids []string) (leaving map[string]int, quiet *Commit, moved []string, err error) {
 	people, err := e.loadIdentities(ctx, ids)
 	if err != nil {
-		return nil, fmt.Errorf("people due for review: %w", err)
+		return nil, nil, nil, fmt.Errorf("people due for review: %w", err)
 	}
-	rules, now, count := e.rules(), e.now(), map[string]int{}
-	for _, p := range people {
+	rules, now := e.rules(), e.now()
+	leaving, quiet = map[string]int{}, &Commit{}
+	for i, p := range people {
 		if p.Identity == nil {
 			continue
 		}
-		if d := e.derive(rules, p, nil, jml.Cause{}, now); d.leaves() {
-			count[standsFor(rules, p)]++
+		source := standsFor(rules, p)
+		d := e.derive(rules, p, nil, lookedAt(p, source), now)
+		if d.leaves() {
+			leaving[source]++
+		}
+		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings) == 0 && d.wait == nil {
+			quiet.Identities = append(quiet.Identities, *d.identity)
+		} else {
+			moved = append(moved, ids[i])
 		}
 	}
-	return count, nil
+	return leaving, quiet, moved, nil
+}
+
+// lookedAt says why somebody was looked at again.
+func lookedAt(p Person, source string) jml.Cause {
+	cause := jml.Cause{Source: source, Text: "groups, rules or a date changed"}
+	if p.Identity.ReviewRun == model.ReviewCorrelation {
+		cause.Text = "a person decided whom records are about"
+	}
+	return cause
 }
 
 func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) error {
@@ -69,11 +96,7 @@ func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) 
 	}
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
-	cause := jml.Cause{Source: source, Text: "groups, rules or a date changed"}
-	if p.Identity.ReviewRun == model.ReviewCorrelation {
-		cause.Text = "a person decided whom records are about"
-	}
-	d := e.derive(rules, p, nil, cause, now)
+	d := e.derive(rules, p, nil, lookedAt(p, source), now)
 	held, err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 const (
 	poll        = 500 * time.Millisecond // other processes write to the same database without telling us
+	gather      = 50 * time.Millisecond  // from a change of a group to the review of its members
 	longestWait = 15 * time.Minute       // between two tries of one account that the target does not take
 	longestRest = 30 * time.Second       // of a target that does not answer
 	claimSlack  = 5 * time.Second        // between claiming an account and calling the target

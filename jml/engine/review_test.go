@@ -1,0 +1,62 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// commits counts them.
+type commits struct {
+	engine.Store
+	n atomic.Int64
+}
+
+func (c *commits) Commit(ctx context.Context, commit *engine.Commit) error {
+	c.n.Add(1)
+	return c.Store.Commit(ctx, commit)
+}
+
+// D-18: what a change of a group means for its members costs little when it means nothing.
+func TestReviewOfPeopleToWhomNothingHappensIsOneCommit(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		var ids []string
+		for i := range 8 {
+			id := fmt.Sprint("r-", i)
+			if _, err := h.scim("entra", id, fmt.Sprintf("u%d@example.org", i), true, nil); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		push := func(group, name string, members ...string) {
+			_, err := h.Push(h.ctx, engine.Push{Source: "entra", Kind: model.KindGroup, ID: group, Actor: "test", Action: "scim.patch", Members: members,
+				Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+					return &model.Record{DisplayName: name, DisplayNameKey: name, Active: true, Attrs: "{}"}, engine.MemberChange{Add: members}, nil
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		push("g-1", "readers", ids...)
+		push("g-2", "builders", ids[0])
+		counted := &commits{Store: h.store}
+		o := h.opts
+		o.Store = counted
+		if n, err := engine.New(o).Tend(h.ctx); err != nil || n != 8 {
+			t.Fatal(n, err)
+		}
+		if n := counted.n.Load(); n != 2 {
+			t.Errorf("%d commits, want one for seven people and one for the new builder", n)
+		}
+		for _, p := range h.identities() {
+			if p.ReviewAt != nil {
+				t.Errorf("%s is still due at %v", p.UserName, p.ReviewAt)
+			}
+		}
+	})
+}
