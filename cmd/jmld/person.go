@@ -43,6 +43,10 @@ type personJSON struct {
 	Records      []recordJSON     `json:"records"`
 	Accounts     []accountJSON    `json:"accounts"`
 	Changes      []changeJSON     `json:"changes"`
+	Fusion       []fusedJSON      `json:"fusion"`
+	Manager      *managerJSON     `json:"manager,omitempty"`
+	MergedInto   string           `json:"mergedInto,omitempty"`
+	Merged       []string         `json:"merged,omitempty"`
 }
 
 type keyJSON struct {
@@ -122,14 +126,32 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if len(people) != 1 || people[0].Identity == nil {
 		return notFound("nobody is found by %q", id)
 	}
-	changes, err := s.store.Changes(ctx, model.ChangeQuery{IdentityID: id, Limit: personChanges})
+	changes, err := s.store.Changes(ctx, model.ChangeQuery{IdentityID: id, Merged: true, Limit: personChanges})
+	if err != nil {
+		return err
+	}
+	merges, err := s.store.Merges(ctx, id)
+	if err != nil {
+		return err
+	}
+	boss, err := s.managerOf(ctx, people[0])
 	if err != nil {
 		return err
 	}
 	if a.json() {
-		return a.printJSON(personView(people[0], changes))
+		v := personView(people[0], changes)
+		v.Manager, v.MergedInto = boss, mergedInto(merges, id)
+		for _, m := range merges {
+			if m.IntoID == id {
+				v.Merged = append(v.Merged, m.IdentityID)
+			}
+		}
+		return a.printJSON(v)
 	}
-	return a.printPerson(s, people[0], changes)
+	if into := mergedInto(merges, id); into != "" {
+		a.printf("merged into %s; see jmld person %s\n", into, into)
+	}
+	return a.printPerson(s, people[0], changes, boss)
 }
 
 func personView(p engine.Person, changes []model.Change) personJSON {
@@ -138,7 +160,7 @@ func personView(p engine.Person, changes []model.Change) personJSON {
 		Schema: "jmld.person/1", ID: i.ID, UserName: i.UserName, DisplayName: i.DisplayName, Email: i.Email, Lifecycle: i.Lifecycle,
 		Categories: categories(i), Organisation: i.Organisation, External: i.External, Attributes: object(i.Attrs),
 		Provenance: object(i.Provenance), Findings: object(i.Findings), Keys: []keyJSON{}, Groups: []membershipJSON{}, Records: []recordJSON{}, Accounts: []accountJSON{},
-		Changes: changesJSON(changes),
+		Changes: changesJSON(changes), Fusion: fusionOf(p),
 	}
 	for _, k := range p.Keys {
 		v.Keys = append(v.Keys, keyJSON{k.Name, k.Value})
@@ -183,7 +205,7 @@ func categories(i *model.Identity) []string {
 	return strings.Split(i.Categories, ",")
 }
 
-func (a *app) printPerson(s *site, p engine.Person, changes []model.Change) error {
+func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss *managerJSON) error {
 	i := p.Identity
 	a.printf("%s  (%s)\n", line(i.DisplayName), i.Lifecycle)
 	a.printf("  user name     %s\n", line(i.UserName))
@@ -194,6 +216,9 @@ func (a *app) printPerson(s *site, p engine.Person, changes []model.Change) erro
 		where = "external"
 	}
 	a.printf("  organisation  %s (%s)\n", orElse(line(i.Organisation), "unknown"), where)
+	if boss != nil {
+		a.printf("  manager       %s\n", boss.line())
+	}
 	a.printf("  id            %s\n", i.ID)
 
 	a.printf("\nRecords\n")
@@ -213,7 +238,7 @@ func (a *app) printPerson(s *site, p engine.Person, changes []model.Change) erro
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if err := a.printAttributes(i); err != nil {
+	if err := a.printAttributes(p); err != nil {
 		return err
 	}
 	if len(p.Groups) > 0 {
@@ -236,40 +261,6 @@ func (a *app) printPerson(s *site, p engine.Person, changes []model.Change) erro
 		a.printf("\nLast changes, newest first\n")
 	}
 	return a.printHistory(changes)
-}
-
-// printAttributes shows who won each attribute, and against whom.
-func (a *app) printAttributes(i *model.Identity) error {
-	var attrs map[string]any
-	if err := json.Unmarshal([]byte(orElse(i.Attrs, "{}")), &attrs); err != nil {
-		return fmt.Errorf("identity %s: attributes: %w", i.ID, err)
-	}
-	var from map[string]model.Provenance
-	if err := json.Unmarshal([]byte(orElse(i.Provenance, "{}")), &from); err != nil {
-		return fmt.Errorf("identity %s: provenance: %w", i.ID, err)
-	}
-	a.printf("\nAttributes\n")
-	attrs = flatten(attrs)
-	t := newTable(a.stdout)
-	for _, name := range sortedKeys(attrs) {
-		t.indented(name, compact(attrs[name]), origin(from, name))
-	}
-	return t.flush()
-}
-
-// origin says where an attribute comes from: it has a provenance of its own, or that of all.
-func origin(from map[string]model.Provenance, name string) string {
-	for _, key := range []string{name, enterprise + ":" + name, enterprise + "." + name, enterprise, "*"} {
-		p, ok := from[key]
-		if !ok {
-			continue
-		}
-		if len(p.Losers) == 0 {
-			return p.Winner
-		}
-		return p.Winner + ", not " + strings.Join(p.Losers, ", ") + " (" + p.Rule + ")"
-	}
-	return ""
 }
 
 // printFindings lists what could not be decided.
