@@ -200,7 +200,11 @@ func (a *app) printCase(c engine.Case) error {
 	}
 	r := c.Record
 	a.printf("record   %s/%s\n", line(r.Source), line(r.ID))
-	a.printf("state    %s%s\n", r.Link, orElse(": "+line(r.LinkText), ""))
+	state := string(r.Link)
+	if r.LinkText != "" {
+		state += ": " + line(r.LinkText)
+	}
+	a.printf("state    %s\n", state)
 	if c.Ruling != nil {
 		a.printf("decided  %s, by %s %s: %s\n", c.Ruling.Kind, line(c.Ruling.Actor), at(c.Ruling.At), orElse(line(c.Ruling.Reason), "no reason given"))
 	}

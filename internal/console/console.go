@@ -15,7 +15,9 @@ import (
 type Options struct {
 	View     View
 	Approver Approver
-	Log      *zap.Logger // nil: silent
+	// Correlator decides whom records are about; nil: the console only counts those that are disputed.
+	Correlator Correlator
+	Log        *zap.Logger // nil: silent
 
 	// Token returns the operator token as it is now. With nil Token the console is open to this machine alone. A Token
 	// that returns "" lets nobody in: an unreadable secret must not open the door.
@@ -89,6 +91,11 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /login", c.loginForm)
 	mux.HandleFunc("POST /login", c.login)
 	mux.HandleFunc("POST /logout", c.logout)
+	if o.Correlator != nil {
+		mux.HandleFunc("GET /disputed", c.page(c.disputed))
+		mux.HandleFunc("GET /disputed/{source}/{id...}", c.page(c.correlation))
+		mux.HandleFunc("POST /disputed/{source}/{id...}", c.page(c.decideCase))
+	}
 	for pattern, f := range map[string]pageFunc{
 		"GET /{$}":                  c.overview,
 		"GET /runs":                 c.runs,

@@ -21,6 +21,7 @@ type overviewPage struct {
 	Sources  []sourceRow
 	Targets  []targetRow
 	Figures  model.Tally
+	Disputes string // where disputed records are shown
 	People   int
 	Phases   []phase
 	Leavers  leavers
@@ -77,7 +78,10 @@ func (c *console) overview(ctx context.Context, _ *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	p := overviewPage{Figures: tally}
+	p := overviewPage{Figures: tally, Disputes: "/changes?op=finding"}
+	if c.o.Correlator != nil {
+		p.Disputes = "/disputed"
+	}
 	for _, l := range lifecycles() {
 		p.Phases = append(p.Phases, phase{l, tally.Identities[l]})
 		p.People += tally.Identities[l]
@@ -319,7 +323,7 @@ func todos(p overviewPage) []todo {
 	}
 	if n := p.Figures.Disputed; n > 0 {
 		out = append(out, todo{count(n, "record is", "records are") + " disputed",
-			model.CodeCorrelationDisputed.Advice(), "/changes?op=finding", "See findings"})
+			model.CodeCorrelationDisputed.Advice(), p.Disputes, "Look"})
 	}
 	return out
 }

@@ -83,7 +83,7 @@ func (c *console) person(ctx context.Context, r *http.Request) (view, error) {
 	for _, a := range all.Accounts {
 		p.Accounts = append(p.Accounts, newAccountRow(a))
 	}
-	changes, err := c.o.View.Changes(ctx, model.ChangeQuery{IdentityID: id, Limit: personChanges + 1})
+	changes, err := c.o.View.Changes(ctx, model.ChangeQuery{IdentityID: id, Merged: true, Limit: personChanges + 1})
 	if err != nil {
 		return view{}, err
 	}

@@ -15,6 +15,7 @@ type problemsPage struct {
 	Causes   []accountCause
 	Sources  []sourceProblem
 	Disputed int
+	Decide   bool // disputes can be decided here
 	Here     string
 }
 
@@ -43,7 +44,7 @@ func (c *console) problems(ctx context.Context, r *http.Request) (view, error) {
 		return view{}, err
 	}
 	target := parameter(r, "target")
-	p := problemsPage{Target: target, Targets: c.targetNames(), Disputed: tally.Disputed, Here: link("/problems", "target", target)}
+	p := problemsPage{Target: target, Targets: c.targetNames(), Disputed: tally.Disputed, Decide: c.o.Correlator != nil, Here: link("/problems", "target", target)}
 	p.Causes = byCode(all, target)
 	for _, s := range c.o.Sources {
 		row, err := c.sourceRow(ctx, s)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,84 +45,6 @@ type Judged struct {
 	Record   model.Record
 	Identity string   // whose the record is now; "": nobody's
 	Plans    []string // in which something waits for approval
-}
-
-// loadRulings adds what people decided about records that are not linked. Records that nobody shares a key with have none: nothing
-// is asked about most of those that are new.
-func (e *Engine) loadRulings(ctx context.Context, subjects []Subject, people []Person) error {
-	var refs []RecordRef
-	for i, s := range subjects {
-		p := &people[i]
-		switch {
-		case s.Record == "" || s.Alone:
-		case p.Record == nil && !anybody(p.Owners):
-		case p.Record != nil && (p.Record.Kind != model.KindUser || p.Record.Link == model.Linked):
-		default:
-			refs = append(refs, RecordRef{s.Source, s.Record})
-		}
-	}
-	if len(refs) == 0 {
-		return nil
-	}
-	found, err := e.o.Store.Rulings(ctx, refs)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	var again []Subject // who the record is by decision is not who has its keys
-	var at []int
-	for i, s := range subjects {
-		k := slices.IndexFunc(found, func(r model.Ruling) bool { return r.Source == s.Source && r.RecordID == s.Record })
-		if k < 0 || people[i].Record != nil && people[i].Record.Link == model.Linked {
-			continue
-		}
-		people[i].Ruling = &found[k]
-		if id := found[k].IdentityID; id != "" && (people[i].Identity == nil || people[i].Identity.ID != id) {
-			s.Identity = id
-			again, at = append(again, s), append(at, i)
-		}
-	}
-	if len(again) == 0 {
-		return nil
-	}
-	loaded, err := e.o.Store.Load(ctx, again)
-	if err != nil {
-		return err
-	}
-	for j, i := range at {
-		loaded[j].Ruling = people[i].Ruling
-		for k, owner := range people[i].Owners {
-			if _, ok := loaded[j].Owners[k]; !ok {
-				loaded[j].Owners[k] = owner
-			}
-		}
-		people[i] = loaded[j]
-	}
-	return nil
-}
-
-func anybody(owners map[model.Key]string) bool {
-	for _, o := range owners {
-		if o != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// waitFor says for which keys a record that is nobody's waits. An ignored one waits for none.
-func waitFor(rec model.Record, keys []model.Key, p Person) *WaitWrite {
-	w := &WaitWrite{RecordRef: RecordRef{rec.Source, rec.ID}}
-	if rec.Link == model.Ignored {
-		return w
-	}
-	for _, k := range keys {
-		wait := model.Wait{Source: rec.Source, RecordID: rec.ID, Name: k.Name, Value: k.Value, IdentityID: p.Owners[k]}
-		if p.Identity != nil && p.Identity.ID == wait.IdentityID {
-			wait.Version = p.Identity.Version
-		}
-		w.Keys = append(w.Keys, wait)
-	}
-	return w
 }
 
 // Case shows a record with the people it may be about, and with one who is asked for ("": nobody). ErrNotFound: no such record.
@@ -403,56 +324,6 @@ func (e *Engine) settlePeople(ctx context.Context, ids ...string) (plans []strin
 	return plans, err
 }
 
-// recheck looks again at a record that is nobody's.
-func (e *Engine) recheck(ctx context.Context, ref RecordRef) error {
-	people, err := e.o.Store.Load(ctx, []Subject{{Source: ref.Source, Record: ref.ID}})
-	if err != nil {
-		return err
-	}
-	rec := people[0].Record
-	if rec == nil || rec.Link != model.Disputed && rec.Link != model.Unmatched {
-		return e.o.Store.Commit(ctx, &Commit{Waits: []WaitWrite{{RecordRef: ref}}})
-	}
-	rules, now := e.rules(), e.now()
-	p, err := e.subject(ctx, Subject{Source: ref.Source, Record: ref.ID, Keys: rules.Keys(*rec)})
-	if errors.Is(err, model.ErrNotFound) {
-		return nil // gone meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	next := *p.Record
-	d := e.derive(rules, p, &next, jml.Cause{Source: ref.Source, Record: ref.ID, Text: "looked at again, because other people's keys changed"}, now)
-	if d.record.Link == p.Record.Link && d.record.LinkText == p.Record.LinkText && d.wait != nil {
-		return e.o.Store.Commit(ctx, &Commit{Waits: []WaitWrite{*d.wait}}) // the record's version is its ETag: it did not change
-	}
-	c := &Commit{ReviewAt: atOnce(), Records: []Write{e.write(p.Record, d.record, now)}}
-	if d.record.Link == model.Linked {
-		c.Review = []RecordRef{ref} // its groups count from now on
-	}
-	_, err = e.commitGuarded(ctx, c, d, ref.Source, 1, now)
-	return err
-}
-
-// recheckDue looks again at records that may be somebody's now.
-func (e *Engine) recheckDue(ctx context.Context) error {
-	due, err := e.o.Store.DueWaits(ctx, chunk)
-	if err != nil {
-		return fmt.Errorf("records that wait for somebody: %w", err)
-	}
-	for _, ref := range due {
-		err := e.again(ctx, func() error { return e.recheck(ctx, ref) })
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
-			return fmt.Errorf("look again at record %s/%s: %w", ref.Source, ref.ID, err)
-		default: // one record must not stop the others
-			e.log.Error("record not looked at again", zap.String(model.FieldSource, ref.Source), zap.String(model.FieldRecord, ref.ID), zap.Error(err))
-		}
-	}
-	return nil
-}
-
 // unmerged is an error for an identity that was merged into another one.
 func (e *Engine) unmerged(ctx context.Context, id string) error {
 	merges, err := e.o.Store.Merges(ctx, id)
@@ -495,4 +366,9 @@ func freed(rules *jml.Rules, owned, asked []model.Key, rest []model.Record) []mo
 func readList[T any](text string) (out []T, err error) {
 	err = json.Unmarshal([]byte(text), &out)
 	return out, err
+}
+
+// Unlinked lists user records with the outcome, ordered by source and id, after the one given.
+func (e *Engine) Unlinked(ctx context.Context, link model.Link, after RecordRef, limit int) ([]model.Record, error) {
+	return e.o.Store.Unlinked(ctx, link, after, limit)
 }
