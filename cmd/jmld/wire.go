@@ -59,6 +59,7 @@ func readSource(c *config.Source, log *zap.Logger) (engine.ReadSource, error) {
 	l := c.LDAP
 	read := engine.ReadSource{Source: src, Timeout: l.Timeouts.Run.Std(),
 		Absence: engine.Absence{Runs: l.Absence.Runs, After: l.Absence.After.Std(), Confirm: l.Absence.Confirm}}
+	read.Pace = engine.Pace{Jitter: l.Jitter.Std(), SkipMissed: l.CatchUp == "skip", SkipOverlap: l.Overlap == "skip"}
 	if l.Delta != nil {
 		read.Delta = config.Every(l.Delta.Every)
 	}

@@ -39,6 +39,7 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 		d.checkAttribute(g.Member, at.with("groups", "member"))
 	}
 	d.checkSchedule(l, at)
+	d.checkPace(l, at)
 	if l.Delta != nil {
 		d.checkEvery(l.Delta.Every, at.with("delta", "every"))
 	}
@@ -47,6 +48,21 @@ func (d *decoder) checkLDAP(l *LDAP, at route) {
 	}
 	if l.Timeouts.Run < l.Timeouts.Connect || l.Timeouts.Run < l.Timeouts.Idle {
 		d.wrong(at.with("timeouts", "run"), "run is shorter than connect or idle; expected the longest of the three")
+	}
+}
+
+// checkPace: what bends calendars has no meaning without one.
+func (d *decoder) checkPace(l *LDAP, at route) {
+	if most := 6 * time.Hour; l.Jitter.Std() < 0 || l.Jitter.Std() > most {
+		d.wrong(at.with("jitter"), "%s is out of range; expected 0s to 6h", l.Jitter)
+	}
+	if d.has(at.with("jitter")) && l.Schedule == "" {
+		d.mistake(d.keyPlace(at.with("jitter")), "jitter has no meaning without schedule; expected both, or neither")
+	}
+	for _, key := range []string{"catch_up", "overlap"} {
+		if d.has(at.with(key)) && l.Schedule == "" && l.Delta == nil && l.Census == nil {
+			d.mistake(d.keyPlace(at.with(key)), "%s has no meaning without schedule, delta or census; expected one of them", key)
+		}
 	}
 }
 

@@ -114,6 +114,9 @@ type LDAP struct {
 	Changes  string    `yaml:"incremental"`
 	Schedule string    `yaml:"schedule"`                // cron; "": on demand only
 	TimeZone string    `yaml:"time_zone" default:"UTC"` // of Schedule
+	Jitter   Duration  `yaml:"jitter"`
+	CatchUp  string    `yaml:"catch_up" default:"once" oneof:"once skip"`
+	Overlap  string    `yaml:"overlap" default:"wait" oneof:"wait skip"`
 	Delta    *Delta    `yaml:"delta"`
 	Census   *Census   `yaml:"census"`
 	Absence  Absence   `yaml:"absence"`

@@ -15,8 +15,9 @@ const calendarStep = 30 * time.Second
 
 // calendar reads a source at its times. The database is the clock; a run is a row that exists once for each time, so of n
 // replicas one reads. A time that passed while nobody ran is caught up once; so is a run that died.
-func (e *Engine) calendar(ctx context.Context, name string, mode model.Mode, times Schedule) error {
-	var next time.Time
+func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, times Schedule) error {
+	var next, waiting time.Time // waiting: a time whose read waits for something
+	name, job := s.Source.Name(), jobOf(s.Source.Name(), mode)
 	for ctx.Err() == nil {
 		now, err := e.o.Store.Now(ctx)
 		if err == nil {
@@ -27,7 +28,7 @@ func (e *Engine) calendar(ctx context.Context, name string, mode model.Mode, tim
 			_ = sleep(ctx, jitter(calendarStep/6)) // ctx is looked at above
 			continue
 		}
-		if wait := next.Sub(now); next.IsZero() || wait > 0 { // zero: the schedule has no next time
+		if wait := next.Add(s.Pace.delay(job, next)).Sub(now); next.IsZero() || wait > 0 { // zero: the schedule has no next time
 			if next.IsZero() || wait > calendarStep {
 				wait = calendarStep // short steps: clocks jump, machines sleep, replicas die
 			}
@@ -35,14 +36,24 @@ func (e *Engine) calendar(ctx context.Context, name string, mode model.Mode, tim
 			continue
 		}
 		at := last(times, next, now) // of several that passed, one run stands for all
+		if !at.Equal(waiting) && s.Pace.missed(job, at, now) {
+			e.log.Info("missed read passed over", zap.String(model.FieldSource, name), zap.Time("at", at))
+			next = times.Next(now)
+			continue
+		}
 		_, err = e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
-		if err != nil && (errors.Is(err, model.ErrUnavailable) || model.CodeOf(err) == model.CodeSourceBusy) && ctx.Err() == nil {
+		busy := model.CodeOf(err) == model.CodeSourceBusy
+		if err != nil && (errors.Is(err, model.ErrUnavailable) || busy && !s.Pace.SkipOverlap) && ctx.Err() == nil {
 			e.log.Info("scheduled read waits", zap.String(model.FieldSource, name), zap.Error(err))
 			_ = sleep(ctx, jitter(calendarStep/6))
-			next = at // not started yet, or by another replica: then the row exists
+			next, waiting = at, at // not started yet, or by another replica: then the row exists
 			continue
 		}
 		next = times.Next(at)
+		if busy {
+			e.log.Info("read passed over, the source is being read", zap.String(model.FieldSource, name), zap.Time("at", at))
+			continue
+		}
 		if err != nil && !errors.Is(err, model.ErrConflict) && ctx.Err() == nil { // conflict: another replica has it
 			e.log.Error("scheduled read failed", zap.String(model.FieldSource, name), zap.String(model.FieldCode, string(model.CodeOf(err))),
 				zap.Error(err))

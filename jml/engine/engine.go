@@ -34,6 +34,7 @@ type ReadSource struct {
 	Schedule Schedule // of full reads; nil: on demand only
 	Delta    Schedule // of reads of what changed; nil: never. Source is an Incremental then
 	Census   Schedule // of reads of the ids; the same
+	Pace     Pace
 	Timeout  time.Duration
 	Absence  Absence
 }
@@ -165,7 +166,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, s := range e.o.Sources {
 		for mode, times := range map[model.Mode]Schedule{model.ModeFull: s.Schedule, model.ModeDelta: s.Delta, model.ModeCensus: s.Census} {
 			if times != nil {
-				g.Go(func() error { return e.calendar(ctx, s.Source.Name(), mode, times) })
+				s := s
+				if mode != model.ModeFull { // the others come often, and ask for little
+					s.Pace.Jitter = 0
+				}
+				g.Go(func() error { return e.calendar(ctx, s, mode, times) })
 			}
 		}
 	}
