@@ -43,6 +43,7 @@ type Decision struct {
 	Steps    []Step         // sorted by target
 	Settled  []string       // targets whose held change lost its cause, sorted
 	Findings []model.Change // new ones
+	Owned    []string       // places of apps that the person owns and has to hand over
 	Ended    string         // the organisation whose engagement is over, when that is why accounts go
 }
 
@@ -89,6 +90,7 @@ func (r *Rules) Decide(s Situation) Decision {
 	if at := s.Access.NextChange(); at != nil {
 		w.soon(s.Now, *at) // a role begins or ends then
 	}
+	w.owner()
 
 	var d Decision
 	d.Identity = r.identity(s, w.lifecycle, fused, out)
@@ -101,7 +103,7 @@ func (r *Rules) Decide(s Situation) Decision {
 		}
 	}
 	d.conclude(&w, out)
-	d.Ended = w.ended
+	d.Ended, d.Owned = w.ended, w.owned
 	d.Findings = newFindings(s, d.Identity)
 	return d
 }
@@ -110,6 +112,7 @@ func (r *Rules) Decide(s Situation) Decision {
 type situation struct {
 	Situation
 	phase
+	owned []string
 	fused Fused
 	live  []model.Record
 	now   model.Identity
@@ -220,6 +223,10 @@ func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *St
 	if leaver == policy.LeaverDelete && acct.Origin != model.OriginAdopted { // what was there before us is not ours to delete
 		op, next.State = model.OpDelete, model.AccountAbsent
 	}
+	waits := ""
+	if op == model.OpDelete && len(w.owned) > 0 {
+		op, next.State, waits = model.OpDeactivate, model.AccountInactive, untilHandedOver
+	}
 	if kept, ok := r.Policy.RuleOf(acct.Target, rule); ok && kept.DeleteAfter > 0 {
 		w.soon(w.Now, w.Now.Add(kept.DeleteAfter))
 	}
@@ -228,7 +235,7 @@ func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *St
 		event, text = model.EventMover, fmt.Sprintf("rule %s no longer holds", rule)
 	}
 	event = cmp.Or(w.Cause.Event, event)
-	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: w.because(text, w.dated && w.Cause.Record == "")})
+	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: w.because(text, w.dated && w.Cause.Record == "") + waits})
 }
 
 // because adds what made us decide, unless a date did.

@@ -195,7 +195,13 @@ const recheck = 24 * time.Hour
 // retire deletes an account that has been deactivated as long as its rule says. Only an account that we made, whose target has
 // confirmed that it is deactivated, of somebody who has left or whom the rule is no longer about: who is on leave comes back.
 func (r *Rules) retire(w *situation, acct model.Account) *Step {
+	if len(w.owned) > 0 {
+		return nil
+	}
 	why := reasonOf(acct)
+	if step := w.handedOver(acct, why); step != nil {
+		return step
+	}
 	rule, ok := r.Policy.RuleOf(acct.Target, why.Rule)
 	if !ok || rule.DeleteAfter <= 0 || acct.Origin != model.OriginOurs || acct.AppliedState == model.AccountAbsent ||
 		w.lifecycle != model.Archived && w.lifecycle != model.Active {

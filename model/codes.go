@@ -43,6 +43,7 @@ const (
 	CodeAccessRefused Code = "JML-3101"
 	CodeAccessForeign Code = "JML-3102"
 	CodeAccessDenied  Code = "JML-3103"
+	CodeAccessOwner   Code = "JML-3104"
 
 	CodeTargetUnreachable Code = "JML-4001"
 	CodeTargetCredentials Code = "JML-4002"
@@ -120,6 +121,8 @@ func (c Code) Advice() string {
 		return "Each object has one owner: change what is declared in the configuration there, and what operators made with `jmld access`."
 	case CodeAccessDenied:
 		return "An admin of the group itself, or of one above it, has to approve; `jmld access team GROUP` lists them."
+	case CodeAccessOwner:
+		return "Give the app another owner: `jmld access hand-over APP WHO`, or in the configuration where it is declared. The account is deleted only then."
 	case CodeTargetUnreachable:
 		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
 	case CodeTargetCredentials:

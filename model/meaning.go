@@ -59,6 +59,8 @@ func (c Code) Meaning() string {
 		return "Managed by somebody else"
 	case CodeAccessDenied:
 		return "Approver is no admin there"
+	case CodeAccessOwner:
+		return "Owner of an app leaves"
 	case CodeTargetUnreachable:
 		return "Target unreachable"
 	case CodeTargetCredentials:

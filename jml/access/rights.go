@@ -258,6 +258,23 @@ func (t *Tree) Administers(rows []model.AccessMember, place string, now time.Tim
 	return found
 }
 
+// Successors are the rows, without an end, of others who administer the groups of an app, the nearest groups first.
+func (t *Tree) Successors(app, leaver string) []model.AccessMember {
+	var out []model.AccessMember
+	for _, g := range t.GroupsOf(app) {
+		for n := t.number[g.ID]; n >= 0; n = t.parent[n] {
+			rows := slices.DeleteFunc(slices.Clone(t.at[KindGroup+":"+t.groups[n].ID]), func(m model.AccessMember) bool {
+				return !m.Admin || !permanent(m) || m.Person == leaver
+			})
+			slices.SortFunc(rows, func(a, b model.AccessMember) int {
+				return cmp.Or(cmp.Compare(a.Person, b.Person), cmp.Compare(a.Role, b.Role))
+			})
+			out = append(out, rows...)
+		}
+	}
+	return out
+}
+
 // Stats counts what there is.
 type Stats struct {
 	Groups         int     `json:"groups"` // without the root

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,21 @@ func (v *View) Most() int {
 		return 0
 	}
 	return max(v.tree.CountGroups(v.rows, v.now), len(v.tree.resources), len(v.tree.roleNames), len(v.tree.perms))
+}
+
+// Owns are the places of the apps the person owns, sorted.
+func (v *View) Owns() []string {
+	if v == nil {
+		return nil
+	}
+	var out []string
+	for _, m := range v.rows {
+		if kind, _ := SplitPlace(m.Place); kind == KindApp && m.Admin {
+			out = append(out, m.Place)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // NextChange is when the person holds something else by time alone, nil: never.

@@ -17,7 +17,7 @@ import (
 type AccessEdit struct {
 	Actor   string   // "operator ada", "configuration"
 	Manager string   // whose objects may be changed: model.ManagedBy…
-	Areas   []string // in which roles may have permissions
+	Areas   []string // in which roles may have permissions; nil: those they have
 	DryRun  bool     // check everything, write nothing
 	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
 	Edit func(s *access.State, t *access.Tree) error
@@ -79,7 +79,14 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 	if foreign := c.Changes.Foreign(edit.Manager); len(foreign) > 0 {
 		return nil, model.Errorf(model.CodeAccessForeign, "%s", some(foreign))
 	}
-	if bad := access.Check(after, edit.Areas); len(bad) > 0 {
+	areas := edit.Areas
+	if areas == nil {
+		var err error
+		if areas, err = storedAreas(before.Roles); err != nil {
+			return nil, err
+		}
+	}
+	if bad := access.Check(after, areas); len(bad) > 0 {
 		texts := make([]string, len(bad))
 		for i, p := range bad {
 			texts[i] = p.Text

@@ -264,6 +264,76 @@ func TestOperatorsAtOnce(t *testing.T) {
 	})
 }
 
+// M-60: an app gets another owner, a member of the group that owns it, before its owner is gone; where nobody can be found nothing is
+// lost silently.
+func TestAnOwnerWhoLeavesHandsOverFirst(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		r := rules(t)
+		r.Policy = deletes(t)
+		h.SetRules(r)
+		ids := map[string]string{}
+		for i, name := range []string{"ada", "bo"} {
+			out, err := h.scim("entra", "e-"+name, name, true, number(fmt.Sprint(i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[name] = out.Record.IdentityID
+		}
+		h.edit(func(s *access.State) {
+			company(s, ids["ada"])
+			m := given(ids["ada"], "app:crm", "developer")
+			m.Admin = true
+			s.Give(m)
+		})
+		h.settle()
+		if _, err := h.scim("entra", "e-ada", "ada", false, number("0")); err != nil {
+			t.Fatal(err)
+		}
+		state := func() string {
+			t.Helper()
+			h.settle()
+			p, err := h.store.Identity(h.ctx, ids["ada"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			accounts, err := h.store.Accounts(h.ctx, model.AccountQuery{IdentityID: ids["ada"], Target: "app"})
+			if err != nil || len(accounts) != 1 {
+				t.Fatal(accounts, err)
+			}
+			s, err := h.store.Access(h.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			owner := "nobody"
+			for _, m := range s.Members {
+				for name, id := range ids {
+					if m.Place == "app:crm" && m.Admin && m.Person == id {
+						owner = name + " as " + m.Role
+					}
+				}
+			}
+			return fmt.Sprint(accounts[0].State, ", owned by ", owner, ", a finding: ", strings.Contains(p.Findings, string(model.CodeAccessOwner)))
+		}
+		if got, want := state(), "inactive, owned by ada as developer, a finding: true"; got != want {
+			t.Fatalf("before there is anybody else: %s, want %s", got, want)
+		}
+		h.edit(func(s *access.State) { // makes her due for review, too
+			m := given(ids["bo"], "group:builders", "")
+			m.Admin = true
+			s.Give(m)
+			s.Resources[0].Description = "is in want of an owner"
+		})
+		if got, want := state(), "absent, owned by bo as developer, a finding: false"; got != want {
+			t.Errorf("with an active admin above: %s, want %s", got, want)
+		}
+		entries, err := h.store.AuditList(h.ctx, ids["bo"], 10)
+		if err != nil || !slices.ContainsFunc(entries, func(a model.AuditEntry) bool { return a.Actor == "hand-over" && a.Action == "access.member.set" }) {
+			t.Error(entries, err)
+		}
+	})
+}
+
 // values are those of a multi-valued attribute, joined by a plus.
 func values(text, attr string) string {
 	var attrs map[string]any

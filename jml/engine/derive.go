@@ -23,6 +23,7 @@ type draft struct {
 	short    bool            // somebody else has a key that the record has, too
 	wait     *WaitWrite      // for which keys the record waits from now on
 	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
+	owned    []string        // apps that a leaver owns
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -125,6 +126,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
 		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Cause: cause})
 	d.steps, d.settled, d.findings, d.ended = out.Steps, out.Settled, out.Findings, out.Ended
+	d.owned = out.Owned
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {

@@ -71,7 +71,7 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (leaving map[string]in
 		if d.leaves() {
 			leaving[source]++
 		}
-		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings) == 0 && d.wait == nil {
+		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.owned) == 0 && d.wait == nil {
 			quiet.Identities = append(quiet.Identities, *d.identity)
 		} else {
 			moved = append(moved, ids[i])
@@ -97,6 +97,15 @@ func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) 
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
 	d := e.derive(rules, p, nil, lookedAt(p, source), now)
+	if len(d.owned) > 0 {
+		handed, err := e.handOver(ctx, p, d.owned)
+		switch {
+		case err != nil:
+			return err
+		case handed: // decided again, without what was handed over
+			return fmt.Errorf("apps were handed over: %w", model.ErrStale)
+		}
+	}
 	held, err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now)
 	if err != nil {
 		return err

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"jmld/jml/access"
+	"jmld/model"
+)
+
+// handOver gives the apps of somebody who leaves to those who administer the group that owns them, or the nearest one above. It
+// says whether anything was handed over; what cannot be stays, and is a finding of the person.
+func (e *Engine) handOver(ctx context.Context, p Person, apps []string) (bool, error) {
+	tree, _, err := e.Tree(ctx)
+	if err != nil {
+		return false, err
+	}
+	handed := false
+	for _, app := range apps {
+		to, err := e.successor(ctx, tree, app, p.Identity.ID)
+		if err != nil {
+			return handed, err
+		}
+		if to == nil {
+			continue
+		}
+		_, err = e.EditAccess(ctx, AccessEdit{Actor: "hand-over", Manager: model.ManagedByOperator, Edit: func(s *access.State, t *access.Tree) error {
+			for _, m := range t.At(app) {
+				if m.Admin && m.Person == p.Identity.ID { // still theirs
+					s.HandOver(app, model.AccessMember{Person: to.Person, Role: m.Role, Approver: to.Approver, ManagedBy: model.ManagedByOperator,
+						Reason: fmt.Sprintf("the owner left; administers %s", t.Name(to.Place))})
+					return nil
+				}
+			}
+			return nil
+		}})
+		switch code := model.CodeOf(err); {
+		case err == nil:
+			handed = true
+			e.log.Info("app handed over", zap.String(model.FieldIdentity, p.Identity.ID), zap.String("app", app))
+		case code == model.CodeAccessForeign, code == model.CodeAccessRefused: // declared in the configuration
+			e.log.Warn("app of somebody who left not handed over", zap.String(model.FieldIdentity, p.Identity.ID), zap.String("app", app), zap.Error(err))
+		default:
+			return handed, err
+		}
+	}
+	return handed, nil
+}
+
+// successor is the row of an active admin of the app's group, or of the nearest one above that has any; nil: nobody.
+func (e *Engine) successor(ctx context.Context, t *access.Tree, app, leaver string) (*model.AccessMember, error) {
+	const most = 20 // admins are looked at
+	rows := t.Successors(app, leaver)
+	for _, m := range rows[:min(len(rows), most)] {
+		people, err := e.o.Store.Load(ctx, []Subject{{Identity: m.Person}})
+		if err != nil {
+			return nil, err
+		}
+		if id := people[0].Identity; id != nil && id.Lifecycle == model.Active {
+			return &m, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // nobody is no mistake
+}
+
+// storedAreas are those that stored roles have permissions in, with the usual ones.
+func storedAreas(roles []model.AccessRole) ([]string, error) {
+	areas := access.Areas()
+	for _, r := range roles {
+		list, err := access.Permissions(r)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			if !slices.Contains(areas, p.Area) {
+				areas = append(areas, p.Area)
+			}
+		}
+	}
+	return areas, nil
+}
