@@ -31,12 +31,19 @@ func methodOf(name entry.Method) method {
 		return syncrepl{}
 	case entry.MethodUSN:
 		return usnChanged{}
+	case entry.MethodDirSync:
+		return dirSync{}
 	case entry.MethodChangelog:
 		return retroChangelog{}
 	case entry.MethodEntryUSN:
 		return entryUSN{}
 	}
 	return nil
+}
+
+// natives lists the methods that are some server's own.
+func natives() []entry.Method {
+	return []entry.Method{entry.MethodSyncrepl, entry.MethodUSN, entry.MethodDirSync, entry.MethodChangelog, entry.MethodEntryUSN}
 }
 
 // native is the method in force; nil when changes are found by stamps, or not at all.

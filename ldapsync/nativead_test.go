@@ -15,6 +15,15 @@ import (
 // M-36: what a domain controller keeps of changes is enough.
 func TestActiveDirectoryChangesEqualAFullRead(t *testing.T) {
 	t.Parallel()
+	for _, how := range []entry.Method{entry.MethodUSN, entry.MethodDirSync} {
+		t.Run(string(how), func(t *testing.T) {
+			t.Parallel()
+			activeDirectoryChanges(t, how)
+		})
+	}
+}
+
+func activeDirectoryChanges(t *testing.T, how entry.Method) {
 	s := testserver.Samba(t)
 	add := func(name string, more map[string][]string) string { return s.AddPerson(name, more) }
 	var all []string
@@ -29,11 +38,11 @@ func TestActiveDirectoryChangesEqualAFullRead(t *testing.T) {
 		s.Replace(p, "manager", all[0])
 	}
 	o := sambaOptions(s)
-	o.Name, o.BindDN, o.PageSize, o.Incremental, o.Delta = "corp", testserver.SambaAdminDN, 500, entry.MethodUSN, true
+	o.Name, o.BindDN, o.PageSize, o.Incremental, o.Delta = "corp", testserver.SambaAdminDN, 500, how, true
 	o.People.Filter = "(&(objectCategory=person)(objectClass=user)(employeeType=employee))"
 	o.People.Base, o.Groups.Base = testserver.SambaPeople, testserver.SambaPeople
 	m := newMirror(t, o)
-	if out := m.sync(model.ModeFull); !strings.HasPrefix(out.Proof.Method, "usn-changed") {
+	if out := m.sync(model.ModeFull); !strings.HasPrefix(out.Proof.Method, string(how)) {
 		t.Fatalf("%+v", out.Proof)
 	}
 	out := m.sync(model.ModeDelta)
@@ -112,7 +121,7 @@ func TestActiveDirectoryChangesEqualAFullRead(t *testing.T) {
 	// Who may not see deleted objects is told so.
 	o.BindDN = testserver.SambaSyncDN
 	plain := newMirror(t, o)
-	if out := plain.sync(model.ModeFull); !strings.HasPrefix(out.Proof.Method, "usn-changed; no deleted entries") {
+	if out := plain.sync(model.ModeFull); !strings.HasPrefix(out.Proof.Method, string(how)+"; no deleted entries") {
 		t.Errorf("%q", out.Proof.Method)
 	}
 	s.Delete(all[9])

@@ -101,7 +101,7 @@ func (p *probe) run(ctx context.Context) {
 	}
 	defer p.sess.close()
 	for _, step := range []func(context.Context) bool{
-		p.identity, p.rootDSE, p.bases, p.people, p.groups, p.attributes, p.lookup,
+		p.identity, p.rootDSE, p.bases, p.people, p.groups, p.attributes, p.lookup, p.changes,
 	} {
 		if !step(ctx) || ctx.Err() != nil {
 			return

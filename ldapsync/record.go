@@ -82,7 +82,7 @@ func (s *Source) read(c *content, e *wire.Entry, resolve func(dn []byte) (string
 
 // entry makes a record of the content.
 func (s *Source) entry(c *content, id string) model.Entry {
-	out := model.Entry{Unknown: c.unknown}
+	out := model.Entry{Unknown: c.unknown, Dangling: c.x.dangling}
 	out.Record = model.Record{Kind: model.KindUser, ID: id, UserName: string(c.userName), DisplayName: string(c.displayName), Active: c.active}
 	out.UserNameKey = foldKey(out.UserName)
 	s.complete(&out.Record, c.text, c.hash)

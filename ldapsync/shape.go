@@ -56,6 +56,8 @@ type filler struct {
 	dn      string
 	active  bool
 	resolve func(dn []byte) (string, bool)
+
+	dangling []string // pointers of references that name nobody
 }
 
 // object appends a JSON object of the nodes that have a value, or nothing.
@@ -103,6 +105,7 @@ func (x *filler) node(b []byte, n *node) []byte {
 		}
 		id, ok := x.resolve(choose(values, x.dn, f.attr))
 		if !ok {
+			x.dangling = append(x.dangling, f.pointer())
 			return b
 		}
 		b = append(b, `{"value":`...)

@@ -55,17 +55,11 @@ func (usnChanged) begin(ctx context.Context, r *run) (position, error) {
 func (usnChanged) since(ctx context.Context, r *run, from position) (found, error) {
 	f := found{next: from, recorded: true}
 	c, err := r.readController(ctx, from.Service)
-	switch {
-	case err != nil:
+	if err != nil {
 		return f, err
-	case c.service != from.Service || c.invocation != from.Server:
-		return f, &model.Doubt{Text: "the domain controller is another one than before, or was restored"}
-	case c.base != from.Base:
-		return f, &model.Doubt{Text: fmt.Sprintf("the entry %s is another one than before", r.src.changeBase())}
-	case c.highest < from.Number:
-		return f, &model.Doubt{Text: fmt.Sprintf("the server's highestCommittedUSN is %d, before it was %d", c.highest, from.Number)}
-	case tooOld(from.Time, c.time):
-		return f, &model.Doubt{Text: "the last read of changes was so long ago that the server may have forgotten who was deleted"}
+	}
+	if doubt := c.doubt(r, from); doubt != nil {
+		return f, doubt
 	}
 	f.seen = fmt.Sprintf("nothing after uSNChanged %d", c.highest)
 	if c.highest == from.Number {
@@ -119,6 +113,21 @@ func tooOld(was, now string) bool {
 type controller struct {
 	service, invocation, root, time, base string
 	highest                               int64
+}
+
+// doubt says why changes cannot be told from the position on.
+func (c controller) doubt(r *run, from position) error {
+	switch {
+	case c.service != from.Service || c.invocation != from.Server:
+		return &model.Doubt{Text: "the domain controller is another one than before, or was restored"}
+	case c.base != from.Base:
+		return &model.Doubt{Text: fmt.Sprintf("the entry %s is another one than before", r.src.changeBase())}
+	case c.highest < from.Number:
+		return &model.Doubt{Text: fmt.Sprintf("the server's highestCommittedUSN is %d, before it was %d", c.highest, from.Number)}
+	case tooOld(from.Time, c.time):
+		return &model.Doubt{Text: "the last read of changes was so long ago that the server may have forgotten who was deleted"}
+	}
+	return nil
 }
 
 // readController reads in one round trip what the server says about itself and about the NTDS Settings object of that name.

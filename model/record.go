@@ -70,6 +70,8 @@ type Entry struct {
 	// Unknown are the attributes about which the directory was asked and could not be understood, as JSON pointers (RFC 6901)
 	// into Attrs: "/active", "/name/givenName". The record keeps what it has there.
 	Unknown []string
+	// Dangling are references, as JSON pointers, that have a value in the directory which names nobody in the read. Attrs has nothing there.
+	Dangling []string
 }
 
 // Proof says whether a read saw everything there is, and how that is known. The zero value proves nothing.

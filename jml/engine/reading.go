@@ -37,6 +37,8 @@ type reading struct {
 	batch    []model.Entry   // changed users
 	groups   []model.Entry   // changed groups
 	disputed []model.Entry   // users whose keys are other people's, so far
+	dangling []model.Entry   // users with references that may be to somebody who is missing
+	referred bool            // that is known
 	proof    model.Proof
 	funnel   model.Funnel
 	phases   phases
@@ -120,6 +122,9 @@ func (rd *reading) decide(ctx context.Context) error {
 		if err := rd.storeAbsent(ctx); err != nil {
 			return err
 		}
+	}
+	if err := rd.storeDangling(ctx); err != nil {
+		return err
 	}
 	if err := rd.storeGroups(ctx); err != nil {
 		return err

@@ -80,9 +80,16 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	t := &tally{}
 	touched := map[string]bool{}
 	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
-	var second, disputed []model.Entry
+	var second, disputed, dangling []model.Entry
 	for i, p := range people {
-		en := entries[i]
+		en, wait, err := rd.keepReferences(entries[i], p.Record)
+		if err != nil {
+			return err
+		}
+		if wait {
+			dangling = append(dangling, en)
+			continue
+		}
 		next, err := keepUnknown(rd.rules, en, p.Record)
 		if err != nil {
 			return err
@@ -130,6 +137,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		return err
 	}
 	rd.batch = append(rd.batch, second...)
+	rd.dangling = append(rd.dangling, dangling...)
 	rd.disputed = append(rd.disputed, disputed[:min(len(disputed), max(0, mostDisputed-len(rd.disputed)))]...)
 	return nil
 }

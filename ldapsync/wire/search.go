@@ -19,6 +19,7 @@ type Search struct {
 	PageSize  int // 0: not paged
 	Cookie    []byte
 	Controls  []ldap.Control // beside the one for pages
+	Want      string         // OID of a control of the final answer that is handed out
 }
 
 // Bounds of one entry; its message is bounded anyway, but values may be shorter than what is kept to find them.
@@ -47,6 +48,7 @@ type Done struct {
 	Reference  string
 	Paged      bool   // the server sent the paging control, RFC 2696
 	Cookie     []byte // of the next page; empty: there is none
+	Wanted     []byte // value of the control wanted; nil: it did not come
 }
 
 // Search hands each entry to each and returns after the server's final answer. No error means that this answer came,
@@ -89,6 +91,15 @@ func (c *Conn) Search(s Search, each func(*Entry) error) (Done, error) {
 			}
 			if d.Paged, d.Cookie, err = pagingOf(m.controls); err != nil {
 				return d, c.fail(err)
+			}
+			if s.Want != "" {
+				value, found, err := control(m.controls, s.Want)
+				if err != nil {
+					return d, c.fail(err)
+				}
+				if found {
+					d.Wanted = append([]byte{}, value...)
+				}
 			}
 			return d, nil
 		default:
