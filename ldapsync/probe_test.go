@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jmld/internal/testserver"
+	"jmld/jml/entry"
 	"jmld/ldapsync"
 	"jmld/model"
 )
@@ -64,7 +65,7 @@ func TestProbe(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"people": "300 match (objectClass=inetOrgPerson) below " + testserver.PeopleBase, "groups": "12 match", "paging of people": "3 pages of at most 100",
-		"kind of server": "OpenLDAP", "incremental reads offered": "modifyTimestamp", "id of people": "every entry has its own entryUUID",
+		"kind of server": "OpenLDAP", "incremental reads offered": "modifyTimestamp", "changes": "incremental is none; here work modify-timestamp", "id of people": "every entry has its own entryUUID",
 		"look for one by id": "3 of 3 are found", "attribute mail": "200 of 200 have it", "attribute employeeNumber": "200 of 200 have it",
 		"bind": "as " + testserver.SyncDN + " (dn:" + testserver.SyncDN + ")", "group attribute member": "12 of 12 have it",
 	} {
@@ -89,8 +90,9 @@ func TestProbe(t *testing.T) {
 		"unreadable attribute": {func(o *ldapsync.Options) { o.BindDN = testserver.PagedDN }, with(outcomes{"attribute employeeNumber": warn})},
 		"no attribute of the map": {func(o *ldapsync.Options) { o.Groups.Member = "uniqueMember" },
 			with(outcomes{"group attribute uniqueMember": warn})},
-		"size limit":          {func(o *ldapsync.Options) { o.BindDN = testserver.SmallDN }, outcomes{"people": fail}},
-		"size limit in pages": {func(o *ldapsync.Options) { o.BindDN = testserver.SmallDN; o.PageSize = 30 }, outcomes{"people": fail}},
+		"no overlay for syncrepl": {func(o *ldapsync.Options) { o.Incremental = entry.MethodSyncrepl }, with(outcomes{"changes": warn})},
+		"size limit":              {func(o *ldapsync.Options) { o.BindDN = testserver.SmallDN }, outcomes{"people": fail}},
+		"size limit in pages":     {func(o *ldapsync.Options) { o.BindDN = testserver.SmallDN; o.PageSize = 30 }, outcomes{"people": fail}},
 		"base hidden": {func(o *ldapsync.Options) { o.BindDN = testserver.PagedDN; o.People.Base = testserver.HiddenBase },
 			outcomes{"base " + testserver.HiddenBase: fail}},
 		"nobody":          {func(o *ldapsync.Options) { o.People.Filter = "(uid=nobody)" }, outcomes{"people found": warn}},

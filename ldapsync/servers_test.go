@@ -282,7 +282,7 @@ func TestProbeOfActiveDirectory(t *testing.T) {
 	o := sambaOptions(s)
 	got := probed(t, o)
 	for name, text := range map[string]string{
-		"kind of server": "Active Directory, ", "incremental reads offered": "uSNChanged (at ", "clock": "off ours", "look for one by id": "are found",
+		"kind of server": "Active Directory, ", "incremental reads offered": "uSNChanged (at ", "changes": "incremental is usn-changed; here work usn-changed (no deleted entries are shown), dirsync (", "clock": "off ours", "look for one by id": "are found",
 	} {
 		if c := got[name]; c.Outcome != ldapsync.CheckOK || !strings.Contains(c.Seen, text) {
 			t.Errorf("%s: %q is not in: %+v", name, text, c)
