@@ -136,6 +136,7 @@ type Engine struct {
 	wake    map[string]chan struct{} // one per target, and "" for reviews
 	cache   supportedCache
 	flight  flight
+	thrift  thrift
 	frame   frameCache
 }
 

@@ -73,6 +73,9 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err != nil {
 		return fmt.Errorf("load the snapshot: %w", err)
 	}
+	if rd.known.len() >= manyKnown {
+		defer rd.e.thrift.begin()()
+	}
 	if rd.epoch, err = rd.openEpoch(ctx, src); err != nil {
 		return fmt.Errorf("load the checkpoint: %w", err)
 	}

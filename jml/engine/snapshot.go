@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"runtime/debug"
+	"sync"
 
 	"jmld/model"
 )
@@ -17,7 +20,7 @@ type snapshot struct {
 type known struct {
 	// hash is made of the content's with the run's own seed: eight bytes are enough, as nobody can look for two contents that
 	// have them in common.
-	hash    uint64
+	hash    [8]byte
 	content bool // there is a hash
 	group   bool
 	seen    bool
@@ -58,14 +61,19 @@ func (s *snapshot) at(n int) *known { return &s.pages[n/pageKnown][n%pageKnown] 
 
 // same says whether the hash is the one of the content that is known.
 func (s *snapshot) same(k *known, hash []byte) bool {
-	return k.content == (len(hash) > 0) && (!k.content || k.hash == maphash.Bytes(s.seed, hash))
+	return k.content == (len(hash) > 0) && (!k.content || k.hash == s.digest(hash))
 }
 
 func (s *snapshot) set(k *known, hash []byte) {
-	k.hash, k.content = 0, len(hash) > 0
+	k.hash, k.content = [8]byte{}, len(hash) > 0
 	if k.content {
-		k.hash = maphash.Bytes(s.seed, hash)
+		k.hash = s.digest(hash)
 	}
+}
+
+func (s *snapshot) digest(hash []byte) (d [8]byte) {
+	binary.LittleEndian.PutUint64(d[:], maphash.Bytes(s.seed, hash))
+	return d
 }
 
 // list returns the ids of the entries for which which holds.
@@ -77,6 +85,32 @@ func (s *snapshot) list(which func(*known) bool) []string {
 		}
 	}
 	return ids
+}
+
+// manyKnown entries make a snapshot that counts.
+const manyKnown = 250_000
+
+// thrift has garbage collected early while snapshots are large. They are free of pointers, so that this costs little, and the
+// process needs not twice the memory that is in use. It is a matter of the whole process: the first snapshot sets it, the last
+// one sets it back.
+type thrift struct {
+	mu            sync.Mutex
+	users, before int
+}
+
+func (t *thrift) begin() (end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.users++; t.users == 1 {
+		t.before = debug.SetGCPercent(10)
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.users--; t.users == 0 {
+			debug.SetGCPercent(t.before)
+		}
+	}
 }
 
 func (k *known) is(kind model.Kind) bool { return k.group == (kind == model.KindGroup) }
