@@ -41,7 +41,7 @@ type Decision struct {
 	AddKeys  []model.Key
 	DropKeys []model.Key
 	Steps    []Step         // sorted by target
-	Settled  []string       // targets whose held change lost its cause, sorted
+	Settled  []Settled      // held changes that lost their cause, sorted by target and plan
 	Findings []model.Change // new ones
 	Owned    []string       // places of apps that the person owns and has to hand over
 	Ended    string         // the organisation whose engagement is over, when that is why accounts go
@@ -50,7 +50,15 @@ type Decision struct {
 // Step is one change of one account.
 type Step struct {
 	Change  model.Change
-	Account model.Account // as it will be
+	Before  *model.Account // without what is settled; nil: there is none
+	Account model.Account  // as it will be
+}
+
+// Settled is a change of an account that waits in a plan and lost its cause.
+type Settled struct {
+	Plan    string
+	State   bool          // the account's state, not its attributes
+	Account model.Account // without what waits in any settled plan
 }
 
 // Decide derives what should exist for one person and how that differs from what is desired now.
@@ -141,27 +149,44 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 	if acct != nil && acct.Origin == model.OriginProtected {
 		return // reported, never touched
 	}
-	var step *Step
-	switch {
-	case want && (acct == nil || acct.State != model.AccountActive) && !r.admitted(w, target, out):
-	case want:
-		step = r.grant(w, acct, *grant)
-	case acct != nil && acct.State == model.AccountActive:
-		step = r.leave(w, *acct, grant)
-	case acct != nil && acct.State == model.AccountInactive:
-		step = r.retire(w, *acct)
+	if acct == nil {
+		if want && r.admitted(w, target, out) {
+			d.Steps = append(d.Steps, *r.grant(w, nil, *grant))
+		}
+		return
 	}
-	if acct != nil && acct.HeldPlan != "" {
-		if step != nil && step.Change.Op.Leaves() {
-			return // it waits already
+	now := *acct
+	var step *Step
+	var over []string
+	switch {
+	case want && now.State == model.AccountActive:
+		grant.Attrs, over = keepHeld(&now, grant.Attrs)
+		step = r.grant(w, &now, *grant)
+	case now.State == model.AccountActive:
+		step = r.leave(w, now, grant)
+	default: // what waited of its attributes is over
+		over, now.HeldAttrs = plansOf(now), ""
+		if want && r.admitted(w, target, out) {
+			step = r.grant(w, &now, *grant)
+		} else if !want && now.State == model.AccountInactive {
+			step = r.retire(w, now)
 		}
-		d.Settled = append(d.Settled, target)
-		if step == nil {
-			return
-		}
-		step.Account.HeldPlan = ""
+	}
+	waits := now.HeldPlan
+	switch {
+	case waits == "":
+	case step != nil && (step.Change.Op.Leaves() || step.Change.Op == model.OpReactivate):
+		step = nil // it waits already
+	default:
+		now.HeldPlan = ""
+		over = append(over, waits)
+	}
+	for _, plan := range over {
+		d.Settled = append(d.Settled, Settled{Plan: plan, State: plan == waits, Account: now})
 	}
 	if step != nil {
+		step.Before = &now
+		step.Account.HeldPlan, step.Account.HeldAttrs = now.HeldPlan, now.HeldAttrs
 		d.Steps = append(d.Steps, *step)
 	}
 }
@@ -258,7 +283,10 @@ func (w *situation) step(before *model.Account, after model.Account, op model.Op
 	if before != nil {
 		c.Before = snapshot(*before)
 	}
-	return &Step{Change: c, Account: after}
+	if op == model.OpUpdate {
+		c.Attrs = strings.Join(marks(Decode(before.Desired), Decode(after.Desired)), " ")
+	}
+	return &Step{Change: c, Before: before, Account: after}
 }
 
 func snapshot(a model.Account) string {

@@ -2,21 +2,25 @@ package jml
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
 // DefaultLimits are the guard's limits where the configuration says nothing.
 func DefaultLimits() Limits {
-	return Limits{Count: 5, Share: 0.01, Ceiling: 0.10, Floor: 50, Window: 24 * time.Hour, Expiry: 72 * time.Hour}
+	return Limits{
+		Count: 5, Share: 0.01, Ceiling: 0.10, Floor: 50, Window: 24 * time.Hour, Expiry: 72 * time.Hour,
+		Changed: Limit{10, 0.20}, Emptied: Limit{5, 0.05}, Movers: Limit{20, 0.30}, Returns: Limit{5, 0.02},
+		Group: Limit{10, 0.25}, GroupEmptied: 5, Shrink: Limit{5, 0.02}, Renewed: Limit{5, 0.10}, Clock: 5 * time.Minute,
+	}
 }
 
 // Toll is what is about to be taken away.
 type Toll struct {
-	Lost      int  // people who would lose an account or their record now
-	Before    int  // who lost one within the window, without a person's approval
-	Supported int  // people the source stands for
-	Run       bool // one read of everything: Before counts against the ceiling only
+	Lost      int    // people who would lose an account or their record now
+	Before    int    // who lost one within the window, without a person's approval
+	Supported int    // people the source stands for
+	Target    string // "": of all targets together
+	Run       bool   // one read of everything: Before counts against the ceiling only
 }
 
 // Judge says whether a toll may go without a person's approval, and if not why not, in one sentence with its figures.
@@ -31,15 +35,17 @@ func (l Limits) Judge(t Toll) (held string) {
 	} else if t.Before > 0 {
 		earlier = l.earlier(t)
 	}
-	const rounding = 1e-9 // 0.29 × 100 is less than 29 in floating point
-	limit := max(l.Count, int(math.Floor(l.Share*float64(t.Supported)+rounding)))
-	if counted > limit {
-		return fmt.Sprintf("%d of %d people would lose access%s; the limit is %d (the larger of %d and %.4g %%)",
-			t.Lost, t.Supported, earlier, limit, l.Count, 100*l.Share)
+	limit := Limit{l.Count, l.Share}
+	what := "access"
+	if t.Target != "" {
+		what = "their account in " + t.Target
 	}
-	if ceiling := l.Ceiling*float64(t.Supported) + rounding; t.Supported >= l.Floor && float64(total) > ceiling {
-		return fmt.Sprintf("%d of %d people would lose access%s; more than %.4g %% always needs approval",
-			t.Lost, t.Supported, l.earlier(t), 100*l.Ceiling)
+	if counted > limit.Most(t.Supported) {
+		return fmt.Sprintf("%d of %d people would lose %s%s; %s", t.Lost, t.Supported, what, earlier, limit.words(t.Supported))
+	}
+	if most := (Limit{Share: l.Ceiling}).Most(t.Supported); t.Supported >= l.Floor && total > most {
+		return fmt.Sprintf("%d of %d people would lose %s%s; more than %.4g %% always needs approval",
+			t.Lost, t.Supported, what, l.earlier(t), 100*l.Ceiling)
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ func (r *Rules) identity(s Situation, lifecycle model.Lifecycle, f Fused, out po
 	if s.Identity != nil {
 		id = *s.Identity
 	}
-	id.ReviewAt, id.ReviewRun, id.Findings, id.Lifecycle = nil, "", "", lifecycle
+	id.ReviewAt, id.ReviewRun, id.Suspect, id.Findings, id.Lifecycle = nil, "", "", "", lifecycle
 	id.UserName, id.DisplayName, id.Email = text(f.Attrs["userName"]), display(f.Attrs), email(f.Attrs)
 	id.SearchKey = Fold(id.DisplayName) + "\n" + Fold(id.UserName) + "\n" + Fold(id.Email)
 	id.Organisation, id.External, id.Categories = out.Organisation, out.External, strings.Join(out.Categories, ",")

@@ -51,4 +51,14 @@ type Limits struct {
 	Window time.Duration
 	// Expiry is how long a held plan can be approved.
 	Expiry time.Duration
+
+	// Brakes on changes of accounts that exist, for each target: of one attribute, to none, of anything, and back to active.
+	Changed, Emptied, Movers, Returns Limit
+	// Group is how many members a group may lose within the window; one that had GroupEmptied may not lose all of them.
+	Group        Limit
+	GroupEmptied int
+	// A read is suspect as a whole when it lists fewer people than the last complete one (Shrink), when known people come back
+	// under other ids (Renewed), or when clocks differ by more than Clock.
+	Shrink, Renewed Limit
+	Clock           time.Duration
 }

@@ -132,11 +132,9 @@ func (w *world) apply(d jml.Decision) {
 		}
 		w.line("? %s%s: %s: %s%s", f.Who, target(f.Target), f.Code, rule, reason(f.Because).Text)
 	}
-	for _, t := range d.Settled {
-		a := w.accounts[[2]string{id.ID, t}]
-		a.HeldPlan = ""
-		w.accounts[[2]string{id.ID, t}] = a
-		w.line("  %s no longer waits for approval to leave %s", id.DisplayName, t)
+	for _, s := range d.Settled {
+		w.accounts[[2]string{id.ID, s.Account.Target}] = s.Account
+		w.line("  %s no longer waits for approval to leave %s", id.DisplayName, s.Account.Target)
 	}
 	for _, s := range d.Steps {
 		c := s.Change

@@ -53,7 +53,8 @@ type Account struct {
 	AppliedRev   int64  // the DesiredRev that was applied last
 	AppliedAt    *time.Time
 
-	HeldPlan string // a change of this account waits in this plan
+	HeldPlan  string // a change of its state waits in this plan
+	HeldAttrs string // attributes of which a change waits: canonical JSON object, attribute -> HeldAttr; "" none
 
 	DueAt      *time.Time // when a worker may claim it; the end of the lease while claimed; nil: settled
 	Priority   int        // 0: leavers, claimed first; 1: everything else
@@ -67,6 +68,15 @@ type Account struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// HeldAttr is a change of one attribute that waits for approval.
+type HeldAttr struct {
+	Plan string `json:"plan"`
+	To   any    `json:"to,omitempty"` // null: the attribute goes away
+}
+
+// Waits says whether anything of the account waits for approval.
+func (a *Account) Waits() bool { return a.HeldPlan != "" || a.HeldAttrs != "" }
 
 // PlatformUser is a row of the table platform_users that the local target keeps for platforms that read a table.
 type PlatformUser struct {

@@ -33,7 +33,16 @@ const (
 	CodeCorrelationDisputed Code = "JML-3002"
 	CodeGuardHeld           Code = "JML-3003"
 	CodePlanStale           Code = "JML-3004"
-	CodeCorrelationStale    Code = "JML-3020"
+
+	CodeGuardGroup     Code = "JML-3011"
+	CodeGuardAttribute Code = "JML-3012"
+	CodeGuardMovers    Code = "JML-3013"
+	CodeGuardReturns   Code = "JML-3014"
+	CodeGuardShrunk    Code = "JML-3015"
+	CodeGuardRenewed   Code = "JML-3016"
+	CodeGuardClock     Code = "JML-3017"
+
+	CodeCorrelationStale Code = "JML-3020"
 
 	CodeLifecycleDate Code = "JML-3031"
 	CodeNoEnd         Code = "JML-3032"
@@ -105,6 +114,20 @@ func (c Code) Advice() string {
 		return "The record or a candidate changed since you looked. Show it again with `jmld correlate show` and decide about what is true now."
 	case CodeGuardHeld:
 		return "Look at the list with `jmld held`, then approve exactly it, or correct the source: what comes back is withdrawn by itself."
+	case CodeGuardGroup:
+		return "Look at the group in its source. If it was emptied by mistake, mend it: what waits is withdrawn by itself. Else approve the list."
+	case CodeGuardAttribute:
+		return "See whether the source, the bind account's rights or the mapping of that attribute changed. Mend it, or approve the list if it is meant."
+	case CodeGuardMovers:
+		return "See what changed so many accounts: the source, a mapping or a rule. Mend it, or approve the list if it is meant."
+	case CodeGuardReturns:
+		return "So many come back at once that the status may be unreadable. Look at it in the source; approve the list if they are really back."
+	case CodeGuardShrunk:
+		return "Find out why the source lists fewer people: base, filter, rights. Approve the list only if those in it really left."
+	case CodeGuardRenewed:
+		return "Known people came back under other ids: a restore, a migration, another id attribute. Approve the list only if those in it really left."
+	case CodeGuardClock:
+		return "Set the clocks by NTP; what is still true is decided again by the next read. Or approve the list."
 	case CodePlanStale:
 		return "The situation changed since the plan was made. Show it again and approve what is still true."
 	case CodeLifecycleDate:

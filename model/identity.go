@@ -37,6 +37,7 @@ type Identity struct {
 	Version      int64      // every decision about the person bumps it: the lock
 	ReviewAt     *time.Time // when the decision may be another one
 	ReviewRun    string     // the job whose next run wants to review it itself, before ReviewAt
+	Suspect      string     // Hold, JSON: the next decision may take nothing away without approval, because of a group's loss; "" none
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }

@@ -58,6 +58,7 @@ type Change struct {
 	Before     string // Snapshot of the account before, JSON, or ""
 	After      string // Snapshot after, JSON
 	Because    string // Reason, JSON
+	Attrs      string // what an update changes, in order, parted by spaces: "title" another value, "+title" one for the first time, "-title" none any more
 	Code       Code   // findings
 	State      ChangeState
 	At         time.Time
@@ -95,14 +96,15 @@ const (
 	PlanSuperseded PlanState = "superseded" // a later run decided the same anew
 )
 
-// Plan collects the changes that take something away, until the guard or a person lets them go. Everything else is
-// committed at once and only recorded as Change.
+// Plan collects changes that wait, until the guard or a person lets them go: those that take something away, and what a read changes
+// of accounts that exist. Everything else is committed at once and only recorded as Change.
 type Plan struct {
 	ID         string `gorm:"primaryKey"`
 	RunID      string
 	Source     string
 	Trigger    string // "read", "push", "review"
 	State      PlanState
+	Brake      Brake  // what stopped it
 	Reason     string // the guard's sentence with its figures
 	Digest     string // over the items that wait; approval names it
 	Items      int    // how many wait

@@ -33,6 +33,15 @@ type AccountTally struct {
 	Held     int
 }
 
+// ChangeCount is how many people have a change of one kind.
+type ChangeCount struct {
+	Target string
+	Op     Op
+	Attrs  string // as Change.Attrs
+	Held   bool   // it waits for approval; else it went without a person's
+	N      int
+}
+
 // ChangeQuery selects changes, newest first. Empty fields do not restrict.
 type ChangeQuery struct {
 	RunID, PlanID, IdentityID, Source, Target string

@@ -11,26 +11,27 @@ import (
 
 // accountJSON is an account in every JSON document.
 type accountJSON struct {
-	Identity string             `json:"identity"`
-	Target   string             `json:"target"`
-	Class    model.Class        `json:"class"`
-	Origin   model.Origin       `json:"origin,omitempty"`
-	UserName string             `json:"userName"`
-	State    model.AccountState `json:"state"`   // desired
-	Applied  model.AccountState `json:"applied"` // as read back
-	Settled  bool               `json:"settled"`
-	NativeID string             `json:"nativeId,omitempty"`
-	Desired  json.RawMessage    `json:"desired,omitempty"`
-	ReadBack json.RawMessage    `json:"readBack,omitempty"`
-	Because  json.RawMessage    `json:"because,omitempty"`
-	Held     string             `json:"heldBy,omitempty"`
-	Attempts int                `json:"attempts,omitempty"`
-	Dead     bool               `json:"deadLetter,omitempty"`
-	Code     model.Code         `json:"code,omitempty"`
-	Error    string             `json:"error,omitempty"`
-	Advice   string             `json:"advice,omitempty"`
-	Next     string             `json:"nextTry,omitempty"`
-	At       string             `json:"appliedAt,omitempty"`
+	Identity  string             `json:"identity"`
+	Target    string             `json:"target"`
+	Class     model.Class        `json:"class"`
+	Origin    model.Origin       `json:"origin,omitempty"`
+	UserName  string             `json:"userName"`
+	State     model.AccountState `json:"state"`   // desired
+	Applied   model.AccountState `json:"applied"` // as read back
+	Settled   bool               `json:"settled"`
+	NativeID  string             `json:"nativeId,omitempty"`
+	Desired   json.RawMessage    `json:"desired,omitempty"`
+	ReadBack  json.RawMessage    `json:"readBack,omitempty"`
+	Because   json.RawMessage    `json:"because,omitempty"`
+	Held      string             `json:"heldBy,omitempty"`
+	HeldAttrs json.RawMessage    `json:"heldAttributes,omitempty"`
+	Attempts  int                `json:"attempts,omitempty"`
+	Dead      bool               `json:"deadLetter,omitempty"`
+	Code      model.Code         `json:"code,omitempty"`
+	Error     string             `json:"error,omitempty"`
+	Advice    string             `json:"advice,omitempty"`
+	Next      string             `json:"nextTry,omitempty"`
+	At        string             `json:"appliedAt,omitempty"`
 }
 
 type accountsJSON struct {
@@ -42,7 +43,7 @@ func accountView(acc model.Account) accountJSON {
 	v := accountJSON{
 		Identity: acc.IdentityID, Target: acc.Target, Class: acc.Class, Origin: acc.Origin, UserName: acc.UserName,
 		State: acc.State, Applied: acc.AppliedState, Settled: settled(acc), NativeID: acc.NativeID,
-		Desired: object(acc.Desired), ReadBack: object(acc.Applied), Because: object(acc.Because), Held: acc.HeldPlan,
+		Desired: object(acc.Desired), ReadBack: object(acc.Applied), Because: object(acc.Because), Held: acc.HeldPlan, HeldAttrs: object(acc.HeldAttrs),
 		Attempts: acc.Attempts, Dead: acc.Dead, Code: acc.ErrorCode, Error: acc.ErrorText,
 	}
 	if acc.ErrorCode != "" {
@@ -68,7 +69,7 @@ func progress(acc model.Account) string {
 		return "retrying, " + string(acc.ErrorCode)
 	case acc.AppliedRev != acc.DesiredRev:
 		return "waiting"
-	case acc.HeldPlan != "":
+	case acc.Waits():
 		return "settled, a change is held"
 	}
 	return "settled"

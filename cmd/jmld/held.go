@@ -15,6 +15,8 @@ type planJSON struct {
 	Run     string          `json:"run,omitempty"`
 	Trigger string          `json:"trigger"`
 	State   model.PlanState `json:"state"`
+	Brake   model.Brake     `json:"brake"`
+	Code    model.Code      `json:"code"`
 	Reason  string          `json:"reason"`
 	Digest  string          `json:"digest"`
 	Items   int             `json:"items"`
@@ -36,7 +38,7 @@ type planDocument struct {
 
 func planView(p model.Plan) planJSON {
 	return planJSON{
-		ID: p.ID, Source: p.Source, Run: p.RunID, Trigger: p.Trigger, State: p.State, Reason: p.Reason, Digest: p.Digest, Items: p.Items,
+		ID: p.ID, Source: p.Source, Run: p.RunID, Trigger: p.Trigger, State: p.State, Brake: p.Brake, Code: p.Brake.Code(), Reason: p.Reason, Digest: p.Digest, Items: p.Items,
 		Created: p.CreatedAt.UTC().Format(timeJSON), Expires: p.ExpiresAt.UTC().Format(timeJSON), By: p.ApprovedBy,
 	}
 }
@@ -45,6 +47,8 @@ func newHeld(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "held [PLAN]",
 		Short: "What the guard holds, and who is in it",
+		Long: "held lists the plans that wait for approval, one for each brake that hit: leavers, group, changed, emptied, movers, returns, shrunk,\n" +
+			"renewed, clock. Everything else went on. docs/operations.md says what each of them means and what to do.",
 		Example: `  jmld held                                        the plans that wait
   jmld held 01980f3c-6c1e-7b56-a1b2-5a7f3c6d8e90   one of them, with every change and its reason
   jmld held -o json | jq -r '.plans[].id'`,
@@ -77,9 +81,10 @@ func (a *app) listHeld(ctx context.Context, s *site) error {
 		return nil
 	}
 	t := newTable(a.stdout)
-	t.row("PLAN", "SOURCE", "SINCE", "EXPIRES", "CHANGES", "REASON")
+	t.row("PLAN", "SOURCE", "BRAKE", "SINCE", "EXPIRES", "CHANGES", "REASON")
 	for _, p := range plans {
-		t.row(p.ID, p.Source, at(p.CreatedAt), at(p.ExpiresAt), strconv.Itoa(p.Items), p.Reason)
+		kind, _ := p.Brake.Kind()
+		t.row(p.ID, p.Source, string(kind), at(p.CreatedAt), at(p.ExpiresAt), strconv.Itoa(p.Items), p.Reason)
 	}
 	return t.flush()
 }
@@ -113,6 +118,7 @@ func (a *app) printPlan(p model.Plan, changes []model.Change) error {
 	a.printf("plan     %s\n", p.ID)
 	a.printf("source   %s\n", p.Source)
 	a.printf("state    %s, since %s\n", p.State, at(p.CreatedAt))
+	a.printf("brake    %s (%s)\n", line(string(p.Brake)), p.Brake.Code())
 	a.printf("reason   %s\n", line(p.Reason))
 	if p.ApprovedBy != "" {
 		a.printf("approved %s, %s\n", line(p.ApprovedBy), atPtr(p.ApprovedAt))

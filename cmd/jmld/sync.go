@@ -16,6 +16,7 @@ type syncJSON struct {
 	Schema  string       `json:"schema"`
 	Run     runJSON      `json:"run"`
 	Plan    *planJSON    `json:"held,omitempty"`
+	Held    []planJSON   `json:"heldPlans,omitempty"` // one for each brake
 	Changes []changeJSON `json:"changes"`
 	Settled int          `json:"settled"`
 	Failed  int          `json:"failed"`
@@ -150,7 +151,7 @@ func syncExit(done engine.Synced) int {
 	switch {
 	case !done.Proof.Complete:
 		return exitIncomplete
-	case done.Plan != nil && done.Plan.State == model.PlanHeld:
+	case len(done.Held) > 0:
 		return exitHeld
 	}
 	return exitOK
@@ -161,6 +162,9 @@ func (a *app) printSync(schema string, done engine.Synced, changes []model.Chang
 	if done.Plan != nil {
 		p := planView(*done.Plan)
 		doc.Plan = &p
+	}
+	for _, p := range done.Held {
+		doc.Held = append(doc.Held, planView(p))
 	}
 	return a.printJSON(doc)
 }
@@ -173,7 +177,7 @@ func (a *app) printSynced(done engine.Synced, changes []model.Change) error {
 	if len(changes) > 0 {
 		a.printf("\n")
 	}
-	if p := done.Plan; p != nil && p.State == model.PlanHeld {
+	for _, p := range done.Held {
 		a.printf("held: %s\n", line(p.Reason))
 		if done.Run.DryRun {
 			a.printf("  A run would wait for approval of %s; everything else would go on.\n", count(p.Items, "change"))

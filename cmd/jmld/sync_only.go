@@ -56,7 +56,7 @@ func (a *app) only(ctx context.Context, s *site, source, who string) error {
 		if err != nil {
 			return err
 		}
-		changes, held = done.Changes, done.Plan != nil && done.Plan.State == model.PlanHeld
+		changes, held = done.Changes, len(done.Held) > 0
 	}
 	if a.json() {
 		err = a.printJSON(onlyJSON{"jmld.sync-only/1", source, found.DN, found.ID, found.Left, found.Skipped, found.Entry.Active,

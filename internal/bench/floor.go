@@ -71,8 +71,8 @@ func (f byHand) create(ctx context.Context, n int64) error {
 	p := texts(n, iid, id, now, true, titleOf(n))
 	return f.db.write(ctx, []stmt{
 		{"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
-			"findings, version, review_at, review_run, created_at, updated_at) " +
-			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', $7, $7)",
+			"findings, version, review_at, review_run, suspect, created_at, updated_at) " +
+			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', '', $7, $7)",
 			[]any{iid, name, p.display, p.search, p.attrs, p.provenance, at}},
 		{"INSERT INTO identity_keys (name, value, identity_id) VALUES ($1, $2, $7), ($3, $4, $7), ($5, $6, $7)",
 			[]any{"employeeNumber", number, "userName", name, "email", name, iid}},
@@ -239,9 +239,9 @@ func (f byHand) page(ctx context.Context) error {
 
 func upsertAccount(iid, name, state string, rev int64, p written, at any) stmt {
 	return stmt{
-		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, priority, created_at, " +
+		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, priority, created_at, " +
 			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead) " +
-			"VALUES ($1, $2, 'app', 'ours', $3, $4, $5, $6, $7, '', 1, $8, $8, $8, '', '', '', 0, '', 0, 0, '', '', false) " +
+			"VALUES ($1, $2, 'app', 'ours', $3, $4, $5, $6, $7, '', '', 1, $8, $8, $8, '', '', '', 0, '', 0, 0, '', '', false) " +
 			"ON CONFLICT (identity_id, target) DO UPDATE SET state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
 			"desired_rev = excluded.desired_rev, because = excluded.because, due_at = excluded.due_at, updated_at = excluded.updated_at",
 		[]any{iid, appName, state, name, p.desired, rev, p.because, at},
@@ -250,8 +250,8 @@ func upsertAccount(iid, name, state string, rev int64, p written, at any) stmt {
 
 func insertChange(iid, op, event, before, after string, p written, at any, now time.Time) stmt {
 	return stmt{
-		`INSERT INTO changes (id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, code, state, at, decided_by, decided_at) ` +
-			"VALUES ($1, '', '', $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 'committed', $11, '', NULL)",
+		`INSERT INTO changes (id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, attrs, code, state, at, decided_by, decided_at) ` +
+			"VALUES ($1, '', '', $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', 'committed', $11, '', NULL)",
 		[]any{model.NewID(now), pushed, iid, p.display, appName, op, event, before, after, p.because, at},
 	}
 }

@@ -53,8 +53,8 @@ func filling(numbers, at string) []string {
 	}
 	return []string{
 		"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
-			"findings, version, review_at, review_run, created_at, updated_at) SELECT " + id("9000") + ", 'active', " + name + ", " + display + ", " + name + ", " +
-			search + ", 'Example', false, 'app', " + attrs + ", " + provenance + ", '', 1, NULL, '', " + at + ", " + at + from,
+			"findings, version, review_at, review_run, suspect, created_at, updated_at) SELECT " + id("9000") + ", 'active', " + name + ", " + display + ", " + name + ", " +
+			search + ", 'Example', false, 'app', " + attrs + ", " + provenance + ", '', 1, NULL, '', '', " + at + ", " + at + from,
 		key("email", name), key("employeeNumber", text("i")), key("userName", name),
 		"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
 			"link, link_text, attrs, hash, version, missing_runs, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id("8000") + ", 'user', " + name + ", " + name +
@@ -62,9 +62,9 @@ func filling(numbers, at string) []string {
 			", hash, 1, 0, NULL, " + at + ", " + at + from,
 		value("emails.value", "work", name), value("phoneNumbers.value", "mobile", phone),
 		value(enterprise+":department", "", "lower("+department+")"), value(enterprise+":employeeNumber", "", text("i")),
-		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, priority, created_at, " +
+		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, priority, created_at, " +
 			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead) SELECT " + id("9000") +
-			", '" + appName + "', 'app', 'ours', 'active', " + name + ", " + desired + ", 1, " + because + ", '', 1, " + at + ", " + at + ", NULL, " + name +
+			", '" + appName + "', 'app', 'ours', 'active', " + name + ", " + desired + ", 1, " + because + ", '', '', 1, " + at + ", " + at + ", NULL, " + name +
 			", 'active', " + desired + ", 1, '', 1, 0, '', '', false" + from,
 	}
 }

@@ -241,6 +241,68 @@ type Guard struct {
 	Floor   int      `yaml:"floor" default:"50" range:"0 1000000"` // people below which Ceiling says nothing
 	Window  Duration `yaml:"window" default:"24h"`
 	Expiry  Duration `yaml:"expiry" default:"72h"`
+
+	Attributes GuardAttributes `yaml:"attributes"`
+	Movers     Movers          `yaml:"movers"`
+	Returns    Returns         `yaml:"returns"`
+	Groups     GuardGroups     `yaml:"groups"`
+	Reads      GuardReads      `yaml:"reads"`
+}
+
+// GuardAttributes is for how many accounts of one target one attribute may change without approval.
+type GuardAttributes struct {
+	Changed Changed `yaml:"changed"`
+	Emptied Emptied `yaml:"emptied"`
+}
+
+// Changed counts another value, or none any more.
+type Changed struct {
+	Count int     `yaml:"count" default:"10" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"20%"`
+}
+
+// Emptied counts no value any more.
+type Emptied struct {
+	Count int     `yaml:"count" default:"5" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"5%"`
+}
+
+// Movers is how many accounts of one target may change at all.
+type Movers struct {
+	Count int     `yaml:"count" default:"20" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"30%"`
+}
+
+// Returns is how many inactive accounts of one target may become active again.
+type Returns struct {
+	Count int     `yaml:"count" default:"5" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"2%"`
+}
+
+// GuardGroups is how many members a group may lose.
+type GuardGroups struct {
+	Count   int     `yaml:"count" default:"10" range:"0 1000000"`
+	Share   Percent `yaml:"share" default:"25%"`
+	Emptied int     `yaml:"emptied" default:"5" range:"1 1000000"` // members of a group that may not lose all of them
+}
+
+// GuardReads is when nobody leaves by a read, whatever their number.
+type GuardReads struct {
+	Fewer   Fewer    `yaml:"fewer"`
+	Renewed Renewed  `yaml:"renewed"`
+	Clock   Duration `yaml:"clock" default:"5m"`
+}
+
+// Fewer counts people that the last complete read listed and this one does not, without a deletion.
+type Fewer struct {
+	Count int     `yaml:"count" default:"5" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"2%"`
+}
+
+// Renewed counts known people under new ids.
+type Renewed struct {
+	Count int     `yaml:"count" default:"5" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"10%"`
 }
 
 // Leavers is how many people may lose an account without approval: the greater of both.
@@ -313,8 +375,15 @@ func (g *Guard) Limits() jml.Limits {
 	return jml.Limits{
 		Count: g.Leavers.Count, Share: float64(g.Leavers.Share), Ceiling: float64(g.Ceiling), Floor: g.Floor,
 		Window: g.Window.Std(), Expiry: g.Expiry.Std(),
+		Changed: limit(g.Attributes.Changed.Count, g.Attributes.Changed.Share), Emptied: limit(g.Attributes.Emptied.Count, g.Attributes.Emptied.Share),
+		Movers: limit(g.Movers.Count, g.Movers.Share), Returns: limit(g.Returns.Count, g.Returns.Share),
+		Group: limit(g.Groups.Count, g.Groups.Share), GroupEmptied: g.Groups.Emptied,
+		Shrink: limit(g.Reads.Fewer.Count, g.Reads.Fewer.Share), Renewed: limit(g.Reads.Renewed.Count, g.Reads.Renewed.Share),
+		Clock: g.Reads.Clock.Std(),
 	}
 }
+
+func limit(count int, share Percent) jml.Limit { return jml.Limit{Count: count, Share: float64(share)} }
 
 // conditions are those of Fusion, and where each stands.
 func (c *Config) conditions() (when []string, at []route) {

@@ -12,7 +12,7 @@ import (
 	"jmld/model"
 )
 
-const heldPlans = 100 // waiting at once that are shown; each source has one at most for each trigger
+const heldPlans = 100 // waiting at once that are shown; each source has a few at most for each brake
 
 type heldPage struct {
 	Waiting []model.Plan

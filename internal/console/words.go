@@ -39,6 +39,7 @@ func functions(now func() time.Time) template.FuncMap {
 		"runstate":  runMark,
 		"verdict":   verdictMark,
 		"planstate": planMark,
+		"brake":     brakeWord,
 		"lifecycle": lifecycleMark,
 		"chgstate":  changeMark,
 		"linkstate": linkMark,
@@ -48,6 +49,32 @@ func functions(now func() time.Time) template.FuncMap {
 			return strings.FieldsFunc(s, func(r rune) bool { return r == ',' })
 		},
 	}
+}
+
+// brakeWord says what a brake is about.
+func brakeWord(b model.Brake) string {
+	kind, subject := b.Kind()
+	target, attr, _ := strings.Cut(subject, ":")
+	attr = attr[strings.LastIndexByte(attr, ':')+1:]
+	switch kind {
+	case model.BrakeGroup:
+		return "a group's loss"
+	case model.BrakeChanged:
+		return attr + " changed in " + target
+	case model.BrakeEmptied:
+		return attr + " emptied in " + target
+	case model.BrakeMovers:
+		return "movers in " + target
+	case model.BrakeReturns:
+		return "returns to " + target
+	case model.BrakeShrunk:
+		return "fewer people"
+	case model.BrakeRenewed:
+		return "new ids"
+	case model.BrakeClock:
+		return "clocks"
+	}
+	return "leavers"
 }
 
 func dict(pairs ...any) (map[string]any, error) {

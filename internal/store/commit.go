@@ -33,11 +33,17 @@ const (
 	// A plan is touched by whoever depends on it, so that the others see it; $3 is NULL where only the state matters.
 	touchPlan = "UPDATE plans SET updated_at = $4 WHERE id = $1 AND state = $2 AND updated_at = coalesce($3, updated_at)"
 
+	// What is held elsewhere, or only in part.
+	moveChange = `UPDATE changes SET plan_id = $2, "before" = $3, "after" = $4, attrs = $5, state = $6 WHERE id = $1`
+
+	dropLoss = "DELETE FROM group_losses WHERE source = $1 AND group_id = $2"
+
 	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
 
 	// An earlier date stays.
 	marked = "UPDATE identities SET version = version + 1, " +
-		"review_run = CASE WHEN $4::text = '' OR review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END "
+		"review_run = CASE WHEN $4::text = '' OR review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END, " +
+		"suspect = CASE WHEN $5::text = '' THEN suspect ELSE $5::text END "
 
 	// Downward from the records to everybody below them, a cycle ends by itself.
 	review = "WITH RECURSIVE down(source, id) AS (SELECT p.a, p.b FROM pairs($1, $2) " +
@@ -64,15 +70,15 @@ func insertRecords() insert {
 }
 
 func insertIdentities() insert {
-	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(17), types: "tttttttbttttiztzz"}
+	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(18), types: "tttttttbttttizttzz"}
 }
 
 func updateIdentities() update {
 	return update{
-		table: "identities", types: "tttttttbttttiztzi",
+		table: "identities", types: "tttttttbttttizttzi",
 		set: "lifecycle = $2, user_name = $3, display_name = $4, email = $5, search_key = $6, organisation = $7, external = $8, categories = $9, " +
-			"attrs = $10, provenance = $11, findings = $12, version = $13, review_at = $14, review_run = $15, updated_at = $16",
-		where: "identities.id = $1 AND identities.version = $17",
+			"attrs = $10, provenance = $11, findings = $12, version = $13, review_at = $14, review_run = $15, suspect = $16, updated_at = $17",
+		where: "identities.id = $1 AND identities.version = $18",
 	}
 }
 
@@ -99,7 +105,7 @@ func insertKept() insert {
 }
 
 func insertChanges() insert {
-	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(17), types: "ttttttttttttttztz"}
+	return insert{into: "changes (" + changeColumns + ")", tuple: tuple(18), types: "tttttttttttttttztz"}
 }
 
 func insertAudit() insert {
@@ -107,25 +113,30 @@ func insertAudit() insert {
 }
 
 func upsertPlans() insert {
-	return insert{into: "plans (" + planColumns + ")", tuple: tuple(13), tail: "ON CONFLICT (id) DO UPDATE SET " +
+	return insert{into: "plans (" + planColumns + ")", tuple: tuple(14), tail: "ON CONFLICT (id) DO UPDATE SET " +
 		"run_id = excluded.run_id, source = excluded.source, \"trigger\" = excluded.\"trigger\", state = excluded.state, " +
-		"reason = excluded.reason, digest = excluded.digest, items = excluded.items, expires_at = excluded.expires_at, " +
+		"brake = excluded.brake, reason = excluded.reason, digest = excluded.digest, items = excluded.items, expires_at = excluded.expires_at, " +
 		"approved_by = excluded.approved_by, approved_at = excluded.approved_at, updated_at = excluded.updated_at"}
+}
+
+func upsertLosses() insert {
+	return insert{into: "group_losses (source, group_id, since, had, lost)", tuple: tuple(5), tail: "ON CONFLICT (source, group_id) DO UPDATE SET " +
+		"since = excluded.since, had = excluded.had, lost = excluded.lost"}
 }
 
 // upsertAccounts writes the desired side. A row that a worker has at the moment stays leased: when the worker settles it, it is due
 // again because the revision moved. What a worker found out (adopted) is not taken back by a decision made before.
 func upsertAccounts() insert {
 	return insert{
-		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, " +
+		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, " +
 			"priority, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
 			"attempts, error_code, error_text, dead)",
-		types: "tttttttittizzb",
-		tuple: "(" + strings.Repeat("?, ", 13) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
+		types: "tttttttitttizzb",
+		tuple: "(" + strings.Repeat("?, ", 14) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
 		tail: "ON CONFLICT (identity_id, target) DO UPDATE SET class = excluded.class, " +
 			"origin = CASE WHEN accounts.origin = 'adopted' AND excluded.origin = 'ours' THEN accounts.origin ELSE excluded.origin END, " +
 			"state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
-			"because = excluded.because, held_plan = excluded.held_plan, updated_at = excluded.updated_at, " +
+			"because = excluded.because, held_plan = excluded.held_plan, held_attrs = excluded.held_attrs, updated_at = excluded.updated_at, " +
 			"desired_rev = CASE WHEN " + accountChanged + " THEN greatest(excluded.desired_rev, accounts.desired_rev + 1) ELSE accounts.desired_rev END, " +
 			"priority = CASE WHEN " + accountChanged + " THEN excluded.priority ELSE accounts.priority END, " +
 			"due_at = CASE WHEN NOT " + accountChanged + " THEN accounts.due_at " +
@@ -167,7 +178,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		ops = append(ops, op{text: s.must(touchPlan), must: true, args: []any{p.ID, string(p.State), touched, stamp(time.Now())}})
 	}
 	gone, left := reviewed(c)
-	ops = s.reviewOps(ops, c, gone) // while their members are still known
+	ops = s.reviewOps(ops, c, gone, "") // while their members are still known
 	ops = s.recordOps(ops, c.Records)
 	ops = s.correlationOps(ops, c)
 	accounts := lastOfEach(c.Accounts)
@@ -178,10 +189,24 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	ops = append(ops, s.rows(insertChanges(), len(c.Changes), func(i int, to []any) []any {
 		return changeArgs(&c.Changes[i], to)
 	})...)
+	for i := range c.Moved {
+		m := &c.Moved[i]
+		ops = append(ops, op{text: s.must(moveChange), must: true, args: []any{m.ID, m.PlanID, m.Before, m.After, m.Attrs, string(m.State)}})
+	}
 	for i := range c.Decided {
 		d := &c.Decided[i]
 		ops = append(ops, op{text: s.must(decideChange), must: true,
 			args: []any{d.ID, string(d.State), d.DecidedBy, timeArg(d.DecidedAt)}})
+	}
+	for i := range c.Losses {
+		l := &c.Losses[i]
+		if l.Lost == 0 {
+			ops = append(ops, op{text: s.sql(dropLoss), args: []any{l.Source, l.GroupID}})
+			continue
+		}
+		ops = append(ops, s.rows(upsertLosses(), 1, func(_ int, to []any) []any {
+			return append(to, l.Source, l.GroupID, stamp(l.Since), l.Had, l.Lost)
+		})...)
 	}
 	if k := c.Checkpoint; k != nil {
 		ops = append(ops, s.rows(upsertCheckpoints(), 1, func(_ int, to []any) []any {
@@ -189,7 +214,15 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		})...)
 	}
 	ops = append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)
-	return s.peopleOps(s.reviewOps(ops, c, left), c), nil
+	ops = s.peopleOps(s.reviewOps(ops, c, left, ""), c)
+	for i := range c.Suspects {
+		refs := make([][2]string, 0, len(c.Suspects[i].Records))
+		for _, r := range c.Suspects[i].Records {
+			refs = append(refs, [2]string{r.Source, r.ID})
+		}
+		ops = s.reviewOps(ops, c, refs, c.Suspects[i].Hold)
+	}
+	return ops, nil
 }
 
 func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
@@ -219,7 +252,7 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 	ops = append(s.updates(updateIdentities(), len(known), func(i int, to []any) []any {
 		n := &known[i].New
 		return append(to, n.ID, string(n.Lifecycle), n.UserName, n.DisplayName, n.Email, cut(n.SearchKey, maxKey), n.Organisation, n.External,
-			n.Categories, n.Attrs, n.Provenance, n.Findings, known[i].Expect+1, timeArg(n.ReviewAt), n.ReviewRun, stamp(n.UpdatedAt), known[i].Expect)
+			n.Categories, n.Attrs, n.Provenance, n.Findings, known[i].Expect+1, timeArg(n.ReviewAt), n.ReviewRun, n.Suspect, stamp(n.UpdatedAt), known[i].Expect)
 	}), ops...)
 	// Two commits that want the same keys meet in the same order: one waits, none is a deadlock.
 	slices.SortFunc(add, func(a, b keyOf) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })
@@ -317,7 +350,7 @@ func accountArgs(a *model.Account, to []any) []any {
 		rev = 1
 	}
 	return append(to, a.IdentityID, a.Target, string(a.Class), string(a.Origin), string(a.State), a.UserName, a.Desired, rev,
-		a.Because, a.HeldPlan, min(max(a.Priority, 0), 1), given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
+		a.Because, a.HeldPlan, a.HeldAttrs, min(max(a.Priority, 0), 1), given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
 }
 
 // lastOfEach leaves out accounts that come again: PostgreSQL updates a row once in a statement.
@@ -381,12 +414,12 @@ func reviewed(c *engine.Commit) (gone, left [][2]string) {
 	return gone, left
 }
 
-func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string) []op {
+func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string, suspect string) []op {
 	if len(refs) == 0 {
 		return ops
 	}
 	a, b := s.pairs(refs)
-	return append(ops, op{text: s.sql(review), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
+	return append(ops, op{text: s.sql(review), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun, suspect}})
 }
 
 // peopleOps marks people. What the recursion costs, which expects many, is a few times what one needs.
@@ -395,14 +428,14 @@ func (s *Store) peopleOps(ops []op, c *engine.Commit) []op {
 	case 0:
 		return ops
 	case 1:
-		return append(ops, op{text: s.sql(reviewPerson), args: []any{c.People[0].Source, c.People[0].ID, stamp(c.ReviewAt), c.ReviewRun}})
+		return append(ops, op{text: s.sql(reviewPerson), args: []any{c.People[0].Source, c.People[0].ID, stamp(c.ReviewAt), c.ReviewRun, ""}})
 	}
 	refs := make([][2]string, len(c.People))
 	for i, ref := range c.People {
 		refs[i] = [2]string{ref.Source, ref.ID}
 	}
 	a, b := s.pairs(refs)
-	return append(ops, op{text: s.sql(reviewPeople), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun}})
+	return append(ops, op{text: s.sql(reviewPeople), args: []any{a, b, stamp(c.ReviewAt), c.ReviewRun, ""}})
 }
 
 // checkIDs refuses identifiers that only SQLite could index. Other keys are cut (see maxKey).

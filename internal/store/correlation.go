@@ -21,7 +21,7 @@ const (
 
 	// The account is another person's from now on. A worker that has it in hand would write what it found under the old name: while
 	// its lease lasts, the account stays.
-	moveAccount = "UPDATE accounts SET identity_id = $2, held_plan = '', desired_rev = desired_rev + 1, due_at = now(), lease_owner = '', " +
+	moveAccount = "UPDATE accounts SET identity_id = $2, held_plan = '', held_attrs = '', desired_rev = desired_rev + 1, due_at = now(), lease_owner = '', " +
 		"epoch = epoch + 1, attempts = 0, error_code = '', error_text = '', dead = false, updated_at = now() " +
 		"WHERE identity_id = $1 AND target = $3 AND (lease_owner = '' OR due_at IS NULL OR due_at <= now())"
 

@@ -369,21 +369,38 @@ func (s *Store) MembersAmong(ctx context.Context, source, group string, ids []st
 	return found, err
 }
 
-// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person.
-func (s *Store) Lost(ctx context.Context, source string, since time.Time) (int, error) {
-	return s.count(ctx, "SELECT count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 "+
-		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')", source, stamp(since))
-}
-
-// Supported counts the people with an active account whose identity has a record of the source. It looks at all of
-// them: a caller on a hot path remembers the answer for a while.
-func (s *Store) Supported(ctx context.Context, source string) (int, error) {
-	return s.count(ctx, "SELECT count(DISTINCT r.identity_id) FROM records r WHERE r.source = $1 AND r.identity_id <> '' "+
-		"AND EXISTS (SELECT 1 FROM accounts a WHERE a.identity_id = r.identity_id AND a.state = 'active')", source)
-}
-
-func (s *Store) count(ctx context.Context, text string, args ...any) (int, error) {
+// MemberCount is how many members the group has.
+func (s *Store) MemberCount(ctx context.Context, source, group string) (int, error) {
 	var n int
-	err := s.survey(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error { return row.Scan(&n) }})
+	err := s.read(ctx, op{text: s.sql("SELECT count(*) FROM members WHERE source = $1 AND group_id = $2"), args: []any{source, group},
+		each: func(row scanner) error { return row.Scan(&n) }})
 	return n, err
+}
+
+// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
+// target, and altogether as "".
+func (s *Store) Lost(ctx context.Context, source string, since time.Time) (map[string]int, error) {
+	const of = " count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 " +
+		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')"
+	return s.counts(ctx, "SELECT '',"+of+" UNION ALL SELECT target,"+of+" GROUP BY target", source, stamp(since))
+}
+
+// Supported counts the people with an active account whose identity has a record of the source: for each target, and altogether
+// as "". It looks at all of them: a caller on a hot path remembers the answer for a while.
+func (s *Store) Supported(ctx context.Context, source string) (map[string]int, error) {
+	const of = " count(DISTINCT r.identity_id) FROM records r JOIN accounts a ON a.identity_id = r.identity_id " +
+		"WHERE r.source = $1 AND r.identity_id <> '' AND a.state = 'active'"
+	return s.counts(ctx, "SELECT '',"+of+" UNION ALL SELECT a.target,"+of+" GROUP BY a.target", source)
+}
+
+func (s *Store) counts(ctx context.Context, text string, args ...any) (map[string]int, error) {
+	out := map[string]int{}
+	err := s.survey(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
+		var key string
+		var n int
+		err := row.Scan(&key, &n)
+		out[key] = n
+		return err
+	}})
+	return out, err
 }

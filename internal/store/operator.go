@@ -133,7 +133,7 @@ func (s *Store) Tally(ctx context.Context) (model.Tally, error) {
 		"count(CASE WHEN applied_rev = desired_rev AND due_at IS NULL AND NOT dead THEN 1 END), " +
 		"count(CASE WHEN due_at IS NOT NULL AND attempts = 0 THEN 1 END), " +
 		"count(CASE WHEN due_at IS NOT NULL AND attempts > 0 THEN 1 END), " +
-		"count(CASE WHEN dead THEN 1 END), count(CASE WHEN held_plan <> '' THEN 1 END) " +
+		"count(CASE WHEN dead THEN 1 END), count(CASE WHEN held_plan <> '' OR held_attrs <> '' THEN 1 END) " +
 		"FROM accounts GROUP BY target, class ORDER BY target, class"
 	t := model.Tally{Identities: map[model.Lifecycle]int{}}
 	err := s.survey(ctx,

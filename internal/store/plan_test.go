@@ -32,10 +32,10 @@ func hot(s *Store) map[string]op {
 		"groups": {text: s.sql("WITH RECURSIVE " + loadIDs + groupsOf), args: all},
 		"claim":  {text: s.sql(claim), args: []any{"app", "w", 1, 10}},
 		"settle": {text: s.must(settle), args: []any{"i77", "app", 1, 1, "n", "active", "{}", "ours"}},
-		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), ""}},
+		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), "", ""}},
 		"twins":  {text: s.sql(twinsOf), args: []any{"entra", "x77", "user"}},
-		"people": {text: s.sql(reviewPeople), args: []any{a, b, stamp(testTime()), ""}},
-		"person": {text: s.sql(reviewPerson), args: []any{"entra", "r77", stamp(testTime()), ""}},
+		"people": {text: s.sql(reviewPeople), args: []any{a, b, stamp(testTime()), "", ""}},
+		"person": {text: s.sql(reviewPerson), args: []any{"entra", "r77", stamp(testTime()), "", ""}},
 		"group":  {text: s.sql(fmt.Sprintf(oneGroup, 400)), args: []any{"entra", "g7", one}},
 	}
 	if !s.lite {
@@ -114,12 +114,12 @@ func TestHotStatementsOfPostgresUseIndexes(t *testing.T) {
 	}
 	lookAtPlans(t, conn.Conn(), s, "empty") // prepared before the first import, and kept
 	for _, text := range []string{
-		"INSERT INTO identities SELECT 'i' || g, 'active', 'u' || g, 'd' || g, '', 's' || g, '', false, '', repeat('x', 500), '', '', 1, null, '', now(), now() FROM generate_series(1, 5000) g",
+		"INSERT INTO identities SELECT 'i' || g, 'active', 'u' || g, 'd' || g, '', 's' || g, '', false, '', repeat('x', 500), '', '', 1, null, '', now(), now(), '' FROM generate_series(1, 5000) g",
 		"INSERT INTO identity_keys SELECT k, 'u' || g, 'i' || g FROM generate_series(1, 5000) g, (VALUES ('userName'), ('email')) v(k)",
 		"INSERT INTO records SELECT 'entra', 'r' || g, 'user', 'u' || g, 'u' || g, 'd' || g, 'd' || g, 'x' || g, true, 'u' || g, 'i' || g, 'linked', '', repeat('x', 500), '', 1, null, now(), now(), 0, null FROM generate_series(1, 5000) g",
 		"INSERT INTO records SELECT 'entra', 'g' || g, 'group', '', '', 'd' || g, 'd' || g, '', true, '', '', '', '', '{}', '', 1, null, now(), now(), 0, null FROM generate_series(1, 500) g",
 		"INSERT INTO members SELECT 'entra', 'g' || (1 + g % 500), 'r' || g FROM generate_series(1, 5000) g",
-		"INSERT INTO accounts SELECT 'i' || g, t, 'app', 'ours', 'active', 'u' || g, '{}', 1, '', '', 'active', '{}', 1, now(), '', CASE WHEN g % 10 = 0 THEN now() END, 1, '', 1, 0, '', '', false, now(), now() FROM generate_series(1, 5000) g, (VALUES ('app'), ('platform')) v(t)",
+		"INSERT INTO accounts SELECT 'i' || g, t, 'app', 'ours', 'active', 'u' || g, '{}', 1, '', '', 'active', '{}', 1, now(), '', CASE WHEN g % 10 = 0 THEN now() END, 1, '', 1, 0, '', '', false, now(), now(), '' FROM generate_series(1, 5000) g, (VALUES ('app'), ('platform')) v(t)",
 		"INSERT INTO record_values SELECT 'entra', 'r' || g, 'emails.value', 'work', 'u' || g || '@example.org' FROM generate_series(1, 5000) g",
 		"ANALYZE",
 	} {

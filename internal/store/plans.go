@@ -20,11 +20,11 @@ func (s *Store) Plan(ctx context.Context, id string) (model.Plan, error) {
 	return p, err
 }
 
-// OpenPlan is the newest held plan of the source and trigger, or ErrNotFound.
-func (s *Store) OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) {
+// OpenPlan is the newest held plan of the source, trigger and brake, or ErrNotFound.
+func (s *Store) OpenPlan(ctx context.Context, source, trigger string, brake model.Brake) (model.Plan, error) {
 	var p model.Plan
 	err := s.view(ctx, func(db *gorm.DB) error {
-		return db.Where(`state = ? AND source = ? AND "trigger" = ?`, model.PlanHeld, source, trigger).Order("id DESC").Take(&p).Error
+		return db.Where(`state = ? AND source = ? AND "trigger" = ? AND brake = ?`, model.PlanHeld, source, trigger, brake).Order("id DESC").Take(&p).Error
 	})
 	return p, err
 }
@@ -77,6 +77,40 @@ func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Chang
 		return page(db, q.Limit, 0).Order("id DESC").Find(&changes).Error
 	})
 	return changes, err
+}
+
+// Waiting counts the people with changes that wait in the plan, by kind of change.
+func (s *Store) Waiting(ctx context.Context, plan string) ([]model.ChangeCount, error) {
+	const text = "SELECT target, op, attrs, state = 'held', count(*) FROM changes WHERE plan_id = $1 AND plan_id <> '' " +
+		"AND state IN ('pending', 'held') GROUP BY target, op, attrs, state"
+	return s.countChanges(ctx, text, plan)
+}
+
+// Moved counts the people of a source with an update or a reactivation, by kind of change: of those that wait for approval, and of
+// those that went since t without a person's.
+func (s *Store) Moved(ctx context.Context, source string, since time.Time) ([]model.ChangeCount, error) {
+	const text = "SELECT target, op, attrs, false, count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 " +
+		"AND state = 'committed' AND op IN ('~', '^') AND decided_by IN ('', 'guard') GROUP BY target, op, attrs " +
+		"UNION ALL SELECT target, op, attrs, true, count(*) FROM changes WHERE source = $1 AND state = 'held' AND op IN ('~', '^') GROUP BY target, op, attrs"
+	return s.countChanges(ctx, text, source, stamp(since))
+}
+
+func (s *Store) countChanges(ctx context.Context, text string, args ...any) ([]model.ChangeCount, error) {
+	var out []model.ChangeCount
+	err := s.stream(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
+		var c model.ChangeCount
+		err := row.Scan(&c.Target, (*string)(&c.Op), &c.Attrs, &c.Held, &c.N)
+		out = append(out, c)
+		return err
+	}})
+	return out, err
+}
+
+// GroupLoss is what the group has lost lately, or ErrNotFound.
+func (s *Store) GroupLoss(ctx context.Context, source, group string) (model.GroupLoss, error) {
+	var l model.GroupLoss
+	err := s.view(ctx, func(db *gorm.DB) error { return db.Take(&l, "source = ? AND group_id = ?", source, group).Error })
+	return l, err
 }
 
 // SealPlan counts what waits in the plan (pending or held), computes the digest over it, stores both, and returns the

@@ -13,13 +13,13 @@ const (
 		"unique_key, identity_id, link, link_text, attrs, hash, version, missing_runs, missing_since, " +
 		"absent_since, created_at, updated_at"
 	identityColumns = "id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, " +
-		"attrs, provenance, findings, version, review_at, review_run, created_at, updated_at"
+		"attrs, provenance, findings, version, review_at, review_run, suspect, created_at, updated_at"
 	accountColumns = "identity_id, target, class, origin, state, user_name, desired, desired_rev, because, native_id, " +
-		"applied_state, applied, applied_rev, applied_at, held_plan, due_at, priority, lease_owner, epoch, attempts, " +
+		"applied_state, applied, applied_rev, applied_at, held_plan, held_attrs, due_at, priority, lease_owner, epoch, attempts, " +
 		"error_code, error_text, dead, created_at, updated_at"
-	changeColumns = `id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, code, ` +
+	changeColumns = `id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, attrs, code, ` +
 		"state, at, decided_by, decided_at"
-	planColumns = `id, run_id, source, "trigger", state, reason, digest, items, expires_at, approved_by, approved_at, ` +
+	planColumns = `id, run_id, source, "trigger", state, brake, reason, digest, items, expires_at, approved_by, approved_at, ` +
 		"created_at, updated_at"
 	auditColumns = "id, at, actor, action, source, subject, detail"
 )
@@ -42,30 +42,30 @@ func recordArgs(r *model.Record, to []any) []any {
 
 func scanIdentity(row scanner, i *model.Identity) error {
 	return row.Scan(&i.ID, (*string)(&i.Lifecycle), &i.UserName, &i.DisplayName, &i.Email, &i.SearchKey,
-		&i.Organisation, &i.External, &i.Categories, &i.Attrs, &i.Provenance, &i.Findings, &i.Version, &i.ReviewAt, &i.ReviewRun,
+		&i.Organisation, &i.External, &i.Categories, &i.Attrs, &i.Provenance, &i.Findings, &i.Version, &i.ReviewAt, &i.ReviewRun, &i.Suspect,
 		&i.CreatedAt, &i.UpdatedAt)
 }
 
 func identityArgs(i *model.Identity, version int64, to []any) []any {
 	return append(to, i.ID, string(i.Lifecycle), i.UserName, i.DisplayName, i.Email, cut(i.SearchKey, maxKey),
-		i.Organisation, i.External, i.Categories, i.Attrs, i.Provenance, i.Findings, version, timeArg(i.ReviewAt), i.ReviewRun,
+		i.Organisation, i.External, i.Categories, i.Attrs, i.Provenance, i.Findings, version, timeArg(i.ReviewAt), i.ReviewRun, i.Suspect,
 		stamp(i.CreatedAt), stamp(i.UpdatedAt))
 }
 
 func scanAccount(row scanner, a *model.Account) error {
 	return row.Scan(&a.IdentityID, &a.Target, (*string)(&a.Class), (*string)(&a.Origin), (*string)(&a.State),
 		&a.UserName, &a.Desired, &a.DesiredRev, &a.Because, &a.NativeID, (*string)(&a.AppliedState), &a.Applied,
-		&a.AppliedRev, &a.AppliedAt, &a.HeldPlan, &a.DueAt, &a.Priority, &a.LeaseOwner, &a.Epoch, &a.Attempts,
+		&a.AppliedRev, &a.AppliedAt, &a.HeldPlan, &a.HeldAttrs, &a.DueAt, &a.Priority, &a.LeaseOwner, &a.Epoch, &a.Attempts,
 		(*string)(&a.ErrorCode), &a.ErrorText, &a.Dead, &a.CreatedAt, &a.UpdatedAt)
 }
 
 func changeArgs(c *model.Change, to []any) []any {
 	return append(to, c.ID, c.PlanID, c.RunID, c.Source, c.IdentityID, c.Who, c.Target, string(c.Op), string(c.Event),
-		c.Before, c.After, c.Because, string(c.Code), string(c.State), stamp(c.At), c.DecidedBy, timeArg(c.DecidedAt))
+		c.Before, c.After, c.Because, c.Attrs, string(c.Code), string(c.State), stamp(c.At), c.DecidedBy, timeArg(c.DecidedAt))
 }
 
 func planArgs(p *model.Plan, to []any) []any {
-	return append(to, p.ID, p.RunID, p.Source, p.Trigger, string(p.State), p.Reason, p.Digest, p.Items,
+	return append(to, p.ID, p.RunID, p.Source, p.Trigger, string(p.State), string(p.Brake), p.Reason, p.Digest, p.Items,
 		stamp(p.ExpiresAt), p.ApprovedBy, timeArg(p.ApprovedAt), stamp(p.CreatedAt), stamp(p.UpdatedAt))
 }
 

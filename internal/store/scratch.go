@@ -38,12 +38,13 @@ func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error)
 	}
 	discard := func() error { return errors.Join(to.Close(), os.RemoveAll(dir)) }
 	recent := "state IN ('pending', 'held') OR at > ?" // what the guard counts, whatever its window is
+	month := stamp(time.Now().AddDate(0, -1, 0))
 	copyAll := func(from *gorm.DB) error {
 		return errors.Join(
 			copyRows[model.Record](ctx, from, to), copyRows[member](ctx, from, to), copyRows[model.Identity](ctx, from, to),
 			copyRows[model.IdentityKey](ctx, from, to), copyRows[model.Account](ctx, from, to), copyRows[model.Plan](ctx, from, to),
-			copyRows[model.Ruling](ctx, from, to), copyRows[model.Checkpoint](ctx, from, to), copyRows[model.Run](ctx, from.Where("id IN (SELECT run_id FROM checkpoints)"), to),
-			copyRows[model.Change](ctx, from.Where(recent, stamp(time.Now().AddDate(0, -1, 0))), to),
+			copyRows[model.Ruling](ctx, from, to), copyRows[model.Checkpoint](ctx, from, to), copyRows[model.GroupLoss](ctx, from, to), copyRows[model.Run](ctx, from.Where("id IN (SELECT run_id FROM checkpoints) OR job LIKE 'read:%' AND verdict = 'complete' AND started_at > ?", month), to),
+			copyRows[model.Change](ctx, from.Where(recent, month), to),
 		)
 	}
 	// Without the limit of one operation: it takes as long as the copy does.

@@ -100,11 +100,11 @@ func TestPlansAreSealedOverWhatWaits(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		ctx := ctxOf(t)
-		if _, err := s.OpenPlan(ctx, "corp", "read"); !errors.Is(err, model.ErrNotFound) {
+		if _, err := s.OpenPlan(ctx, "corp", "read", model.BrakeLeavers); !errors.Is(err, model.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 		plan := model.Plan{
-			ID: "plan", RunID: "run", Source: "corp", Trigger: "read", State: model.PlanOpen, ExpiresAt: at(50), CreatedAt: at(1), UpdatedAt: at(1),
+			ID: "plan", RunID: "run", Source: "corp", Trigger: "read", State: model.PlanOpen, Brake: model.BrakeLeavers, ExpiresAt: at(50), CreatedAt: at(1), UpdatedAt: at(1),
 		}
 		change := func(n int, state model.ChangeState, by string) model.Change {
 			return model.Change{
@@ -121,7 +121,7 @@ func TestPlansAreSealedOverWhatWaits(t *testing.T) {
 		if sealed.Items != 2 || len(sealed.Digest) != 64 || sealed.State != model.PlanHeld {
 			t.Errorf("sealed %+v", sealed)
 		}
-		open := get[model.Plan](t)(s.OpenPlan(ctx, "corp", "read"))
+		open := get[model.Plan](t)(s.OpenPlan(ctx, "corp", "read", model.BrakeLeavers))
 		if diff := cmp.Diff(sealed, open, cmpopts.IgnoreFields(model.Plan{}, "UpdatedAt")); diff != "" {
 			t.Error(diff)
 		}
@@ -137,11 +137,11 @@ func TestPlansAreSealedOverWhatWaits(t *testing.T) {
 		must(t, s.Commit(ctx, &engine.Commit{Decided: []model.Change{
 			{ID: "c1", State: model.ChangeCommitted, DecidedBy: "operator ada", DecidedAt: ptr(at(8))},
 		}}))
-		if n := get[int](t)(s.Lost(ctx, "corp", at(0))); n != 2 {
-			t.Errorf("lost %d, want those of the guard and those committed at once", n)
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(0))); n[""] != 2 || n["app"] != 2 {
+			t.Errorf("lost %v, want those of the guard and those committed at once", n)
 		}
-		if n := get[int](t)(s.Lost(ctx, "corp", at(4))); n != 1 {
-			t.Errorf("lost %d since the fourth", n)
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(4))); n[""] != 1 {
+			t.Errorf("lost %v since the fourth", n)
 		}
 		got := get[[]model.Change](t)(s.Changes(ctx, model.ChangeQuery{RunID: "run", IdentityID: "i1", Ops: []model.Op{model.OpDeactivate}}))
 		want := change(1, model.ChangeCommitted, "operator ada")
@@ -182,8 +182,8 @@ func TestSupportedCountsPeopleWithAnActiveAccount(t *testing.T) {
 			must(t, s.Commit(ctx, c))
 		}
 		must(t, s.Commit(ctx, joined("corp", "9", "nine")))
-		if n := get[int](t)(s.Supported(ctx, "entra")); n != 3 {
-			t.Errorf("supported %d", n)
+		if n := get[map[string]int](t)(s.Supported(ctx, "entra")); n[""] != 3 || n["platform"] != 3 {
+			t.Errorf("supported %v", n)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"jmld/jml"
@@ -33,7 +34,7 @@ func (e *Engine) Approve(ctx context.Context, id, digest, actor string) (Approva
 	}
 	was := plan
 	plan.State, plan.ApprovedBy, plan.ApprovedAt, plan.UpdatedAt = model.PlanApproved, actor, &now, now
-	err = e.o.Store.Commit(ctx, &Commit{PlansWere: []model.Plan{was}, Plans: []model.Plan{plan}, Audit: []model.AuditEntry{{
+	err = e.o.Store.Commit(ctx, &Commit{PlansWere: []model.Plan{was}, Plans: []model.Plan{plan}, Losses: forget(plan), Audit: []model.AuditEntry{{
 		ID: model.NewID(now), At: now, Actor: actor, Action: "plan.approve", Source: plan.Source, Subject: plan.ID,
 		Detail: jml.Canonical(map[string]any{"digest": digest, "items": plan.Items})}}})
 	if errors.Is(err, model.ErrStale) {
@@ -89,28 +90,35 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			continue
 		}
 		d := e.derive(rules, w.Person, nil, jml.Cause{Source: plan.Source, Text: "let go by " + by}, now)
-		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, accounts: w.Accounts}
+		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled}
 		if err := e.withdraw(ctx, c, ok, now); err != nil {
 			return nil, nil, true, err
 		}
-		before := len(refused)
+		e.stage(c, ok, "", now, goes)
+		whole := len(d.steps) == len(w.items)
 		for _, item := range w.items {
-			k := slices.IndexFunc(d.steps, func(s jml.Step) bool { return s.Change.Target == item.Target })
-			if k >= 0 && d.steps[k].Change.Op == item.Op && d.steps[k].Change.After == item.After {
-				s := d.steps[k]
-				s.Account.Because = item.Because // the reason is the one that was held
-				s.Account.Class = e.class(s.Account.Target)
-				c.Accounts = append(c.Accounts, s.Account)
-				committed = append(committed, decided(item, model.ChangeCommitted, by, now))
+			s, same := sameStep(d.steps, item)
+			if !same {
+				refused, whole = append(refused, decided(item, model.ChangeRefused, by, now)), false
+				if !slices.ContainsFunc(d.settled, func(s jml.Settled) bool { return s.Account.Target == item.Target }) {
+					c.Accounts = append(c.Accounts, w.account(item.Target)...)
+				}
 				continue
 			}
-			refused = append(refused, decided(item, model.ChangeRefused, by, now))
-			c.Accounts = append(c.Accounts, w.account(item.Target)...)
+			whole = whole && s.Change.Attrs == item.Attrs
+			if rest := without(strings.Fields(s.Change.Attrs), strings.Fields(item.Attrs)); len(rest) > 0 {
+				s, _ = s.Divide(rest, "")
+			}
+			s.Account.Because = item.Because // the reason is the one that was held
+			s.Account.Class = e.class(s.Account.Target)
+			c.Accounts = append(c.Accounts, s.Account)
+			committed = append(committed, decided(item, model.ChangeCommitted, by, now))
 		}
-		if len(d.steps) != len(w.items) || len(refused) > before { // something else is due: decided anew, through the guard
-			ok.reviewBy(atOnce(), "")
+		if !whole { // something else is due: decided anew, through the guard
+			id := &c.Identities[len(c.Identities)-1]
+			draft{identity: id}.reviewBy(atOnce(), "")
+			id.New.Suspect = d.suspect
 		}
-		e.stage(c, ok, "", now, "", "")
 		for _, rec := range w.Records {
 			if rec.Source == plan.Source && rec.AbsentSince != nil {
 				c.Records = append(c.Records, Write{Old: &rec})
@@ -118,13 +126,31 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 		}
 	}
 	c.Decided = slices.Concat(c.Decided, committed, refused)
-	if err := e.commit(ctx, c, nil, plan.ID); err != nil {
+	if err := e.commit(ctx, c, plan.ID); err != nil {
 		return nil, nil, true, err
 	}
 	for _, ch := range slices.Concat(committed, refused) {
 		e.logChange(ch)
 	}
 	return committed, refused, true, nil
+}
+
+// sameStep finds the step that does what the item says: an update's must do it to each of the item's attributes.
+func sameStep(steps []jml.Step, item model.Change) (jml.Step, bool) {
+	for _, s := range steps {
+		switch {
+		case s.Change.Target != item.Target || s.Change.Op != item.Op:
+		case item.Op != model.OpUpdate || item.Attrs == "":
+			return s, s.Change.After == item.After
+		default:
+			marks := strings.Fields(item.Attrs)
+			if len(without(marks, strings.Fields(s.Change.Attrs))) > 0 {
+				return s, false
+			}
+			return s, jml.Part(s.Change, marks).After == jml.Part(item, marks).After
+		}
+	}
+	return jml.Step{}, false
 }
 
 // waiter is a person of whom changes wait in a plan.
@@ -167,8 +193,8 @@ func (e *Engine) waiting(ctx context.Context, plan string) (people []waiter, fou
 			}
 			w.items = append(w.items, item)
 			for j := range w.Accounts {
-				if w.Accounts[j].Target == item.Target && w.Accounts[j].HeldPlan == plan {
-					w.Accounts[j].HeldPlan = ""
+				if w.Accounts[j].Target == item.Target {
+					w.Accounts[j] = jml.Freed(w.Accounts[j], plan)
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,15 +16,15 @@ type draft struct {
 	identity *IdentityWrite // nil: the record is about nobody yet
 	record   *model.Record  // the record as it will be stored; nil: deleted, or none
 	steps    []jml.Step
-	settled  []string // targets whose held change lost its cause
+	settled  []jml.Settled // held changes that lost their cause
 	findings []model.Change
-	accounts []model.Account // as loaded
-	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
-	ended    string          // the organisation whose engagement is over, when that is why
-	short    bool            // somebody else has a key that the record has, too
-	wait     *WaitWrite      // for which keys the record waits from now on
-	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
-	owned    []string        // apps that a leaver owns
+	suspect  string     // as it was before the decision, see model.Identity
+	ended    string     // the organisation whose engagement is over, when that is why
+	due      []string   // sources of somebody who is due for review: a run that died may have changed what they rest on
+	short    bool       // somebody else has a key that the record has, too
+	wait     *WaitWrite // for which keys the record waits from now on
+	cautious bool       // a person moved records or accounts: what is lost by it waits for approval
+	owned    []string   // apps that a leaver owns
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -75,7 +76,7 @@ func (e *Engine) loadIdentities(ctx context.Context, ids []string) ([]Person, er
 // derive decides about one person. next is the subject's record as it will be, nil when it goes away or when there is none
 // (a review). The person must have been loaded with all keys of next.
 func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Cause, now time.Time) draft {
-	d := draft{accounts: p.Accounts}
+	d := draft{}
 	records := slices.Clone(p.Records)
 	if p.Record != nil {
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.Source == p.Record.Source && x.ID == p.Record.ID })
@@ -119,7 +120,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		return d // a record that was about nobody goes away
 	}
 	if identity == nil || identity.ID != id { // a new person: nothing of anybody else's counts
-		identity, d.accounts = nil, nil
+		identity = nil
 		p = Person{Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree}
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
@@ -138,6 +139,7 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity != nil {
 		d.identity.Expect, d.cautious = identity.Version, identity.ReviewRun == model.ReviewCorrelation
+		d.suspect = identity.Suspect
 		if identity.ReviewRun != "" || identity.ReviewAt != nil && !identity.ReviewAt.After(now.Add(reviewLease)) {
 			for _, rec := range records {
 				d.due = append(d.due, rec.Source)
@@ -165,9 +167,8 @@ func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
 		Code: model.CodeCorrelationDisputed, State: model.ChangeNoted, At: now}
 }
 
-// stage adds the draft to a commit. Steps that take something away wait in plan, in the given state; without a plan they become
-// desired now, like all others.
-func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, plan string, waiting model.ChangeState) {
+// stage adds the draft to a commit. Steps wait where the router says, and of an update a part; all others become desired now.
+func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router) {
 	if d.identity != nil {
 		c.Identities = append(c.Identities, *d.identity)
 	}
@@ -178,35 +179,54 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, plan strin
 		f.ID, f.RunID = model.NewID(now), run
 		c.Changes = append(c.Changes, f)
 	}
-	moved := map[string]bool{}
-	for _, s := range d.steps {
-		ch, acct := s.Change, s.Account
-		ch.ID, ch.RunID = model.NewID(now), run
-		if ch.Op.Leaves() && plan != "" {
-			ch.PlanID, ch.State = plan, waiting
-			acct = accountOf(d.accounts, acct.Target)
-			acct.HeldPlan = plan
-		} else {
-			ch.State = model.ChangeCommitted
-			acct.Class = e.class(acct.Target)
-			acct.HeldPlan = ""
-		}
-		moved[acct.Target] = true
-		c.Changes = append(c.Changes, ch)
-		c.Accounts = append(c.Accounts, acct)
+	for _, over := range d.settled {
+		c.Accounts = append(c.Accounts, over.Account) // a step writes it once more, and the last one counts
 	}
-	for _, t := range d.settled {
-		if !moved[t] {
-			acct := accountOf(d.accounts, t)
-			acct.HeldPlan = ""
-			c.Accounts = append(c.Accounts, acct)
+	for _, s := range d.steps {
+		rest, waits := divide(s, to)
+		for _, ch := range waits {
+			ch.ID, ch.RunID = model.NewID(now), run
+			c.Changes = append(c.Changes, ch)
 		}
+		acct := rest.Account
+		if rest.Change.Op != "" {
+			rest.Change.ID, rest.Change.RunID, rest.Change.State = model.NewID(now), run, model.ChangeCommitted
+			acct.Class = e.class(acct.Target)
+			c.Changes = append(c.Changes, rest.Change)
+		}
+		c.Accounts = append(c.Accounts, acct)
 	}
 }
 
-func accountOf(accounts []model.Account, target string) model.Account {
-	i := slices.IndexFunc(accounts, func(a model.Account) bool { return a.Target == target })
-	return accounts[i] // a step that takes something away, and a settled target, come from an account that was loaded
+// divide splits a step into what waits in plans and the rest, whose change has no Op when nothing is left to do.
+func divide(s jml.Step, to router) (rest jml.Step, waits []model.Change) {
+	if s.Change.Op != model.OpUpdate {
+		plan, state := to(s, "")
+		if plan == "" {
+			return s, nil
+		}
+		ch := s.Change
+		ch.PlanID, ch.State = plan, state
+		s.Account, s.Change.Op = *s.Before, ""
+		s.Account.HeldPlan = plan
+		return s, []model.Change{ch}
+	}
+	marks, states := map[string][]string{}, map[string]model.ChangeState{}
+	for _, mark := range marksOf(s) {
+		if plan, state := to(s, mark); plan != "" {
+			marks[plan], states[plan] = append(marks[plan], mark), state
+		}
+	}
+	for _, plan := range slices.Sorted(maps.Keys(marks)) {
+		var later model.Change
+		s, later = s.Divide(marks[plan], plan)
+		later.PlanID, later.State = plan, states[plan]
+		waits = append(waits, later)
+	}
+	if len(waits) > 0 && s.Change.Attrs == "" {
+		s.Change.Op = ""
+	}
+	return s, waits
 }
 
 func (d draft) leaves() bool {
@@ -245,8 +265,8 @@ func (e *Engine) write(old, next *model.Record, now time.Time) Write {
 	return w
 }
 
-func without(a, b []model.Value) []model.Value {
-	return slices.DeleteFunc(slices.Clone(a), func(v model.Value) bool { return slices.Contains(b, v) })
+func without[T comparable](a, b []T) []T {
+	return slices.DeleteFunc(slices.Clone(a), func(v T) bool { return slices.Contains(b, v) })
 }
 
 func values(r *model.Record) []model.Value {

@@ -118,7 +118,8 @@ type Synced struct {
 	Proof   model.Proof
 	Funnel  model.Funnel
 	Changes []model.Change // all of a dry run; of a real one ask the store
-	Plan    *model.Plan    // what waits for approval, or nil
+	Plan    *model.Plan    // what takes accounts away: waits for approval or was let go; else the first of Held; nil: nothing of it
+	Held    []model.Plan   // what waits for approval, one plan for each brake
 }
 
 // Approval is the outcome of approving a plan.
@@ -134,10 +135,11 @@ type Engine struct {
 	log     *zap.Logger
 	current atomic.Pointer[jml.Rules]
 	wake    map[string]chan struct{} // one per target, and "" for reviews
-	cache   supportedCache
+	cache   figuresCache
 	flight  flight
 	thrift  thrift
 	frame   frameCache
+	sealed  sealed
 }
 
 // New makes an engine; Run starts its work.

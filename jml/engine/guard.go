@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,61 +25,73 @@ const (
 // correlationHold is the reason of what follows from a decision about whom a record is.
 const correlationHold = "a person decided whom records are about; who loses something by it does so with approval only"
 
-// commitGuarded commits a draft that came by push or review. What takes something away goes through the guard, which counts over
-// its window; when it says no, those steps wait in the source's held plan, and the rest goes on. lost is how many people of
-// the source are about to lose something, this one included.
-func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, lost int, now time.Time) (held bool, err error) {
+// commitGuarded commits a draft that came by push or review. What takes something away, and what changes accounts that exist, goes
+// through the guard, which counts over its window; what it stops waits in held plans of the source, and the rest goes on. all is
+// what is decided together with it, nil: it is decided by itself. held says whether the draft takes something away and that waits.
+func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source string, all *ahead, now time.Time) (held bool, err error) {
 	if err := e.withdraw(ctx, c, d, now); err != nil {
 		return false, err
 	}
-	if !d.leaves() {
-		e.stage(c, d, "", now, "", "")
-		return false, e.commit(ctx, c, nil)
+	if all == nil {
+		if all, err = e.one(ctx, d, source, now); err != nil {
+			return false, err
+		}
 	}
-	if d.cautious {
-		plan, err := e.joinPlan(ctx, c, source, triggerCorrelation, correlationHold, now)
+	suspicion, suspect := d.suspicion()
+	reason, trigger := "", triggerPush
+	if d.leaves() && d.cautious {
+		reason, trigger = correlationHold, triggerCorrelation
+	}
+	if d.leaves() && !suspect && !d.cautious {
+		others, landed := e.flight.begin(source)
+		defer landed()
+		f, err := e.rememberedFigures(ctx, source, now)
 		if err != nil {
 			return false, err
 		}
-		e.stage(c, d, "", now, plan.ID, model.ChangeHeld)
-		return true, e.commit(ctx, c, &plan)
-	}
-	others, landed := e.flight.begin(source)
-	defer landed()
-	toll := jml.Toll{Lost: max(lost, 1), Before: others}
-	reason, err := e.judge(ctx, source, toll, now)
-	if err != nil {
-		return false, err
-	}
-	if reason == "" {
-		if reason, err = e.unsettled(ctx, d.due); err != nil {
+		if reason, err = e.judge(ctx, source, f.supported, all.lost, others, false, now); err != nil {
 			return false, err
 		}
+		if reason == "" {
+			if reason, err = e.unsettled(ctx, d.due); err != nil {
+				return false, err
+			}
+		}
 	}
-	if reason == "" {
-		e.stage(c, d, "", now, "", "")
-		return false, e.commit(ctx, c, nil)
-	}
-	trigger := triggerPush
-	if d.ended != "" { // a team leaves as one: its plan is approved as one
+	if d.ended != "" && reason != "" && !d.cautious { // a team leaves as one: its plan is approved as one
 		trigger, reason = "end of "+d.ended, fmt.Sprintf("the engagement of %s is over: %s", d.ended, reason)
 	}
-	plan, err := e.joinPlan(ctx, c, source, trigger, reason, now)
+	to, err := route(d, func(s jml.Step, mark string) (model.Hold, bool) {
+		switch {
+		case suspect && takes(s, mark):
+			return suspicion, true
+		case s.Change.Op.Leaves():
+			return model.Hold{Brake: model.BrakeLeavers, Text: reason}, reason != ""
+		}
+		return all.moves.Hold(s.Change.Target, s.Change.Op, mark)
+	}, model.ChangeHeld, func(h model.Hold) (string, error) {
+		into := triggerPush
+		if h.Brake == model.BrakeLeavers {
+			into = trigger
+		}
+		plan, err := e.joinPlan(ctx, c, source, into, h, now)
+		return plan.ID, err
+	})
 	if err != nil {
 		return false, err
 	}
-	e.stage(c, d, "", now, plan.ID, model.ChangeHeld)
-	return true, e.commit(ctx, c, &plan)
+	e.stage(c, d, "", now, to)
+	return d.leaves() && (suspect || reason != ""), e.commit(ctx, c)
 }
 
 // commit stores c, wakes whoever has work by it, and brings the plans it touched up to date, except those that are counted by
 // the caller.
-func (e *Engine) commit(ctx context.Context, c *Commit, held *model.Plan, counted ...string) error {
+func (e *Engine) commit(ctx context.Context, c *Commit, counted ...string) error {
 	if err := e.o.Store.Commit(ctx, c); err != nil {
 		return err
 	}
 	e.wakeFor(c)
-	e.recount(ctx, c, held, counted)
+	e.recount(ctx, c, counted)
 	for _, ch := range c.Changes {
 		e.logChange(ch)
 	}
@@ -86,8 +99,8 @@ func (e *Engine) commit(ctx context.Context, c *Commit, held *model.Plan, counte
 }
 
 // recount brings the count and the digest of plans up to date after a commit that touched them. What waits is durable already; a
-// count that could not be renewed is renewed by the next touch, and before every approval.
-func (e *Engine) recount(ctx context.Context, c *Commit, held *model.Plan, counted []string) {
+// count that could not be renewed, or was a moment ago, is renewed soon, and before every approval.
+func (e *Engine) recount(ctx context.Context, c *Commit, counted []string) {
 	ids := map[string]bool{}
 	for _, d := range c.Decided {
 		ids[d.PlanID] = true
@@ -101,29 +114,41 @@ func (e *Engine) recount(ctx context.Context, c *Commit, held *model.Plan, count
 		delete(ids, id)
 	}
 	for id := range ids {
-		if _, err := e.o.Store.SealPlan(ctx, id, ""); err != nil {
-			e.log.Warn("plan not recounted", zap.String(model.FieldPlan, id), zap.Error(err))
+		if e.sealed.due(id) {
+			e.recountNow(ctx, id)
 		}
 	}
-	if held != nil {
-		e.log.Warn("held by the guard", zap.String(model.FieldPlan, held.ID), zap.String(model.FieldSource, held.Source),
-			zap.String(model.FieldCode, string(model.CodeGuardHeld)), zap.String("reason", held.Reason))
+	for _, p := range c.Plans {
+		if p.State == model.PlanHeld {
+			e.log.Warn("held by the guard", zap.String(model.FieldPlan, p.ID), zap.String(model.FieldSource, p.Source),
+				zap.String(model.FieldCode, string(p.Brake.Code())), zap.String("reason", p.Reason))
+		}
 	}
 }
 
-// judge asks the guard about people of a source who are about to lose something. What was lost within the window is added.
-func (e *Engine) judge(ctx context.Context, source string, toll jml.Toll, now time.Time) (string, error) {
+func (e *Engine) recountNow(ctx context.Context, plan string) {
+	p, err := e.o.Store.SealPlan(ctx, plan, "")
+	if err != nil {
+		e.log.Warn("plan not recounted", zap.String(model.FieldPlan, plan), zap.Error(err))
+		return
+	}
+	e.sealed.counted(plan, p.Items)
+}
+
+// judge asks the guard about people of a source who are about to lose something: for each target, and altogether as "". What was
+// lost within the window, and others that are on their way, are added. run: they are those of a read of everything.
+func (e *Engine) judge(ctx context.Context, source string, supported, lost map[string]int, others int, run bool, now time.Time) (string, error) {
 	before, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
-	supported, err := e.supported(ctx, source)
-	if err != nil {
-		return "", fmt.Errorf("guard of source %s: %w", source, err)
+	for _, target := range slices.Sorted(maps.Keys(lost)) { // "" first
+		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Supported: supported[target] + before[target], Target: target, Run: run}
+		if reason := e.o.Guard.Judge(toll); reason != "" {
+			return reason, nil
+		}
 	}
-	toll.Before += before
-	toll.Supported = supported + before
-	return e.o.Guard.Judge(toll), nil
+	return "", nil
 }
 
 // unsettled says which of the sources has another configuration than at its last complete read: a read under the new one that
@@ -146,11 +171,10 @@ func (e *Engine) unsettled(ctx context.Context, sources []string) (string, error
 	return "", nil
 }
 
-// withdraw marks the waiting changes of targets whose cause went away.
+// withdraw marks the waiting changes whose cause went away.
 func (e *Engine) withdraw(ctx context.Context, c *Commit, d draft, now time.Time) error {
-	for _, t := range d.settled {
-		acct := accountOf(d.accounts, t)
-		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: acct.HeldPlan, IdentityID: acct.IdentityID, Target: t,
+	for _, over := range d.settled {
+		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: over.Plan, IdentityID: over.Account.IdentityID, Target: over.Account.Target,
 			States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 10})
 		if err != nil {
 			return err
@@ -182,37 +206,4 @@ func (f *flight) begin(source string) (others int, landed func()) {
 		defer f.mu.Unlock()
 		f.of[source]--
 	}
-}
-
-// supportedCache keeps the count of people behind a source for a while: it is a share's denominator and costs a count.
-type supportedCache struct {
-	mu sync.Mutex
-	of map[string]supportedCount
-}
-
-type supportedCount struct {
-	n     int
-	until time.Time
-}
-
-func (e *Engine) supported(ctx context.Context, source string) (int, error) {
-	const fresh = 10 * time.Second
-	c := &e.cache
-	c.mu.Lock()
-	s, ok := c.of[source]
-	c.mu.Unlock()
-	if ok && e.o.Now().Before(s.until) {
-		return s.n, nil
-	}
-	n, err := e.o.Store.Supported(ctx, source) // not under the lock: the others would wait for a database that hangs
-	if err != nil {
-		return 0, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of == nil {
-		c.of = map[string]supportedCount{}
-	}
-	c.of[source] = supportedCount{n, e.o.Now().Add(fresh)}
-	return n, nil
 }

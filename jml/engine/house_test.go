@@ -58,8 +58,10 @@ func newHouse(t *testing.T, url string) *house {
 	}
 	t.Cleanup(func() { s.Close() })
 	h := &house{t: t, ctx: ctx, store: s, dir: &directory{name: "corp"}, plat: newTarget("platform"), app: newTarget("app")}
+	guard := jml.DefaultLimits()
+	guard.Clock = 10000 * time.Hour // tests move the engine's clock, and not the database's
 	h.opts = engine.Options{
-		Store: s, Rules: rules(t), Guard: jml.DefaultLimits(), Log: zap.NewNop(), Replica: "one",
+		Store: s, Rules: rules(t), Guard: guard, Log: zap.NewNop(), Replica: "one",
 		Sources: []engine.ReadSource{{Source: h.dir, Timeout: time.Minute}},
 		Targets: []engine.TargetSpec{{Target: h.plat, Class: model.ClassPlatform}, {Target: h.app, Class: model.ClassApp}},
 	}

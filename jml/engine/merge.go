@@ -134,7 +134,7 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 	reviewed(&stays.New)
 	reviewed(&goes.New)
 	c.Identities = []IdentityWrite{stays, goes}
-	if err := e.commit(ctx, c, nil); err != nil {
+	if err := e.commit(ctx, c); err != nil {
 		return Moved{}, err
 	}
 	e.log.Info("identities merged", zap.String(model.FieldIdentity, m.Into), zap.String("from", m.From), zap.String(model.FieldActor, m.Actor))
@@ -254,7 +254,7 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 	reviewed(&rest.New)
 	reviewed(&other.New)
 	c.Identities = []IdentityWrite{rest, other}
-	if err := e.commit(ctx, c, nil); err != nil {
+	if err := e.commit(ctx, c); err != nil {
 		return Moved{}, err
 	}
 	e.log.Info("identity split", zap.String(model.FieldIdentity, s.Person), zap.String("into", other.New.ID), zap.String(model.FieldActor, s.Actor))
@@ -275,17 +275,19 @@ func (e *Engine) move(ctx context.Context, c *Commit, from Person, to string, ta
 	now := e.now()
 	for _, t := range targets {
 		c.MoveAccounts = append(c.MoveAccounts, AccountMove{From: from.Identity.ID, To: to, Target: t})
-		acct := accountOf(from.Accounts, t)
-		if acct.HeldPlan == "" {
+		i := slices.IndexFunc(from.Accounts, func(a model.Account) bool { return a.Target == t })
+		if i < 0 || !from.Accounts[i].Waits() {
 			continue
 		}
-		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: acct.HeldPlan, IdentityID: acct.IdentityID, Target: t,
-			States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 10})
-		if err != nil {
-			return err
-		}
-		for _, w := range waiting {
-			c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, "account moved", now))
+		for _, plan := range jml.HeldIn(from.Accounts[i]) {
+			waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: plan, IdentityID: from.Identity.ID, Target: t,
+				States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 10})
+			if err != nil {
+				return err
+			}
+			for _, w := range waiting {
+				c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, "account moved", now))
+			}
 		}
 	}
 	return nil

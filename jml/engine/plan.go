@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,18 +18,23 @@ import (
 // chunk is how many people are decided in one transaction of a read, a review or a plan.
 const chunk = 200
 
-// joinPlan is the plan in which what the guard stops now waits: the held one of the source, or a new one. The commit fails when
-// the plan ends meanwhile: nothing joins a plan that somebody approved.
-func (e *Engine) joinPlan(ctx context.Context, c *Commit, source, trigger, reason string, now time.Time) (model.Plan, error) {
-	plan, err := e.o.Store.OpenPlan(ctx, source, trigger)
+// joinPlan is the plan in which what a brake stops now waits: the held one of the source and the brake, or a new one. The commit
+// fails when the plan ends meanwhile: nothing joins a plan that somebody approved.
+func (e *Engine) joinPlan(ctx context.Context, c *Commit, source, trigger string, hold model.Hold, now time.Time) (model.Plan, error) {
+	for _, p := range c.Plans {
+		if p.State == model.PlanHeld && p.Source == source && p.Trigger == trigger && p.Brake == hold.Brake {
+			return p, nil
+		}
+	}
+	plan, err := e.o.Store.OpenPlan(ctx, source, trigger, hold.Brake)
 	switch {
-	case err == nil && now.Before(plan.ExpiresAt):
+	case err == nil && now.Before(plan.ExpiresAt) && (plan.Items > 0 || plan.Reason == hold.Text): // one that became empty had other figures
 		c.PlansWere = append(c.PlansWere, model.Plan{ID: plan.ID, State: model.PlanHeld})
 		return plan, nil
 	case err != nil && !errors.Is(err, model.ErrNotFound):
 		return model.Plan{}, err
 	}
-	plan = model.Plan{ID: model.NewID(now), Source: source, Trigger: trigger, State: model.PlanHeld, Reason: reason,
+	plan = model.Plan{ID: model.NewID(now), Source: source, Trigger: trigger, State: model.PlanHeld, Brake: hold.Brake, Reason: hold.Text,
 		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(e.o.Guard.Expiry)}
 	c.Plans = append(c.Plans, plan)
 	return plan, nil
@@ -70,28 +76,29 @@ func (e *Engine) expire(ctx context.Context, plan model.Plan) error {
 		if err := e.withdraw(ctx, c, d, now); err != nil {
 			return err
 		}
-		into := ""
-		if d.leaves() {
-			if i := slices.IndexFunc(c.Plans, func(p model.Plan) bool { return p.State == model.PlanHeld }); i >= 0 {
-				into = c.Plans[i].ID
-			} else if len(c.PlansWere) > 0 {
-				into = c.PlansWere[0].ID
-			} else {
-				next, err := e.joinPlan(ctx, c, plan.Source, plan.Trigger, plan.Reason, now)
-				if err != nil {
-					return err
-				}
-				into = next.ID
-			}
+		_, suspect := d.suspicion()
+		waits := func(s jml.Step, mark string) bool { // what takes something away, and what was held before
+			return s.Change.Op.Leaves() || suspect && takes(s, mark) || slices.ContainsFunc(w.items, func(item model.Change) bool {
+				return item.Target == s.Change.Target && item.Op == s.Change.Op && (mark == "" || slices.Contains(strings.Fields(item.Attrs), mark))
+			})
+		}
+		to, err := route(d, func(s jml.Step, mark string) (model.Hold, bool) {
+			return model.Hold{Brake: plan.Brake, Text: plan.Reason}, waits(s, mark)
+		}, model.ChangeHeld, func(h model.Hold) (string, error) {
+			into, err := e.joinPlan(ctx, c, plan.Source, plan.Trigger, h, now)
+			return into.ID, err
+		})
+		if err != nil {
+			return err
 		}
 		for i, s := range d.steps {
 			for _, item := range w.items {
-				if s.Change.Target == item.Target && s.Change.Op == item.Op && s.Change.After == item.After {
+				if s.Change.Target == item.Target && s.Change.Op == item.Op {
 					d.steps[i].Change.Because, d.steps[i].Change.Source = item.Because, item.Source
 				}
 			}
 		}
-		e.stage(c, d, plan.RunID, now, into, model.ChangeHeld)
+		e.stage(c, d, plan.RunID, now, to)
 		return nil
 	})
 }
@@ -121,7 +128,7 @@ func (e *Engine) empty(ctx context.Context, plan model.Plan, state model.PlanSta
 					return err
 				}
 			}
-			return e.commit(ctx, c, nil, plan.ID)
+			return e.commit(ctx, c, plan.ID)
 		})
 		if err != nil {
 			return err
@@ -140,6 +147,9 @@ func (e *Engine) tendPlans(ctx context.Context) error {
 	ended, err := e.o.Store.UnfinishedPlans(ctx, 200)
 	if err != nil {
 		return err
+	}
+	for _, id := range e.sealed.rest() {
+		e.recountNow(ctx, id)
 	}
 	now := e.now()
 	for _, p := range slices.Concat(held, ended) {

@@ -150,6 +150,7 @@ type Commit struct {
 	// UpdatedAt (zero: only the state matters). Each is touched by the commit.
 	PlansWere []model.Plan
 	Changes   []model.Change // insert
+	Moved     []model.Change // update PlanID, Before, After, Attrs and State by ID, while it waits
 	Decided   []model.Change // update State, DecidedBy, DecidedAt by ID
 	Audit     []model.AuditEntry
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
@@ -159,6 +160,9 @@ type Commit struct {
 	ReviewAt   time.Time
 	Checkpoint *model.Checkpoint // upsert
 	ReviewRun  string
+	// Suspects are marked like those of Review; what they lose by their next decision waits.
+	Suspects []Suspicion
+	Losses   []model.GroupLoss // upsert; Lost 0 deletes
 
 	Rulings      []model.Ruling // upsert
 	DropRulings  []RecordRef
@@ -177,6 +181,12 @@ type WaitWrite struct {
 	Keys []model.Wait
 }
 
+// Suspicion is about who is behind records because of a model.Hold, as JSON.
+type Suspicion struct {
+	Records []RecordRef
+	Hold    string
+}
+
 // RecordRef names a record.
 type RecordRef struct{ Source, ID string }
 
@@ -189,10 +199,19 @@ type Intake interface {
 	Commit(ctx context.Context, c *Commit) error
 	// MembersAmong returns which of the ids are members of the group; all members when ids is nil.
 	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
-	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person.
-	Lost(ctx context.Context, source string, since time.Time) (int, error)
-	// Supported counts the people with an active account whose identity has a record of the source.
-	Supported(ctx context.Context, source string) (int, error)
+	// MemberCount is how many members the group has.
+	MemberCount(ctx context.Context, source, group string) (int, error)
+	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
+	// target, and altogether as "".
+	Lost(ctx context.Context, source string, since time.Time) (map[string]int, error)
+	// Moved counts the people of a source with an update or a reactivation, by kind of change: of those that wait for approval, and of
+	// those that went since t without a person's.
+	Moved(ctx context.Context, source string, since time.Time) ([]model.ChangeCount, error)
+	// Supported counts the people with an active account whose identity has a record of the source: for each target, and
+	// altogether as "".
+	Supported(ctx context.Context, source string) (map[string]int, error)
+	// GroupLoss is what the group has lost lately, or ErrNotFound.
+	GroupLoss(ctx context.Context, source, group string) (model.GroupLoss, error)
 }
 
 // Correlations is what people decided about whom records are, and what waits for them.
@@ -251,7 +270,10 @@ type Access interface {
 // Plans keeps what waits.
 type Plans interface {
 	Plan(ctx context.Context, id string) (model.Plan, error)
-	OpenPlan(ctx context.Context, source, trigger string) (model.Plan, error) // the newest held one, or ErrNotFound
+	// OpenPlan is the newest held one, or ErrNotFound.
+	OpenPlan(ctx context.Context, source, trigger string, brake model.Brake) (model.Plan, error)
+	// Waiting counts the people with changes that wait in the plan, by kind of change.
+	Waiting(ctx context.Context, plan string) ([]model.ChangeCount, error)
 	Plans(ctx context.Context, states []model.PlanState, limit int) ([]model.Plan, error)
 	// UnfinishedPlans ended and have items that wait all the same, the oldest first: a crash came between.
 	UnfinishedPlans(ctx context.Context, limit int) ([]model.Plan, error)

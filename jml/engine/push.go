@@ -45,7 +45,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		if err != nil || !changed {
 			return Pushed{Record: deref(cur), More: person.More}, err
 		}
-		if err := e.commit(ctx, c, nil); err != nil {
+		if err := e.commit(ctx, c); err != nil {
 			return Pushed{}, err
 		}
 	} else {
@@ -71,7 +71,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		w := p.index(e.write(cur, next, now))
 		w.LeaveGroups = p.Afresh
 		c.Records = []Write{w}
-		if _, err := e.commitGuarded(ctx, c, d, p.Source, 1, now); err != nil {
+		if _, err := e.commitGuarded(ctx, c, d, p.Source, nil, now); err != nil {
 			return Pushed{}, err
 		}
 	}
@@ -147,7 +147,11 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 	if next == nil { // the mark is set before the members go
 		c.Records = []Write{p.index(Write{Old: cur})}
 		c.Review = []RecordRef{{p.Source, p.ID}}
-		return true, nil
+		have, err := e.o.Store.MembersAmong(ctx, p.Source, p.ID, nil)
+		if err != nil {
+			return false, err
+		}
+		return true, e.groupLoss(ctx, c, cur, len(have), have, now)
 	}
 	add, drop, err := e.memberDiff(ctx, p.Source, p.ID, group, m)
 	if err != nil {
@@ -155,6 +159,15 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 	}
 	if cur != nil && sameContent(cur, next) && len(add) == 0 && len(drop) == 0 {
 		return false, nil
+	}
+	if len(drop) > 0 {
+		had, err := e.o.Store.MemberCount(ctx, p.Source, p.ID)
+		if err != nil {
+			return false, err
+		}
+		if err := e.groupLoss(ctx, c, cur, had, drop, now); err != nil {
+			return false, err
+		}
 	}
 	w := p.index(e.write(cur, next, now))
 	if len(add)+len(drop) > 0 && cur != nil && next.UpdatedAt.Equal(cur.UpdatedAt) { // members are content of a group

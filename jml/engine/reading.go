@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"jmld/jml"
 	"jmld/model"
 )
@@ -42,13 +40,16 @@ type reading struct {
 	proof    model.Proof
 	funnel   model.Funnel
 	phases   phases
-	plan     *model.Plan     // collects what takes something away
-	stored   bool            // the plan is in the store
+	leavers  collection      // what takes something away
+	moves    collection      // what changes accounts that exist
+	held     []model.Plan    // what waits for approval, a plan for each brake
+	stored   map[string]bool // plans that are in the store
 	leaving  map[string]bool // identities that would lose something
 	waiting  map[string]bool // identities that are absent, and wait in a plan of an earlier run
 	cautious bool            // somebody leaves by what a person decided about whom records are
 	due      []string        // other sources of people who are due for review and would lose something
 	gone     map[string]bool // absent user records
+	renewed  int             // known people under new ids
 
 	sightings  map[string]model.Sighting // of what is not listed
 	unanswered int                       // of them
@@ -61,7 +62,7 @@ type reading struct {
 const mostDisputed = 10_000
 
 func (rd *reading) execute(ctx context.Context, src Source) error {
-	rd.known, rd.leaving, rd.waiting, rd.gone = newSnapshot(), map[string]bool{}, map[string]bool{}, map[string]bool{}
+	rd.known, rd.leaving, rd.waiting, rd.gone, rd.stored = newSnapshot(), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	rd.reported = map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
@@ -290,59 +291,4 @@ func (rd *reading) reviewChunk(ctx context.Context, ids []string) error {
 		}
 	}
 	return rd.commit(ctx, c, t)
-}
-
-// judge asks the guard about the run as a whole. The plan's count and its end as open are one statement: a crash leaves it open,
-// or complete.
-func (rd *reading) judge(ctx context.Context) error {
-	if rd.plan == nil || !rd.stored {
-		return nil
-	}
-	e, now := rd.e, rd.e.now()
-	lost := len(rd.leaving)
-	for id := range rd.waiting { // nobody let them go yet: they belong to the picture
-		if lost > 0 && !rd.leaving[id] {
-			lost++
-		}
-	}
-	reason, err := e.judge(ctx, rd.source, jml.Toll{Lost: lost, Run: rd.mode == model.ModeFull}, now)
-	if err != nil {
-		return err
-	}
-	if reason == "" && lost > 0 {
-		if reason, err = e.unsettled(ctx, rd.due); err != nil {
-			return err
-		}
-	}
-	if rd.epoch.changed != "" && lost > 0 { // whoever changed it sees what it does before it is done
-		reason = fmt.Sprintf("%s of the source changed: %d joined, %d moved and %d would leave by it; nobody leaves by this first read without approval", rd.epoch.changed,
-			rd.funnel.Create+rd.funnel.Reactivate, rd.funnel.Update, lost)
-	}
-	if reason == "" && rd.cautious {
-		reason = correlationHold
-	}
-	state := model.PlanReleased
-	if reason != "" {
-		state = model.PlanHeld
-		plan := *rd.plan
-		plan.Reason, plan.UpdatedAt = reason, now
-		if err := e.o.Store.Commit(ctx, &Commit{PlansWere: []model.Plan{{ID: plan.ID, State: model.PlanOpen}}, Plans: []model.Plan{plan}}); err != nil {
-			return err
-		}
-	}
-	plan, err := e.o.Store.SealPlan(ctx, rd.plan.ID, state)
-	if err != nil {
-		return err
-	}
-	rd.plan = &plan
-	if reason == "" {
-		out, err := e.letGo(ctx, plan, "guard")
-		rd.plan = &out.Plan
-		return err
-	}
-	rd.funnel.Held = plan.Items
-	e.log.Warn("held by the guard", zap.String(model.FieldPlan, plan.ID), zap.String(model.FieldSource, rd.source),
-		zap.String(model.FieldRun, rd.run.ID), zap.String(model.FieldCode, string(model.CodeGuardHeld)),
-		zap.Int(model.FieldCount, plan.Items), zap.String("reason", reason))
-	return nil
 }

@@ -76,6 +76,10 @@ func (rd *reading) storeGroupChunk(ctx context.Context, entries []model.Entry) e
 		w := e.write(cur, &next, now)
 		w.AddMembers, w.DropMembers = add, drop
 		c.Records = append(c.Records, w)
+		lost := slices.DeleteFunc(slices.Clone(drop), func(id string) bool { return rd.gone[id] }) // who left, left the group, too
+		if err := e.groupLoss(ctx, c, cur, len(en.Members)-len(add)+len(lost), lost, now); err != nil {
+			return err
+		}
 		for _, id := range add {
 			review[id] = true
 		}
@@ -113,6 +117,14 @@ func (rd *reading) dropGroup(ctx context.Context, id string) error {
 		return rd.commit(ctx, c, t)
 	}
 	c := &Commit{Records: []Write{{Old: cur}}, Review: []RecordRef{{rd.source, id}}, ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
+	have, err := rd.e.o.Store.MembersAmong(ctx, rd.source, id, nil)
+	if err != nil {
+		return err
+	}
+	have = slices.DeleteFunc(have, func(id string) bool { return rd.gone[id] })
+	if err := rd.e.groupLoss(ctx, c, cur, len(have), have, now); err != nil {
+		return err
+	}
 	t.Absent++
 	return rd.commit(ctx, c, t)
 }

@@ -119,6 +119,11 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		} else if p.Record != nil && p.Record.Link != model.Linked { // its groups count from now on
 			c.Review = append(c.Review, RecordRef{rd.source, en.ID})
 		}
+		if d.record.Link == model.Linked && (p.Record == nil || p.Record.Link != model.Linked) && slices.ContainsFunc(p.Records, func(r model.Record) bool {
+			return r.Source == rd.source && r.ID != en.ID && r.IdentityID == d.record.IdentityID
+		}) {
+			t.renewed++
+		}
 		if d.short { // whoever has the key may be about to give it up
 			d.reviewBy(now.Add(reviewLease), rd.run.Job)
 		}

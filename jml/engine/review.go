@@ -26,7 +26,7 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	leaving, quiet, moved, err := e.weigh(ctx, ids)
+	together, quiet, moved, err := e.weigh(ctx, ids)
 	if err != nil {
 		return 0, err
 	}
@@ -40,7 +40,7 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 		}
 	}
 	for _, id := range moved {
-		err := e.again(ctx, func() error { return e.review(ctx, id, leaving) })
+		err := e.again(ctx, func() error { return e.review(ctx, id, together) })
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
@@ -53,31 +53,46 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	return len(ids), nil
 }
 
-// weigh decides about all at once. It counts, for each source, the people who would lose something: a change that touches many is
-// judged as a whole, not five people at a time. quiet stores those to whom nothing happens; moved are the others.
-func (e *Engine) weigh(ctx context.Context, ids []string) (leaving map[string]int, quiet *Commit, moved []string, err error) {
+// weigh decides about all at once, and judges, for each source, those who would lose something or whose accounts would change as a
+// whole: a change that touches many must not go five people at a time. quiet stores those to whom nothing happens; moved are the
+// others.
+func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*ahead, quiet *Commit, moved []string, err error) {
 	people, err := e.loadIdentities(ctx, ids)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("people due for review: %w", err)
 	}
-	rules, now := e.rules(), e.now()
-	leaving, quiet = map[string]int{}, &Commit{}
+	rules, now, moves := e.rules(), e.now(), map[string][]model.ChangeCount{}
+	together, quiet = map[string]*ahead{}, &Commit{}
 	for i, p := range people {
 		if p.Identity == nil {
 			continue
 		}
 		source := standsFor(rules, p)
 		d := e.derive(rules, p, nil, lookedAt(p, source), now)
-		if d.leaves() {
-			leaving[source]++
-		}
 		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.owned) == 0 && d.wait == nil {
 			quiet.Identities = append(quiet.Identities, *d.identity)
-		} else {
-			moved = append(moved, ids[i])
+			continue
+		}
+		moved = append(moved, ids[i])
+		if together[source] == nil {
+			together[source] = &ahead{lost: map[string]int{}}
+		}
+		if d.suspect != "" { // waits anyway
+			continue
+		}
+		if lost := d.lostIn(); len(lost) > 0 {
+			for _, t := range append(lost, "") {
+				together[source].lost[t]++
+			}
+		}
+		moves[source] = append(moves[source], d.movesOf()...)
+	}
+	for source, a := range together {
+		if a.moves, err = e.judgeMoves(ctx, source, moves[source], now); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	return leaving, quiet, moved, nil
+	return together, quiet, moved, nil
 }
 
 // lookedAt says why somebody was looked at again.
@@ -89,7 +104,7 @@ func lookedAt(p Person, source string) jml.Cause {
 	return cause
 }
 
-func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) error {
+func (e *Engine) review(ctx context.Context, id string, together map[string]*ahead) error {
 	people, err := e.loadIdentities(ctx, []string{id})
 	if err != nil || people[0].Identity == nil {
 		return err
@@ -106,12 +121,21 @@ func (e *Engine) review(ctx context.Context, id string, leaving map[string]int) 
 			return fmt.Errorf("apps were handed over: %w", model.ErrStale)
 		}
 	}
-	held, err := e.commitGuarded(ctx, &Commit{}, d, source, leaving[source], now)
+	var all *ahead // nil: became due between
+	if a := together[source]; a != nil {
+		all = &ahead{lost: map[string]int{}, moves: a.moves}
+		for _, t := range d.lostIn() {
+			all.lost[t], all.lost[""] = max(a.lost[t], 1), max(a.lost[""], 1)
+		}
+	}
+	held, err := e.commitGuarded(ctx, &Commit{}, d, source, all, now)
 	if err != nil {
 		return err
 	}
-	if d.leaves() && !held { // counted as lost from now on
-		leaving[source]--
+	if a := together[source]; a != nil && !held {
+		for t := range all.lost { // counted as lost from now on
+			a.lost[t]--
+		}
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func (e *Engine) correlate(ctx context.Context, j Judgement) (Judged, error) {
 	if d.identity != nil {
 		reviewed(&d.identity.New) // its groups count from now on
 	}
-	if _, err := e.commitGuarded(ctx, c, d, j.Record.Source, 1, now); err != nil {
+	if _, err := e.commitGuarded(ctx, c, d, j.Record.Source, nil, now); err != nil {
 		return Judged{}, err
 	}
 	e.log.Info("record decided", zap.String(model.FieldSource, j.Record.Source), zap.String(model.FieldRecord, j.Record.ID),
@@ -240,7 +240,7 @@ func (e *Engine) uncorrelate(ctx context.Context, j Judgement) (from string, err
 		reviewed(&w.New)
 		c.Identities, from = []IdentityWrite{w}, p.Identity.ID
 	}
-	return from, e.commit(ctx, c, nil)
+	return from, e.commit(ctx, c)
 }
 
 // caseAsSeen is the case, if it is still what the person saw.
@@ -309,15 +309,17 @@ func (e *Engine) subject(ctx context.Context, s Subject) (Person, error) {
 // the review does it.
 func (e *Engine) settlePeople(ctx context.Context, ids ...string) (plans []string, err error) {
 	for _, id := range ids {
-		if err := e.again(ctx, func() error { return e.review(ctx, id, map[string]int{}) }); err != nil {
+		if err := e.again(ctx, func() error { return e.review(ctx, id, nil) }); err != nil {
 			return nil, err
 		}
 	}
 	people, err := e.identities(ctx, ids)
 	for _, p := range people {
 		for _, a := range p.Accounts {
-			if a.HeldPlan != "" && !slices.Contains(plans, a.HeldPlan) {
-				plans = append(plans, a.HeldPlan)
+			for _, plan := range jml.HeldIn(a) {
+				if !slices.Contains(plans, plan) {
+					plans = append(plans, plan)
+				}
 			}
 		}
 	}

@@ -179,11 +179,12 @@ func (rd *reading) conclude(ctx context.Context, err error) Synced {
 		run.Verdict = model.VerdictComplete
 	}
 	run.State = model.RunSucceeded
+	plan, heldCode, heldText := rd.outcome()
 	switch {
 	case err != nil:
 		run.State, run.ErrorCode, run.ErrorText = model.RunFailed, model.CodeOf(err), err.Error()
-	case rd.plan != nil && rd.plan.State == model.PlanHeld:
-		run.State, run.ErrorCode, run.ErrorText = model.RunHeld, model.CodeGuardHeld, rd.plan.Reason
+	case heldText != "":
+		run.State, run.ErrorCode, run.ErrorText = model.RunHeld, heldCode, heldText
 	case rd.proof.Complete && rd.tooMany != "":
 		run.State, run.ErrorCode, run.ErrorText = model.RunHeld, model.CodeSourceMissing, rd.tooMany
 	case !rd.proof.Complete:
@@ -202,7 +203,7 @@ func (rd *reading) conclude(ctx context.Context, err error) Synced {
 		zap.String(model.FieldState, string(run.State)), zap.String(model.FieldVerdict, string(run.Verdict)),
 		zap.String(model.FieldCode, string(run.ErrorCode)), zap.Duration(model.FieldDuration, end.Sub(run.StartedAt)),
 		zap.Any("funnel", rd.funnel), zap.Error(err))
-	return Synced{Run: *run, Proof: rd.proof, Funnel: rd.funnel, Plan: rd.plan}
+	return Synced{Run: *run, Proof: rd.proof, Funnel: rd.funnel, Plan: plan, Held: rd.held}
 }
 
 func unproven(p model.Proof) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"jmld/jml"
 	"jmld/model"
 )
 
@@ -14,6 +15,7 @@ type tally struct {
 	leaving []string // identities that would lose something
 	staying []string // identities that keep it after all
 	waiting []string // absent identities of whom something waits in an earlier plan
+	renewed int      // people who came back under another id
 }
 
 func (rd *reading) add(t *tally) {
@@ -30,6 +32,7 @@ func (rd *reading) add(t *tally) {
 	f.Reactivate += t.Reactivate
 	f.Delete += t.Delete
 	f.Findings += t.Findings
+	rd.renewed += t.renewed
 	for _, id := range t.leaving {
 		rd.leaving[id] = true
 	}
@@ -41,37 +44,44 @@ func (rd *reading) add(t *tally) {
 	}
 }
 
-// stage adds a draft to the transaction; what takes something away waits in the run's plan until everything is known.
+// stage adds a draft to the transaction. What takes something away, and what changes accounts that exist, waits in the run's plans
+// until everything is known; what a group's loss took away is held at once.
 func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time, t *tally) error {
 	if err := rd.e.withdraw(ctx, c, d, now); err != nil {
 		return err
 	}
-	plan := ""
-	switch {
-	case d.leaves():
-		if rd.plan == nil {
-			rd.plan = &model.Plan{ID: model.NewID(now), RunID: rd.run.ID, Source: rd.source, Trigger: triggerRead, State: model.PlanOpen,
-				CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.o.Guard.Expiry)}
+	suspicion, suspect := d.suspicion()
+	held, err := route(d, func(s jml.Step, mark string) (model.Hold, bool) { return suspicion, suspect && takes(s, mark) }, model.ChangeHeld,
+		func(h model.Hold) (string, error) { return rd.join(ctx, c, h, now) })
+	if err != nil {
+		return err
+	}
+	leaves := false
+	rd.e.stage(c, d, rd.run.ID, now, func(s jml.Step, mark string) (string, model.ChangeState) {
+		if plan, state := held(s, mark); plan != "" {
+			return plan, state
 		}
-		plan = rd.plan.ID
+		switch op := s.Change.Op; {
+		case op.Leaves():
+			leaves = true
+			return rd.leavers.in(rd, c, now), model.ChangePending
+		case op == model.OpReactivate, takes(s, mark):
+			return rd.moves.in(rd, c, now), model.ChangePending
+		}
+		return "", ""
+	})
+	switch {
+	case leaves:
 		for _, s := range d.due {
 			if s != rd.source && !slices.Contains(rd.due, s) {
 				rd.due = append(rd.due, s)
 			}
 		}
-		switch {
-		case len(c.Plans)+len(c.PlansWere) > 0:
-		case rd.stored: // a run that took over has ended it: nothing may be added any more
-			c.PlansWere = []model.Plan{{ID: plan, State: model.PlanOpen}}
-		default:
-			c.Plans = []model.Plan{*rd.plan}
-		}
 		t.leaving = append(t.leaving, d.identity.New.ID)
 		rd.cautious = rd.cautious || d.cautious
-	case d.identity != nil && len(d.settled) > 0:
+	case slices.ContainsFunc(d.settled, func(s jml.Settled) bool { return s.State }):
 		t.staying = append(t.staying, d.identity.New.ID)
 	}
-	rd.e.stage(c, d, rd.run.ID, now, plan, model.ChangePending)
 	for _, s := range d.steps {
 		t.Count(s.Change.Op)
 	}
@@ -81,10 +91,65 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 
 func (rd *reading) commit(ctx context.Context, c *Commit, t *tally) error {
 	defer clock(&rd.phases.commit)()
-	if err := rd.e.commit(ctx, c, nil); err != nil {
+	counted := make([]string, len(rd.held))
+	for i := range rd.held {
+		counted[i] = rd.held[i].ID
+	}
+	if err := rd.e.commit(ctx, c, counted...); err != nil {
 		return err
 	}
-	rd.stored = rd.stored || len(c.Plans) > 0
+	for _, p := range c.Plans {
+		rd.stored[p.ID] = true
+	}
 	rd.add(t)
 	return nil
+}
+
+// collection is a plan in which a run collects what it decides, until everything is known.
+type collection struct{ plan *model.Plan }
+
+// in is the plan's id, for a commit that adds to it.
+func (k *collection) in(rd *reading, c *Commit, now time.Time) string {
+	if k.plan == nil {
+		k.plan = rd.newPlan(model.Hold{Brake: model.BrakeLeavers}, model.PlanOpen, now)
+	}
+	rd.relyOn(c, *k.plan)
+	return k.plan.ID
+}
+
+func (rd *reading) newPlan(h model.Hold, state model.PlanState, now time.Time) *model.Plan {
+	return &model.Plan{ID: model.NewID(now), RunID: rd.run.ID, Source: rd.source, Trigger: triggerRead, State: state, Brake: h.Brake, Reason: h.Text,
+		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.o.Guard.Expiry)}
+}
+
+// relyOn has the commit make the plan, or fail when it has ended: by a run that took over, or because somebody approved it.
+func (rd *reading) relyOn(c *Commit, plan model.Plan) {
+	same := func(p model.Plan) bool { return p.ID == plan.ID }
+	switch {
+	case slices.ContainsFunc(c.Plans, same) || slices.ContainsFunc(c.PlansWere, same):
+	case rd.stored[plan.ID]:
+		c.PlansWere = append(c.PlansWere, model.Plan{ID: plan.ID, State: plan.State})
+	default:
+		c.Plans = append(c.Plans, plan)
+	}
+}
+
+// join is the plan in which the run's changes wait that a brake stopped. One that was approved meanwhile takes nobody any more.
+func (rd *reading) join(ctx context.Context, c *Commit, h model.Hold, now time.Time) (string, error) {
+	i := slices.IndexFunc(rd.held, func(p model.Plan) bool { return p.Brake == h.Brake && p.State == model.PlanHeld })
+	if i >= 0 && rd.stored[rd.held[i].ID] {
+		is, err := rd.e.o.Store.Plan(ctx, rd.held[i].ID)
+		if err != nil {
+			return "", err
+		}
+		if rd.held[i].State = is.State; is.State != model.PlanHeld {
+			i = -1
+		}
+	}
+	if i < 0 {
+		rd.held = append(rd.held, *rd.newPlan(h, model.PlanHeld, now))
+		i = len(rd.held) - 1
+	}
+	rd.relyOn(c, rd.held[i])
+	return rd.held[i].ID, nil
 }

@@ -117,7 +117,7 @@ func (e *Engine) recheck(ctx context.Context, ref RecordRef) error {
 	if d.record.Link == model.Linked {
 		c.Review = []RecordRef{ref} // its groups count from now on
 	}
-	_, err = e.commitGuarded(ctx, c, d, ref.Source, 1, now)
+	_, err = e.commitGuarded(ctx, c, d, ref.Source, nil, now)
 	return err
 }
 

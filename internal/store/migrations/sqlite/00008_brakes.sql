@@ -1,0 +1,21 @@
+-- +goose Up
+-- What stopped a plan, what waits of an account beside its state, and what an update changes.
+ALTER TABLE plans ADD COLUMN brake text NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN held_attrs text NOT NULL DEFAULT '';
+ALTER TABLE changes ADD COLUMN attrs text NOT NULL DEFAULT '';
+-- A group lost so much that nobody may lose something by it without approval, until they are decided about.
+ALTER TABLE identities ADD COLUMN suspect text NOT NULL DEFAULT '';
+UPDATE plans SET brake = 'leavers';
+
+-- How often each kind of change went without a person, within the guard's window.
+CREATE INDEX changes_moved ON changes (source, at) WHERE state = 'committed' AND op IN ('~', '^');
+CREATE INDEX changes_held ON changes (source, target) WHERE state = 'held';
+
+CREATE TABLE group_losses (
+  source   text NOT NULL,
+  group_id text NOT NULL,
+  since    datetime NOT NULL,
+  had      integer NOT NULL,
+  lost     integer NOT NULL,
+  PRIMARY KEY (source, group_id)
+) WITHOUT ROWID;

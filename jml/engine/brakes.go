@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"jmld/jml"
+	"jmld/model"
+)
+
+// router says in which plan a step waits, and in which state; no plan: it goes. mark is one of an update's attributes.
+type router func(s jml.Step, mark string) (plan string, state model.ChangeState)
+
+// goes lets everything go.
+func goes(jml.Step, string) (string, model.ChangeState) { return "", "" }
+
+// verdict says why a step waits; mark is one of an update's attributes.
+type verdict func(s jml.Step, mark string) (model.Hold, bool)
+
+// route finds a plan for each brake that hit, with join, once.
+func route(d draft, v verdict, state model.ChangeState, join func(model.Hold) (string, error)) (router, error) {
+	plans := map[model.Brake]string{}
+	for _, s := range d.steps {
+		for _, mark := range marksOf(s) {
+			h, held := v(s, mark)
+			if _, joined := plans[h.Brake]; !held || joined {
+				continue
+			}
+			plan, err := join(h)
+			if err != nil {
+				return nil, err
+			}
+			plans[h.Brake] = plan
+		}
+	}
+	return func(s jml.Step, mark string) (string, model.ChangeState) {
+		if h, held := v(s, mark); held {
+			return plans[h.Brake], state
+		}
+		return "", ""
+	}, nil
+}
+
+// marksOf are the marks of an update; of another step there is one, "".
+func marksOf(s jml.Step) []string {
+	if s.Change.Op == model.OpUpdate {
+		return strings.Fields(s.Change.Attrs)
+	}
+	return []string{""}
+}
+
+// suspicion is what somebody's group lost: they lose nothing by it without approval.
+func (d draft) suspicion() (model.Hold, bool) {
+	if d.suspect == "" {
+		return model.Hold{}, false
+	}
+	var h model.Hold
+	if err := json.Unmarshal([]byte(d.suspect), &h); err != nil { // ours
+		return model.Hold{Brake: model.BrakeGroup, Text: d.suspect}, true
+	}
+	return h, true
+}
+
+// takes says whether a step changes or ends an account that is there. What is new, or new of it, takes nothing away.
+func takes(s jml.Step, mark string) bool {
+	return s.Change.Op.Leaves() || s.Change.Op == model.OpUpdate && !strings.HasPrefix(mark, "+")
+}
+
+// movesOf counts the steps that JudgeMoves looks at.
+func (d draft) movesOf() []model.ChangeCount {
+	var out []model.ChangeCount
+	for _, s := range d.steps {
+		if op := s.Change.Op; op == model.OpUpdate || op == model.OpReactivate {
+			out = append(out, model.ChangeCount{Target: s.Change.Target, Op: op, Attrs: s.Change.Attrs, N: 1})
+		}
+	}
+	return out
+}
+
+// lostIn lists the targets in which the draft takes an account away.
+func (d draft) lostIn() []string {
+	var out []string
+	for _, s := range d.steps {
+		if s.Change.Op.Leaves() {
+			out = append(out, s.Change.Target)
+		}
+	}
+	return out
+}
+
+// ahead is what is about to be decided together, so that it is judged as a whole.
+type ahead struct {
+	lost  map[string]int // people who are about to lose something: for each target, and altogether as ""
+	moves jml.Verdicts
+}
+
+// one is a draft by itself.
+func (e *Engine) one(ctx context.Context, d draft, source string, now time.Time) (*ahead, error) {
+	a := &ahead{lost: map[string]int{}}
+	if lost := d.lostIn(); len(lost) > 0 {
+		a.lost[""] = 1
+		for _, t := range lost {
+			a.lost[t] = 1
+		}
+	}
+	moves := d.movesOf()
+	if len(moves) == 0 || d.suspect != "" {
+		return a, nil
+	}
+	var err error
+	a.moves, err = e.judgeMoves(ctx, source, moves, now)
+	return a, err
+}
+
+// figures are what the guard compares with. They cost counting, and are remembered for a while.
+type figures struct {
+	supported map[string]int
+	moved     []model.ChangeCount
+	added     map[model.ChangeCount]int // gone since, N is 0 in the keys
+	until     time.Time
+}
+
+type figuresCache struct {
+	mu sync.Mutex
+	of map[string]*figures
+}
+
+// rememberedFigures are at most so old that pushes need not count for themselves.
+func (e *Engine) rememberedFigures(ctx context.Context, source string, now time.Time) (*figures, error) {
+	const fresh = 10 * time.Second
+	c := &e.cache
+	c.mu.Lock()
+	f, ok := c.of[source]
+	c.mu.Unlock()
+	if ok && e.o.Now().Before(f.until) {
+		return f, nil
+	}
+	f, err := e.figures(ctx, source, now) // not under the lock: the others would wait for a database that hangs
+	if err != nil {
+		return nil, err
+	}
+	f.until = e.o.Now().Add(fresh)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]*figures{}
+	}
+	c.of[source] = f
+	return f, nil
+}
+
+// figures counts.
+func (e *Engine) figures(ctx context.Context, source string, now time.Time) (*figures, error) {
+	f := &figures{added: map[model.ChangeCount]int{}}
+	var err error
+	if f.supported, err = e.o.Store.Supported(ctx, source); err == nil {
+		f.moved, err = e.o.Store.Moved(ctx, source, now.Add(-e.o.Guard.Window))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("guard of source %s: %w", source, err)
+	}
+	return f, nil
+}
+
+// judgeMoves asks the guard about updates and reactivations, with those within the window and those that wait. What may go is counted
+// from now on.
+func (e *Engine) judgeMoves(ctx context.Context, source string, moves []model.ChangeCount, now time.Time) (jml.Verdicts, error) {
+	if len(moves) == 0 {
+		return jml.Verdicts{}, nil
+	}
+	f, err := e.rememberedFigures(ctx, source, now)
+	if err != nil {
+		return jml.Verdicts{}, err
+	}
+	e.cache.mu.Lock()
+	defer e.cache.mu.Unlock()
+	counts := slices.Concat(f.moved, moves)
+	for c, n := range f.added {
+		c.N = n
+		counts = append(counts, c)
+	}
+	v := e.o.Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts})
+	for _, m := range moves {
+		if m.Op == model.OpUpdate {
+			m.Attrs = strings.Join(slices.DeleteFunc(strings.Fields(m.Attrs), func(mark string) bool {
+				_, held := v.Hold(m.Target, m.Op, mark)
+				return held
+			}), " ")
+		}
+		if _, held := v.Hold(m.Target, m.Op, ""); held || m.Op == model.OpUpdate && m.Attrs == "" {
+			continue
+		}
+		n := m.N
+		m.N = 0
+		f.added[m] += n
+	}
+	return v, nil
+}
+
+// groupLoss judges what a group loses, notes it in the commit, and makes those who are dropped suspect when it is too much.
+func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, had int, drop []string, now time.Time) error {
+	if len(drop) == 0 {
+		return nil
+	}
+	was, err := e.o.Store.GroupLoss(ctx, group.Source, group.ID)
+	if err != nil && !errors.Is(err, model.ErrNotFound) {
+		return fmt.Errorf("losses of group %s: %w", group.ID, err)
+	}
+	was.Source, was.GroupID = group.Source, group.ID
+	next, text := e.o.Guard.GroupLoss(was, group.DisplayName, had, len(drop), now)
+	if next.Had >= e.o.Guard.GroupEmptied || next.Had > e.o.Guard.Group.Count { // a smaller group cannot lose too many
+		c.Losses = append(c.Losses, next)
+	}
+	if text == "" {
+		return nil
+	}
+	hold := model.Hold{Brake: model.BrakeGroup.About(group.ID), Text: text}
+	refs := make([]RecordRef, len(drop))
+	for i, id := range drop {
+		refs[i] = RecordRef{group.Source, id}
+	}
+	c.Suspects = append(c.Suspects, Suspicion{Records: refs, Hold: jml.Canonical(hold)})
+	return nil
+}
+
+// forget ends the count of what a group lost when a person approved it.
+func forget(plan model.Plan) []model.GroupLoss {
+	kind, group := plan.Brake.Kind()
+	if kind != model.BrakeGroup {
+		return nil
+	}
+	return []model.GroupLoss{{Source: plan.Source, GroupID: group}}
+}
+
+// sealed remembers when plans were counted last: the more wait in one that grows by pushes, the more seldom it is counted.
+type sealed struct {
+	mu    sync.Mutex
+	until map[string]time.Time // not counted again before
+	later map[string]bool
+}
+
+// due says whether the plan may be counted now; if not it is among the rest later.
+func (s *sealed) due(plan string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until == nil {
+		s.until, s.later = map[string]time.Time{}, map[string]bool{}
+	}
+	now := time.Now()
+	if now.Before(s.until[plan]) {
+		s.later[plan] = true
+		return false
+	}
+	maps.DeleteFunc(s.until, func(_ string, t time.Time) bool { return now.After(t) })
+	return true
+}
+
+// counted notes that the plan was, with so many items.
+func (s *sealed) counted(plan string, items int) {
+	const few, each, most = 100, 200 * time.Microsecond, 10 * time.Second
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until == nil {
+		s.until, s.later = map[string]time.Time{}, map[string]bool{}
+	}
+	s.until[plan] = time.Now().Add(min(most, time.Duration(max(0, items-few))*each))
+	delete(s.later, plan)
+}
+
+// rest are the plans that still have to be counted.
+func (s *sealed) rest() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := slices.Sorted(maps.Keys(s.later))
+	clear(s.later)
+	return out
+}
