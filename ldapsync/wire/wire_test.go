@@ -389,3 +389,21 @@ func FuzzRefresh(f *testing.F) {
 		}
 	})
 }
+
+// [MS-ADTS] §3.1.1.3.4.1.3: flags, a number and a cookie, and nothing else.
+func TestDirSyncAnswer(t *testing.T) {
+	t.Parallel()
+	more, cookie, err := DirSyncAnswer([]byte("\x30\x09\x02\x01\x01\x02\x01\x00\x04\x01c"))
+	if err != nil || !more || string(cookie) != "c" {
+		t.Errorf("%v %q %v", more, cookie, err)
+	}
+	if more, _, err := DirSyncAnswer([]byte("\x30\x08\x02\x01\x00\x02\x01\x00\x04\x00")); err != nil || more {
+		t.Errorf("the last one: %v %v", more, err)
+	}
+	for _, b := range []string{"", "\x30", "\x30\x00", "\x30\x03\x02\x01\x00", "\x30\x06\x02\x01\x00\x02\x01\x00", "\x30\x09\x02\x01\x00\x02\x01\x00\x04\x02c",
+		"\x30\x0a\x02\x01\x00\x02\x01\x00\x04\x00\x04\x00", "\x30\x08\x02\x01\x00\x02\x01\x00\x04\x00x", "\x30\x07\x02\x00\x02\x01\x00\x04\x00"} {
+		if _, _, err := DirSyncAnswer([]byte(b)); err == nil {
+			t.Errorf("%q is understood", b)
+		}
+	}
+}
