@@ -53,7 +53,7 @@ func jmlPart(ctx context.Context, b *bench) error {
 		}
 		b.add("jml decide a joiner, "+at.name, "decisions/s", m[0], m[1], "reading and writing the record as JSON")
 	}
-	return nil
+	return accessPart(ctx, b, now)
 }
 
 // situation is a new person who comes by SCIM.

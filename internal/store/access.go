@@ -214,3 +214,17 @@ func (s *Store) putAccess(ops []op, c *access.Changes) []op {
 		return append(to, m.Person, m.Place, m.Role, m.Admin, m.Reason, m.Approver, timeArg(m.ValidFrom), timeArg(m.ValidTo), m.ManagedBy)
 	})...)
 }
+
+// mergeAccess gives what one identity was given to another. What both have is one; whoever administers by either does so by it.
+func (s *Store) mergeAccess(ops []op, from, into string) []op {
+	const (
+		admin = "UPDATE access_members SET admin = true WHERE person = $2 AND EXISTS (SELECT 1 FROM access_members f WHERE f.person = $1 " +
+			"AND f.place = access_members.place AND f.role = access_members.role AND f.admin)"
+		move = "UPDATE access_members SET person = $2 WHERE person = $1 AND NOT EXISTS (SELECT 1 FROM access_members o WHERE o.person = $2 " +
+			"AND o.place = access_members.place AND o.role = access_members.role)"
+		both = "DELETE FROM access_members WHERE person = $1"
+		bump = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
+	)
+	return append(ops, op{text: s.sql(admin), args: []any{from, into}}, op{text: s.sql(move), args: []any{from, into}},
+		op{text: s.sql(both), args: []any{from}}, op{text: s.sql(bump), args: []any{accessRev}})
+}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -162,6 +163,37 @@ func TestWhoIsAffectedIsDueForReview(t *testing.T) {
 			if p := get[model.Identity](t)(s.Identity(ctx, id)); p.Version != want {
 				t.Errorf("%s has version %d, want %d: a decision in flight would miss it", id, p.Version, want)
 			}
+		}
+	})
+}
+
+// Two identities that turn out to be one person hold together what each was given, and whoever changes the tree meanwhile starts anew.
+func TestAMergeBringsTogetherWhatBothWereGiven(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := ctxOf(t)
+		for id, name := range map[string]string{"1": "ada", "2": "bob"} {
+			must(t, s.Commit(ctx, joined("entra", id, name)))
+		}
+		tree := builders()
+		row := tree.Members[1] // admin of builders
+		row.Admin, row.Role = true, "developer"
+		tree.Members = append(tree.Members, row)
+		row.Person, row.Admin = "i-2", false
+		tree.Members = append(tree.Members, row)
+		changeTo(t, s, tree)
+		must(t, s.Commit(ctx, &engine.Commit{Merges: []model.Merge{{IdentityID: "i-1", IntoID: "i-2", Records: "[]", Keys: "[]", Accounts: "[]", Actor: "operator ada", Reason: "one person", At: at(5)}}}))
+		after := get[access.State](t)(s.Access(ctx))
+		var got []string
+		for _, m := range after.Members {
+			got = append(got, fmt.Sprint(m.Person, " ", m.Place, " ", m.Role, " ", m.Admin))
+		}
+		want := []string{
+			"i-2 group:berlin  true", "i-2 group:builders  true", "email:bob@example.org group:builders developer false",
+			"i-2 group:builders developer true", "userName:new group:builders developer false",
+		}
+		if diff := cmp.Diff(sorted(want), sorted(got)); diff != "" || after.Revision != 2 {
+			t.Errorf("revision %d: %s", after.Revision, diff)
 		}
 	})
 }

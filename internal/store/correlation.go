@@ -60,6 +60,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	for i := range c.Merges {
 		m := &c.Merges[i]
 		ops = append(ops, op{text: s.sql(pointRulings), args: []any{m.IdentityID, m.IntoID}})
+		ops = s.mergeAccess(ops, m.IdentityID, m.IntoID)
 	}
 	ops = append(ops, s.rows(insertMerges(), len(c.Merges), func(i int, to []any) []any {
 		m := &c.Merges[i]
