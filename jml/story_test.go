@@ -36,6 +36,12 @@ type storyRules struct {
 	Precedence  []string            `yaml:"precedence"`
 	Authority   map[string][]string `yaml:"authority"`
 	Correlation []string            `yaml:"correlation"`
+	JoinOnly    []string            `yaml:"join_only"`
+	Conditional map[string][]struct {
+		Sources   []string
+		When      string
+		Exclusive bool
+	} `yaml:"conditional"`
 	TimeZone    string              `yaml:"time_zone"`
 	Grace       string              `yaml:"grace"`
 	Engagements map[string][]struct {
@@ -103,9 +109,21 @@ func (s story) play(t *testing.T) string {
 	}
 	rules.Authority = s.Rules.Authority
 	rules.Calendar = s.Rules.calendar(t)
+	rules.JoinOnly = s.Rules.JoinOnly
+	rules.Conditional = map[string][]jml.Authority{}
+	told := usual()
 	if s.Policy != nil {
-		rules.Policy = compile(t, s.Policy.config())
+		told = s.Policy.config()
 	}
+	for name, list := range s.Rules.Conditional {
+		for _, a := range list {
+			rules.Conditional[name] = append(rules.Conditional[name], jml.Authority{Sources: a.Sources, When: a.When, If: len(told.Conditions), Exclusive: a.Exclusive})
+			if a.When != "" {
+				told.Conditions = append(told.Conditions, a.When)
+			}
+		}
+	}
+	rules.Policy = compile(t, told)
 	w := newWorld(rules)
 	for i, step := range s.Steps {
 		if len(step) != 1 {
@@ -145,6 +163,8 @@ func heading(what string, v any) string {
 //	new authority: {active: [entra]}
 //	guard: holds | lets go             whether leavers wait from now on
 //	review: everybody
+//	look: title of Ada Example         whose word counts
+//	decide entra e1: link Ada Example | new | ignore | undo
 //	protect: app of Ada Example        somebody protects the account
 //	adopted: app of Ada Example        the target had the account before
 //	without target: platform           it is no longer configured
@@ -152,6 +172,14 @@ func heading(what string, v any) string {
 //	asleep until: 2027-04-01           time passes, and whatever is due is done then
 func (w *world) step(t *testing.T, what string, v any) {
 	switch {
+	case what == "look":
+		attr, name, _ := strings.Cut(v.(string), " of ")
+		w.look(t, attr, name)
+		return
+	case strings.HasPrefix(what, "decide "):
+		source, id, _ := strings.Cut(strings.TrimPrefix(what, "decide "), " ")
+		w.rule(t, source, id, v.(string))
+		return
 	case what == "guard":
 		w.holding = v == "holds"
 		return

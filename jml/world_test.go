@@ -25,13 +25,14 @@ type world struct {
 	identities map[string]*model.Identity
 	keys       map[model.Key]string
 	accounts   map[[2]string]model.Account
+	rulings    map[string]*model.Ruling // by record
 	serial     int
 	story      strings.Builder
 }
 
 func newWorld(rules *jml.Rules) *world {
 	return &world{rules: rules, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), records: map[string]model.Record{},
-		groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{},
+		rulings: map[string]*model.Ruling{}, groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{},
 		accounts: map[[2]string]model.Account{}}
 }
 
@@ -87,22 +88,86 @@ func (w *world) say(source, id string, rec *model.Record, text string) {
 			owned, siblings = append(owned, s.Keys...), append(siblings, s.Records...)
 		}
 	}
-	m := w.rules.Correlate(*rec, keys, owners, owned, siblings)
+	m, ruled := jml.Ruled(*rec, keys, w.rulings[at(source, id)])
+	if !ruled {
+		m = w.rules.Correlate(*rec, keys, owners, owned, siblings)
+	}
 	rec.Link, rec.IdentityID = m.Link, m.Identity
 	if m.Link != model.Linked {
 		rec.LinkText = m.Text
 		w.records[at(source, id)] = *rec
-		w.line("? %s: %s: %s", who(rec), model.CodeCorrelationDisputed, m.Text)
+		if m.Link == model.Disputed {
+			w.line("? %s: %s: %s", who(rec), model.CodeCorrelationDisputed, m.Text)
+		} else {
+			w.line("  %s is %s: %s", at(source, id), m.Link, m.Text)
+		}
 		return
 	}
 	if rec.IdentityID == "" {
 		w.serial++
 		rec.IdentityID = fmt.Sprintf("person-%d", w.serial)
-	} else if cur.IdentityID == "" {
+	} else if cur.IdentityID == "" && w.identities[rec.IdentityID] != nil {
 		w.line("= %s is %s: %s", at(source, id), w.identities[rec.IdentityID].DisplayName, m.Text)
 	}
 	w.records[at(source, id)] = *rec
 	w.decide(rec.IdentityID, cause)
+}
+
+// rule is what a person decides about a record that is nobody's; it is looked at again at once.
+func (w *world) rule(t *testing.T, source, id, what string) {
+	rec, ok := w.records[at(source, id)]
+	if !ok {
+		t.Fatalf("nobody is %s", at(source, id))
+	}
+	kind, name, _ := strings.Cut(what, " ")
+	r := &model.Ruling{Kind: model.RulingKind(kind), Keys: jml.KeyText(w.rules.Keys(rec)), Actor: "operator Grete"}
+	switch kind {
+	case "link":
+		for id, p := range w.identities {
+			if p.DisplayName == name {
+				r.IdentityID = id
+			}
+		}
+		if r.IdentityID == "" {
+			t.Fatalf("nobody is called %s", name)
+		}
+	case "new":
+		w.serial++
+		r.IdentityID = fmt.Sprintf("person-%d", w.serial)
+	case "undo":
+		r = nil
+	}
+	w.rulings[at(source, id)] = r
+	w.say(source, id, &rec, what+" decided by operator Grete")
+}
+
+// look tells whose word counts for an attribute.
+func (w *world) look(t *testing.T, attr, name string) {
+	for _, p := range w.identities {
+		if p.DisplayName != name {
+			continue
+		}
+		var from map[string]model.Provenance
+		if err := json.Unmarshal([]byte(p.Provenance), &from); err != nil {
+			t.Fatal(err)
+		}
+		attrs := jml.Decode(p.Attrs)
+		got, ok := from[attr]
+		if !ok {
+			got = from["*"]
+		}
+		value := fmt.Sprint(attrs[attr])
+		if got.Empty || attrs[attr] == nil {
+			value = "empty"
+		}
+		losers := ""
+		if len(got.Losers) > 0 {
+			losers = ", not " + strings.Join(got.Losers, ", ")
+		}
+		w.line("  %s is %s, says %s%s since %s (%s)", attr, value, got.Winner, losers, got.Since.Format(time.DateOnly), got.Rule)
+		return
+	}
+	t.Fatalf("nobody is called %s", name)
 }
 
 func who(r *model.Record) string { return cmp.Or(r.DisplayName, r.UserName, r.ID) }
