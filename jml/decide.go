@@ -72,6 +72,9 @@ func (r *Rules) Decide(s Situation) Decision {
 	slices.SortFunc(live, func(a, b model.Record) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(missing(a), missing(b)), cmp.Compare(asleep(a), asleep(b)), cmp.Compare(a.ID, b.ID))
 	})
+	if !slices.ContainsFunc(live, r.anchors) { // a source that makes nobody new brings nobody back, either (M-33)
+		live = nil
+	}
 	fused := r.Fuse(live)
 	if len(r.Conditional) > 0 && len(live) > 1 && r.Policy != nil {
 		fused = r.refuse(live, policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Sources: sources(live),
@@ -299,6 +302,11 @@ func missing(r model.Record) int {
 		return 1
 	}
 	return 0
+}
+
+// anchors says whether the record lets the person be there: of a source that makes people, or because a person decided so.
+func (r *Rules) anchors(rec model.Record) bool {
+	return rec.LinkText != "" || !slices.Contains(r.JoinOnly, rec.Source)
 }
 
 // asleep sorts a record that is inactive behind one of the same source that is not: somebody merged has two.

@@ -2,6 +2,7 @@ package jml
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"jmld/jml/policy"
@@ -47,7 +48,11 @@ type phase struct {
 // phase says where the person stands at s.Now.
 func (r *Rules) phase(s Situation, live []model.Record, f Fused, organisation string) phase {
 	if len(live) == 0 {
-		return phase{lifecycle: model.Archived, verdict: take, text: "no source has a record of the person any more"}
+		text := "no source has a record of the person any more"
+		if slices.ContainsFunc(s.Records, func(rec model.Record) bool { return rec.AbsentSince == nil && rec.Link == model.Linked }) {
+			text = "only sources that make nobody new have a record of the person"
+		}
+		return phase{lifecycle: model.Archived, verdict: take, text: text}
 	}
 	p := phase{lifecycle: model.Active, verdict: give}
 	began, ended, known := r.ownDates(f, &p)

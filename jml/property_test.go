@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,77 @@ func TestNothingIsTakenAwayWithoutEvidence(t *testing.T) { // invariants 1, 2 an
 						rt.Fatalf("a rule that could not be evaluated took something away: %+v of %+v", step, p)
 					}
 				}
+			}
+		}
+	})
+}
+
+// The same records in any order are the same people, unless somebody is asked: then nobody guessed.
+func TestTheOrderOfRecordsDoesNotMakePeople(t *testing.T) { // D-20
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		rules := usualRules(t)
+		type said struct {
+			source, id string
+			rec        model.Record
+		}
+		var all []said
+		for i := range rapid.IntRange(2, 6).Draw(rt, "records") {
+			source := rapid.SampledFrom([]string{"corp", "entra", "okta"}).Draw(rt, "source")
+			all = append(all, said{source, fmt.Sprint(i), *drawRecord(rt)})
+		}
+		play := func(order []said) (people map[string][]string, asked bool) {
+			w := newWorld(rules)
+			for range 2 { // what was disputed is looked at again
+				for _, x := range order {
+					rec := x.rec
+					w.say(x.source, x.id, &rec, "said")
+				}
+			}
+			people = map[string][]string{}
+			for key, rec := range w.records {
+				asked = asked || rec.Link != model.Linked
+				people[rec.IdentityID] = append(people[rec.IdentityID], key)
+			}
+			return people, asked
+		}
+		one, asked := play(all)
+		two, askedToo := play(rapid.Permutation(all).Draw(rt, "order"))
+		if asked || askedToo {
+			return
+		}
+		flat := func(people map[string][]string) (out []string) {
+			for _, records := range people {
+				slices.Sort(records)
+				out = append(out, strings.Join(records, " = "))
+			}
+			slices.Sort(out)
+			return out
+		}
+		if d := cmp.Diff(flat(one), flat(two)); d != "" {
+			rt.Fatal(d)
+		}
+	})
+}
+
+// With everybody asked about, a person's word holds whatever the sources say afterwards.
+func TestADecisionHoldsWhateverIsSaid(t *testing.T) { // D-20
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := drawn(rt, usualRules(t))
+		w.say("okta", "new", drawRecord(rt), "created by okta")
+		if rec := w.records[at("okta", "new")]; rec.Link != model.Disputed {
+			return
+		}
+		w.rule(t, "okta", "new", "new")
+		mine := w.records[at("okta", "new")].IdentityID
+		for range rapid.IntRange(1, 4).Draw(rt, "times") {
+			if rapid.Bool().Draw(rt, "gone") {
+				w.say("okta", "new", nil, "deleted by okta")
+			}
+			w.say("okta", "new", drawRecord(rt), "said by okta")
+			if got := w.records[at("okta", "new")].IdentityID; mine == "" || got != mine {
+				rt.Fatalf("%q became %q", mine, got)
 			}
 		}
 	})

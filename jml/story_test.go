@@ -42,8 +42,8 @@ type storyRules struct {
 		When      string
 		Exclusive bool
 	} `yaml:"conditional"`
-	TimeZone    string              `yaml:"time_zone"`
-	Grace       string              `yaml:"grace"`
+	TimeZone    string `yaml:"time_zone"`
+	Grace       string `yaml:"grace"`
 	Engagements map[string][]struct {
 		From, Until, Sponsor, Reason string
 	} `yaml:"engagements"`

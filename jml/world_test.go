@@ -92,7 +92,10 @@ func (w *world) say(source, id string, rec *model.Record, text string) {
 	if !ruled {
 		m = w.rules.Correlate(*rec, keys, owners, owned, siblings)
 	}
-	rec.Link, rec.IdentityID = m.Link, m.Identity
+	rec.Link, rec.IdentityID, rec.LinkText = m.Link, m.Identity, ""
+	if ruled || cur.Link == model.Linked && cur.LinkText != "" {
+		rec.LinkText = cmp.Or(m.Text, cur.LinkText)
+	}
 	if m.Link != model.Linked {
 		rec.LinkText = m.Text
 		w.records[at(source, id)] = *rec

@@ -40,7 +40,7 @@ type Record struct {
 
 	IdentityID string // users, when Linked
 	Link       Link
-	LinkText   string // why, in words, when not Linked
+	LinkText   string // why, in words, when not Linked; of a linked record, who decided it, when a person did
 
 	Attrs   string // canonical JSON object: the resource without id, meta, schemas, groups and members
 	Hash    []byte // 16 bytes over the content, members included where the source lists them

@@ -92,6 +92,12 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 			m = r.Correlate(rec, keys, p.Owners, p.Keys, records)
 		}
 		rec.Link, rec.LinkText, rec.IdentityID = m.Link, "", m.Identity
+		switch {
+		case ruled:
+			rec.LinkText = m.Text
+		case p.Record != nil && p.Record.Link == model.Linked:
+			rec.LinkText = p.Record.LinkText
+		}
 		d.record = &rec
 		if m.Link != model.Linked {
 			rec.LinkText = m.Text

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 			Accounts: jml.Canonical(pair.Moves), Actor: m.Actor, Reason: m.Reason, At: now}},
 		Audit: []model.AuditEntry{entryFor("identity.merge", "", m.Into, m.Actor, now, why), entryFor("identity.merge", "", m.From, m.Actor, now, why)},
 	}
-	e.give(c, from.Records, m.Into)
+	e.give(c, from.Records, m.Into, "")
 	if err := e.move(ctx, c, from, m.Into, pair.Moves); err != nil {
 		return Moved{}, err
 	}
@@ -245,7 +246,11 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 	}
 	why := map[string]any{"from": s.Person, "into": other.New.ID, "reason": s.Reason, "records": refPairs(s.Records), "accounts": moves}
 	c.Audit = []model.AuditEntry{entryFor("identity.split", "", s.Person, s.Actor, now, why), entryFor("identity.split", "", other.New.ID, s.Actor, now, why)}
-	e.give(c, d.Goes, other.New.ID)
+	by := "decided by " + s.Actor
+	if d.Merge != nil {
+		by = "" // they are whose they were
+	}
+	e.give(c, d.Goes, other.New.ID, by)
 	if err := e.move(ctx, c, d.Person, other.New.ID, moves); err != nil {
 		return Moved{}, err
 	}
@@ -261,11 +266,11 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 	return Moved{Stays: s.Person, Goes: other.New.ID, Accounts: moves}, nil
 }
 
-// give makes the records somebody else's.
-func (e *Engine) give(c *Commit, records []model.Record, to string) {
+// give makes the records somebody else's. by says who decided that it is this person, "" when it is as it was.
+func (e *Engine) give(c *Commit, records []model.Record, to, by string) {
 	for i := range records {
 		next := records[i]
-		next.IdentityID = to
+		next.IdentityID, next.LinkText = to, cmp.Or(by, next.LinkText)
 		c.Records = append(c.Records, e.write(&records[i], &next, e.now()))
 	}
 }
