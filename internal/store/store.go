@@ -108,8 +108,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	// The database may be on the same machine: what looks at many rows must leave a processor to the others.
 	searches, streams := liteSearches, liteStreams
 	if !lite {
-		processors := runtime.GOMAXPROCS(0)
-		searches, streams = max(2, min(o.MaxConns/4, processors)), max(1, min(o.MaxConns/4, processors/2))
+		searches = max(2, min(o.MaxConns/4, runtime.GOMAXPROCS(0)))
+		streams = max(1, o.MaxConns/4) // they wait for those who read them
 	}
 	s := &Store{
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
