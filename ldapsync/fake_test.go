@@ -150,29 +150,42 @@ func (s *fakeSearch) entry(dn string, pairs ...string) {
 	s.raw(message(s.id, entryPacket(dn, pairs...)))
 }
 
+// entryPacket makes an entry of pairs of names and values.
 func entryPacket(dn string, pairs ...string) *ber.Packet {
+	var attrs [][]string
+	at := map[string]int{}
+	for i := 0; i < len(pairs); i += 2 {
+		n, ok := at[pairs[i]]
+		if !ok {
+			n = len(attrs)
+			at[pairs[i]], attrs = n, append(attrs, []string{pairs[i]})
+		}
+		attrs[n] = append(attrs[n], pairs[i+1])
+	}
+	return entryOp(dn, attrs)
+}
+
+// entryOp makes an entry of attributes, each a name with any number of values.
+func entryOp(dn string, attrs [][]string) *ber.Packet {
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
 	op.AppendChild(octet(dn))
 	list := ber.NewSequence("")
-	sets := map[string]*ber.Packet{}
-	var order []*ber.Packet
-	for i := 0; i < len(pairs); i += 2 {
-		set := sets[pairs[i]]
-		if set == nil {
-			set = ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-			sets[pairs[i]] = set
-			a := ber.NewSequence("")
-			a.AppendChild(octet(pairs[i]))
-			order = append(order, a, set)
+	for _, a := range attrs {
+		one := ber.NewSequence("")
+		one.AppendChild(octet(a[0]))
+		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+		for _, v := range a[1:] {
+			set.AppendChild(octet(v))
 		}
-		set.AppendChild(octet(pairs[i+1]))
-	}
-	for i := 0; i < len(order); i += 2 {
-		order[i].AppendChild(order[i+1])
-		list.AppendChild(order[i])
+		one.AppendChild(set)
+		list.AppendChild(one)
 	}
 	op.AppendChild(list)
 	return op
+}
+
+func entryMessage(id int64, dn string, attrs [][]string) []byte {
+	return message(id, entryOp(dn, attrs))
 }
 
 func (s *fakeSearch) done(code int64, control *ber.Packet) {

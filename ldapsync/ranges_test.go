@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 
@@ -114,23 +113,7 @@ func (s *fakeSearch) entryBut(hidden, dn string, pairs ...string) {
 }
 
 // entryOf sends an entry of attributes, each a name with any number of values.
-func (s *fakeSearch) entryOf(dn string, attrs [][]string) {
-	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
-	op.AppendChild(octet(dn))
-	list := ber.NewSequence("")
-	for _, a := range attrs {
-		one := ber.NewSequence("")
-		one.AppendChild(octet(a[0]))
-		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
-		for _, v := range a[1:] {
-			set.AppendChild(octet(v))
-		}
-		one.AppendChild(set)
-		list.AppendChild(one)
-	}
-	op.AppendChild(list)
-	s.raw(message(s.id, op))
-}
+func (s *fakeSearch) entryOf(dn string, attrs [][]string) { s.raw(entryMessage(s.id, dn, attrs)) }
 
 // pg-ldap-sync #32: a group grew over 1,500 members and looked empty. Ranger-5427: only the first 1,500 were seen.
 func TestLongListsOfMembersAreReadInRanges(t *testing.T) {

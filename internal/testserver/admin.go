@@ -79,7 +79,7 @@ func (a *admin) As(do func(*ldap.Conn) error) {
 }
 
 func (a *admin) as(do func(*ldap.Conn) error) error {
-	c, err := a.dial()
+	c, err := a.Dial()
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,8 @@ func (a *admin) as(do func(*ldap.Conn) error) error {
 	return do(c)
 }
 
-func (a *admin) dial() (*ldap.Conn, error) {
+// Dial is a connection of the administrator's.
+func (a *admin) Dial() (*ldap.Conn, error) {
 	options := []ldap.DialOpt{ldap.DialWithDialer(&net.Dialer{Timeout: time.Minute})}
 	if a.caFile != "" {
 		pem, err := os.ReadFile(a.caFile)

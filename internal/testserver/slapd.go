@@ -118,7 +118,7 @@ func (s *SlapdServer) ClientCertificate(name string) (cert, key string) {
 
 // ours says whether the server that answers is this one: the port may have gone to another test's.
 func (s *SlapdServer) ours() bool {
-	c, err := s.dial()
+	c, err := s.Dial()
 	if err != nil {
 		return false
 	}
