@@ -6,11 +6,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,8 +37,8 @@ type fact struct {
 	Title   string
 	Manager string // id
 	Active  bool
-	Members []string // ids
-	Account model.AccountState
+	Members []string           // ids
+	Account model.AccountState // active, or nothing
 }
 
 // estate is a kind of server, shared by many tests, each of which has a tree of its own in it.
@@ -71,6 +73,7 @@ type tree struct {
 	groups []string
 	made   int
 	conn   *ldap.Conn
+	mu     sync.Mutex      // guards what changes, when a change comes in the middle of a run
 	there  map[string]bool // by name, the people and groups that are there and are active
 }
 
@@ -270,10 +273,25 @@ func nameOf(dn string) string {
 	return name
 }
 
+// aboveOf is the DN of the superior.
+func aboveOf(dn string) string {
+	_, above, _ := strings.Cut(dn, ",")
+	return above
+}
+
+// present are the names of people and groups that are there.
+func (tr *tree) present() map[string]bool {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return maps.Clone(tr.there)
+}
+
 // change makes real changes before the n-th run: somebody gets a title, somebody joins, a group changes, and now and then
 // somebody is deleted.
 func (tr *tree) change(n int, leave bool) {
 	tr.t.Helper()
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
 	tr.do(func(c *ldap.Conn) error {
 		if err := replaceAttr(c, tr.people[n%len(tr.people)], "title", fmt.Sprintf("Title %d", n)); err != nil {
 			return err
@@ -345,7 +363,6 @@ func (tr *tree) truth() map[string]fact {
 			ids[strings.ToLower(e.DN)] = id
 			f := fact{Kind: model.KindUser, Name: e.GetAttributeValue("uid") + e.GetAttributeValue("userPrincipalName"), Title: e.GetAttributeValue("title"),
 				Active: !slices.Contains(e.GetAttributeValues(tr.off[0]), tr.off[1])}
-			f.Account = model.AccountInactive
 			if f.Active {
 				f.Account = model.AccountActive
 			}
@@ -495,7 +512,9 @@ func (w *ward) factOf(p engine.Person) fact {
 	}
 	f.Title, f.Manager = attrs.Title, attrs.Enterprise.Manager.Value
 	for _, a := range p.Accounts {
-		f.Account = a.State
+		if a.State == model.AccountActive { // who comes suspended gets none, and who is suspended later keeps an inactive one
+			f.Account = a.State
+		}
 	}
 	return f
 }
@@ -514,13 +533,17 @@ func (w *ward) differs() string {
 	return cmp.Diff(truth, have)
 }
 
-// wrongLeavers names the people who are in the directory, were known, and are not in the database any more, or have lost their account.
-func (w *ward) wrongLeavers(before map[string]fact) []string {
+// wrongLeavers names the people who were in the directory and are, were known, and are not in the database any more, or have lost
+// their account.
+func (w *ward) wrongLeavers(before map[string]fact, there map[string]bool) []string {
 	w.t.Helper()
-	now := w.facts()
+	now, still := w.facts(), w.tree.present()
 	var list []string
 	for id, f := range before {
-		if got, ok := now[id]; w.tree.there[f.Name] && (!ok || got.Account != f.Account) {
+		if f.Kind == model.KindUser && f.Account != model.AccountActive {
+			continue
+		}
+		if got, ok := now[id]; there[f.Name] && still[f.Name] && (!ok || got.Account != f.Account) {
 			list = append(list, fmt.Sprintf("%s (%s)", f.Name, got.Account))
 		}
 	}

@@ -53,6 +53,7 @@ type reading struct {
 
 	sightings  map[string]model.Sighting // of what is not listed
 	unanswered int                       // of them
+	unlisted   int                       // found where they should have been listed
 	there      []string                  // known, not listed or not stored, and there all the same
 	refused    bool                      // the store refused an entry that another read may bring in
 	tooMany    string                    // are missing to look for each, in words
@@ -111,7 +112,7 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err := rd.keepCheckpoint(ctx); err != nil {
 		return fmt.Errorf("store the checkpoint: %w", err)
 	}
-	if rd.unanswered > 0 {
+	if rd.unanswered+rd.unlisted > 0 {
 		rd.proof.Complete = false
 	}
 	return nil

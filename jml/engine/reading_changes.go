@@ -108,6 +108,9 @@ func (rd *reading) keepCheckpoint(ctx context.Context) error {
 	if rd.proof.Mark != "" && (!again || cp.Mark == "") {
 		cp.Mark = rd.proof.Mark
 	}
+	if rd.unlisted > 0 { // what such a list is short of may be missing in others, too: the next read is a full one
+		cp.Mark = ""
+	}
 	cp.UpdatedAt = rd.e.now()
 	return rd.e.o.Store.Commit(ctx, &Commit{Checkpoint: &cp})
 }

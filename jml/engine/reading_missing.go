@@ -81,13 +81,13 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	rd.unanswered = count[model.SightNone]
 	seen := fmt.Sprintf("%d missing: %d deleted, %d out of scope, %d found nowhere", total, count[model.SightDeleted],
 		count[model.SightElsewhere], count[model.SightNowhere])
-	if n := count[model.SightListed]; n > 0 {
-		seen += fmt.Sprintf(", %d found where they should have been listed", n)
+	if rd.unlisted = count[model.SightListed]; rd.unlisted > 0 {
+		seen += fmt.Sprintf(", %d found where they should have been listed", rd.unlisted)
 	}
 	if rd.unanswered > 0 {
 		seen += fmt.Sprintf(", %d without an answer, which stay as they are (%s)", rd.unanswered, first)
 	}
-	rd.proof.Conditions = append(rd.proof.Conditions, model.Condition{Name: "each missing entry looked for", OK: rd.unanswered == 0, Seen: seen})
+	rd.proof.Conditions = append(rd.proof.Conditions, model.Condition{Name: "each missing entry looked for", OK: rd.unanswered+rd.unlisted == 0, Seen: seen})
 	return nil
 }
 
