@@ -43,11 +43,15 @@ type position struct {
 	At     string            `json:"at,omitempty"`     // newest stamp seen
 	Floor  string            `json:"floor,omitempty"`  // nothing before is looked at again
 	Seen   map[string]string `json:"seen,omitempty"`   // id → stamp of the entries in the overlap
+	Looked time.Time         `json:"looked,omitzero"`  // when Seen was seen, by our clock: only how long ago that is counts
 }
 
 // unsure marks a stamp of whole seconds: the entry may have changed once more within the second in which it was read. It is read
-// again by the next run.
+// again until a run that comes later than that second.
 const unsure = "?"
+
+// second is more than a server's clock takes for one, and ours are allowed to differ.
+const second = 3 * time.Second
 
 func (p position) empty() bool { return p.At == "" && p.Method == "" }
 
@@ -247,7 +251,7 @@ func (r *run) lookForChanges(ctx context.Context, p *position, changed map[strin
 	s, stamp := r.src, r.src.stamp()
 	was, from := p.Seen, p.from()
 	stamps, newest := map[string]string{}, p.At
-	over := false
+	over, later := false, p.Looked.IsZero() || s.now().Sub(p.Looked) > second
 	base := s.changeBase()
 	step := "look for changes below " + base
 	err := r.sess.list(ctx, step, base, "("+stamp+">="+from+")", []string{s.o.ID, stamp, "entryCSN"}, func(e *wire.Entry) error {
@@ -270,7 +274,9 @@ func (r *run) lookForChanges(ctx context.Context, p *position, changed map[strin
 			key = was[id]
 		case was[id] == key: // unsure
 			changed[id] = change{dn: e.DN, again: true}
-			key = at
+			if later {
+				key = at
+			}
 		default:
 			changed[id] = change{dn: e.DN}
 		}
@@ -285,7 +291,7 @@ func (r *run) lookForChanges(ctx context.Context, p *position, changed map[strin
 	if doubt := s.ahead(newest); err == nil && changed != nil && doubt != nil {
 		err = doubt
 	}
-	p.At, p.Seen = newest, stamps
+	p.At, p.Seen, p.Looked = newest, stamps, s.now().UTC().Truncate(time.Millisecond)
 	if over { // a bulk change: the overlap begins anew with its last second
 		p.Seen, p.Floor = nil, newest // more may come within that second
 	}

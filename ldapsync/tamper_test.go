@@ -36,6 +36,7 @@ type query struct {
 	paged        bool
 	cookie       string
 	attrs        []string
+	sync         bool // RFC 4533
 }
 
 func (a query) String() string { return fmt.Sprintf("%s %s %q", a.base, a.filter, a.cookie) }
@@ -248,6 +249,7 @@ func searchOf(m *ber.Packet) *passing {
 				if paging, ok := control.(*ldap.ControlPaging); ok {
 					s.asked.paged, s.asked.cookie = true, string(paging.Cookie)
 				}
+				s.asked.sync = s.asked.sync || control.GetControlType() == ldap.ControlTypeSyncRequest
 			}
 		}
 	}

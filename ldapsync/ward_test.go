@@ -78,13 +78,13 @@ type tree struct {
 }
 
 func openLDAPEstate(t *testing.T) *estate {
-	s := testserver.Slapd(t, testserver.SlapdOptions{})
+	s := testserver.Slapd(t, testserver.SlapdOptions{Syncrepl: true})
 	return &estate{
 		name: "openldap", editor: s, root: testserver.Base, idAttr: "entryUUID", rdn: "uid",
 		dial: func() (net.Conn, error) { return net.Dial("tcp", s.Addr) },
 		options: ldapsync.Options{Preset: entry.OpenLDAP, BindDN: testserver.SyncDN, People: ldapsync.People{Filter: "(&(objectClass=inetOrgPerson)(!(employeeType=former)))"},
 			Inactive: ldapsync.Inactive{Attribute: "description", Values: []string{"suspended"}}},
-		methods: []entry.Method{entry.MethodModifyTime},
+		methods: []entry.Method{entry.MethodSyncrepl, entry.MethodModifyTime},
 		person:  inetPerson, group: groupOfNames, off: [2]string{"description", "suspended"},
 	}
 }

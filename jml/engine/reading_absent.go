@@ -44,7 +44,7 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 		next, cause, left := rd.missed(*p.Record, now)
 		if !left {
 			t.Missing++
-			if next.MissingRuns != p.Record.MissingRuns {
+			if next.MissingRuns != p.Record.MissingRuns || len(next.Hash) != len(p.Record.Hash) {
 				c.Records = append(c.Records, e.write(p.Record, &next, now))
 			}
 			continue

@@ -81,8 +81,11 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	rd.unanswered = count[model.SightNone]
 	seen := fmt.Sprintf("%d missing: %d deleted, %d out of scope, %d found nowhere", total, count[model.SightDeleted],
 		count[model.SightElsewhere], count[model.SightNowhere])
-	if rd.unlisted = count[model.SightListed]; rd.unlisted > 0 {
-		seen += fmt.Sprintf(", %d found where they should have been listed", rd.unlisted)
+	if n := count[model.SightListed]; n > 0 {
+		seen += fmt.Sprintf(", %d found where they should have been listed", n)
+		if !rd.proof.Unlisted { // a list of changes may name who has come back
+			rd.unlisted = n
+		}
 	}
 	if rd.unanswered > 0 {
 		seen += fmt.Sprintf(", %d without an answer, which stay as they are (%s)", rd.unanswered, first)
@@ -153,7 +156,10 @@ func (rd *reading) missed(rec model.Record, now time.Time) (next model.Record, c
 		cause.Text = fmt.Sprintf("not found in %s by %d complete reads since %s", rd.source, next.MissingRuns,
 			next.MissingSince.Format(time.DateOnly))
 	default: // no answer
-		return rec, cause, rec.AbsentSince != nil
+		if rd.unanswered > 0 {
+			next.Hash = nil // a read of changes looks for it again, and does not take it for one that is there
+		}
+		return next, cause, rec.AbsentSince != nil
 	}
 	next.Hash = nil // whatever comes back is a change
 	return next, cause, left || rec.AbsentSince != nil
