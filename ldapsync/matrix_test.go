@@ -321,7 +321,7 @@ func (w *ward) meets(r row, e *engine.Engine, mode model.Mode, n int) {
 		}
 		if then != goOn || string(send) != string(p.raw) {
 			hit.Store(true)
-			forgiven.Store(ofServer(p.asked) || r.found && p.asked.alone())
+			forgiven.Store(ofServer(p.asked) || mode == model.ModeFull && ofPosition(p.asked) || r.found && p.asked.alone())
 		}
 		return send, then
 	}}
@@ -363,7 +363,12 @@ func (w *ward) meets(r row, e *engine.Engine, mode model.Mode, n int) {
 }
 
 // ofServer says whether a server is asked about itself, which it may keep to itself, or for a cookie, without which there are stamps.
-func ofServer(q query) bool { return q.base == "" || strings.HasPrefix(q.base, "CN=NTDS Settings") || q.sync && q.scope == ldap.ScopeBaseObject }
+func ofServer(q query) bool {
+	return q.base == "" || strings.HasPrefix(q.base, "CN=NTDS Settings") || q.sync && q.scope == ldap.ScopeBaseObject
+}
+
+// ofPosition says whether a full read looks from where changes could be read later, and whether it would be shown who was deleted.
+func ofPosition(q query) bool { return strings.HasPrefix(q.base, "CN=Deleted Objects") || q.base == "cn=changelog" }
 
 // alone says whether one entry is looked for by its id, or whether it would be listed.
 func (q query) alone() bool {

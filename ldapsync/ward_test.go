@@ -95,7 +95,7 @@ func ds389Estate(t *testing.T) *estate {
 		name: "389ds", editor: s, root: testserver.Base, idAttr: "nsUniqueId", rdn: "uid",
 		dial:    func() (net.Conn, error) { return net.Dial("tcp", s.Addr) },
 		options: ldapsync.Options{Preset: entry.DS389, BindDN: testserver.SyncDN},
-		methods: []entry.Method{entry.MethodModifyTime},
+		methods: []entry.Method{entry.MethodChangelog, entry.MethodEntryUSN, entry.MethodModifyTime},
 		person:  inetPerson, group: groupOfNames, off: [2]string{"nsAccountLock", "true"},
 	}
 }
@@ -168,7 +168,7 @@ func sambaEstate(t *testing.T) *estate {
 			return tls.Dial("tcp", net.JoinHostPort(s.Host, "636"), &tls.Config{RootCAs: pool, ServerName: s.Host, MinVersion: tls.VersionTLS12})
 		},
 		options: ldapsync.Options{Preset: entry.ActiveDirectory, BindDN: testserver.SambaSyncDN},
-		methods: []entry.Method{entry.MethodModifyTime},
+		methods: []entry.Method{entry.MethodUSN, entry.MethodModifyTime},
 		person: func(name string) map[string][]string {
 			return map[string][]string{"objectClass": {"user"}, "sAMAccountName": {name}, "userPrincipalName": {name}, "userAccountControl": {"544"}}
 		},
