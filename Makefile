@@ -14,12 +14,16 @@ NAME ?=
 # How long each fuzz target runs under `make fuzz`.
 FUZZTIME ?= 20s
 
+# How many runs `make soak` has, and what its chances come from; 0: any.
+RUNS ?= 2000
+SEED ?= 0
+
 # make test RACE=1 adds the race detector, which needs a C compiler.
 RACE ?=
 # Many tests wait for servers, so more of them run side by side than there are cores.
 TESTFLAGS := -parallel 4 $(if $(RACE),-race -timeout 40m,-timeout 20m)
 
-.PHONY: help run build test lint bench fuzz clean
+.PHONY: help run build test lint bench fuzz soak matrix clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +58,12 @@ fuzz: ## every fuzz target for FUZZTIME
 			echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+soak: ## RUNS reads of a directory with random faults between real changes; SEED=… plays one again
+	go test -run Soak -v -timeout 0 ./ldapsync/ -soak.runs=$(RUNS) -soak.seed=$(SEED)
+
+matrix: ## each fault at each search of a run, in each mode, on each kind of server
+	go test -run FaultMatrix -timeout 0 ./ldapsync/ -matrix.all
 
 clean: ## remove what build made
 	rm -rf bin

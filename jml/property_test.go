@@ -278,7 +278,7 @@ func TestGuardIsMonotone(t *testing.T) { // D-04
 	})
 }
 
-func TestGuardLimits(t *testing.T) { // D-04
+func TestGuardLimits(t *testing.T) { // D-04; lsc #172
 	t.Parallel()
 	l := jml.DefaultLimits()
 	for _, c := range []struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // M-36: what a domain controller keeps of changes is enough.
-func TestActiveDirectoryChangesEqualAFullRead(t *testing.T) {
+func TestActiveDirectoryChangesEqualAFullRead(t *testing.T) { // directory-connector #107
 	t.Parallel()
 	for _, how := range []entry.Method{entry.MethodUSN, entry.MethodDirSync} {
 		t.Run(string(how), func(t *testing.T) {

@@ -389,6 +389,7 @@ func (tr *tree) truth() map[string]fact {
 // ward is a database, and an engine that reads a tree into it and gives everybody an account.
 type ward struct {
 	t      testing.TB
+	name   string // of the source
 	tree   *tree
 	tamper *tamper
 	store  *store.Store
@@ -403,7 +404,7 @@ const pageSize = 3
 
 func newWard(t testing.TB, tr *tree, method entry.Method, url string) *ward {
 	t.Helper()
-	w := &ward{t: t, tree: tr, method: method, tamper: newTamper(t, tr.dial, tr.layer)}
+	w := &ward{t: t, name: "corp", tree: tr, method: method, tamper: newTamper(t, tr.dial, tr.layer)}
 	if url == "" {
 		url = "sqlite:" + filepath.Join(t.TempDir(), "jmld.db")
 	}
@@ -419,11 +420,18 @@ func newWard(t testing.TB, tr *tree, method entry.Method, url string) *ward {
 // engineWith is an engine whose source waits so long for the next byte.
 func (w *ward) engineWith(idle time.Duration) *engine.Engine {
 	w.t.Helper()
+	return w.engineFor(idle, func(*ldapsync.Options) {})
+}
+
+// engineFor is one whose source has other options.
+func (w *ward) engineFor(idle time.Duration, change func(*ldapsync.Options)) *engine.Engine {
+	w.t.Helper()
 	t, tr, method := w.t, w.tree, w.method
 	o := tr.options
-	o.Name, o.URL, o.Password, o.Base, o.Groups, o.PageSize = "corp", w.tamper.url, password, tr.base, &ldapsync.Groups{}, pageSize
+	o.Name, o.URL, o.Password, o.Base, o.Groups, o.PageSize = w.name, w.tamper.url, password, tr.base, &ldapsync.Groups{}, pageSize
 	o.Incremental, o.Delta = method, method != entry.MethodNone
 	o.Timeouts = ldapsync.Timeouts{Connect: time.Minute, Idle: idle, Run: 5 * time.Minute}
+	change(&o)
 	rules, mistakes := policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "everybody", Target: "app", When: "true"}}}, []string{"app"})
 	if len(mistakes) > 0 {
 		t.Fatal(mistakes)
@@ -432,14 +440,14 @@ func (w *ward) engineWith(idle time.Duration) *engine.Engine {
 		Store: w.store, Replica: "one", Now: func() time.Time { return time.Now().Add(w.ahead) },
 		// Wide open: that nobody leaves is shown without it.
 		Guard:   jml.Limits{Count: 1_000_000, Share: 1, Ceiling: 1, Window: time.Hour, Expiry: time.Hour},
-		Rules:   &jml.Rules{Precedence: []string{"corp"}, Correlation: []string{"userName"}, Policy: rules, Targets: []string{"app"}},
+		Rules:   &jml.Rules{Precedence: []string{"corp", "other"}, Correlation: []string{"userName"}, Policy: rules, Targets: []string{"app"}},
 		Sources: []engine.ReadSource{{Source: source(t, o), Timeout: 5 * time.Minute, Absence: engine.Absence{After: 24 * time.Hour}}},
 	})
 }
 
 // sync reads.
 func (w *ward) sync(ctx context.Context, mode model.Mode) (engine.Synced, error) {
-	return w.engine.Sync(ctx, "corp", engine.SyncOptions{Mode: mode, Trigger: "demand", Actor: "test"})
+	return w.engine.Sync(ctx, w.name, engine.SyncOptions{Mode: mode, Trigger: "demand", Actor: "test"})
 }
 
 // clean reads without faults, which must succeed.
@@ -468,8 +476,8 @@ func (w *ward) facts() map[string]fact {
 	ctx := w.t.Context()
 	all := map[string]fact{}
 	var subjects []engine.Subject
-	err := w.store.Hashes(ctx, "corp", func(id string, _ model.Kind, _ []byte) error {
-		subjects = append(subjects, engine.Subject{Source: "corp", Record: id})
+	err := w.store.Hashes(ctx, w.name, func(id string, _ model.Kind, _ []byte) error {
+		subjects = append(subjects, engine.Subject{Source: w.name, Record: id})
 		return nil
 	})
 	if err != nil {
@@ -481,10 +489,12 @@ func (w *ward) facts() map[string]fact {
 			w.t.Fatal(err)
 		}
 		for i, p := range people {
-			if p.Record == nil || p.Record.AbsentSince != nil {
+			if p.Record == nil {
 				continue
 			}
-			all[part[i].Record] = w.factOf(p)
+			if f := w.factOf(p); p.Record.AbsentSince == nil || f.Account == model.AccountActive { // or waits for approval
+				all[part[i].Record] = f
+			}
 		}
 	}
 	return all
@@ -497,7 +507,7 @@ func (w *ward) factOf(p engine.Person) fact {
 	if r.Kind == model.KindGroup {
 		f.Name = r.DisplayName
 		var err error
-		if f.Members, err = w.store.MembersAmong(w.t.Context(), "corp", r.ID, nil); err != nil {
+		if f.Members, err = w.store.MembersAmong(w.t.Context(), w.name, r.ID, nil); err != nil {
 			w.t.Fatal(err)
 		}
 		slices.Sort(f.Members)

@@ -84,7 +84,7 @@ func TestFilterMeans(t *testing.T) {
 	}
 }
 
-func TestFilterIsRefused(t *testing.T) {
+func TestFilterIsRefused(t *testing.T) { // Casdoor SCIM
 	t.Parallel()
 	s := newSchemas()
 	for _, text := range []string{

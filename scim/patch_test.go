@@ -214,7 +214,7 @@ func TestPatchMembers(t *testing.T) {
 }
 
 // TestPatchModel compares sequences of operations with a model of a resource: a map, and addresses by type.
-func TestPatchModel(t *testing.T) {
+func TestPatchModel(t *testing.T) { // Casdoor SCIM
 	t.Parallel()
 	rt := newSchemas().user
 	rapid.Check(t, func(t *rapid.T) {

@@ -81,7 +81,7 @@ func TestRunShowsServerAndPhases(t *testing.T) {
 }
 
 // One person is read and explained, and nothing is changed: listed, out of scope, not there.
-func TestSyncOnly(t *testing.T) {
+func TestSyncOnly(t *testing.T) { // keycloak #24669
 	t.Parallel()
 	dir := newDirectory(t, 20)
 	app := newApp(t)

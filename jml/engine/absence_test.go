@@ -34,7 +34,7 @@ func (h *house) record(id string) model.Record {
 	return *p[0].Record
 }
 
-func TestMissingIsNotAbsentBeforeTwoRunsAndADay(t *testing.T) { // D-01
+func TestMissingIsNotAbsentBeforeTwoRunsAndADay(t *testing.T) { // D-01; authentik #12722
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		pass := absent(h)
@@ -235,7 +235,7 @@ func TestAnEntryMadeAnewIsTheSamePersonWhileTheOldOneIsMissing(t *testing.T) {
 	})
 }
 
-func TestAnotherConfigurationIsANewEpoch(t *testing.T) { // D-07; Keycloak #21359
+func TestAnotherConfigurationIsANewEpoch(t *testing.T) { // D-07; Keycloak #21359; authentik #19295
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		absent(h)

@@ -59,7 +59,7 @@ func (h *house) read(mode model.Mode) engine.Synced {
 }
 
 // A read every minute may not take a full read's share every minute.
-func TestReadsOfChangesAreCountedOverTheWindow(t *testing.T) { // D-04
+func TestReadsOfChangesAreCountedOverTheWindow(t *testing.T) { // D-04; directory-connector #107
 	t.Parallel()
 	for name, mode := range map[string]model.Mode{"delta": model.ModeDelta, "census": model.ModeCensus} {
 		for how, doubt := range map[string]bool{"": false, " that reads everything": true} {

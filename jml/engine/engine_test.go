@@ -106,7 +106,7 @@ func TestNoProofNoLeaver(t *testing.T) { // D-01
 	})
 }
 
-func TestGuardHoldsLeaversAndLetsJoinersGo(t *testing.T) { // D-03
+func TestGuardHoldsLeaversAndLetsJoinersGo(t *testing.T) { // D-03; glpi #984, firezone #9194
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.dir.users = people(40)
@@ -150,7 +150,7 @@ func TestGuardHoldsLeaversAndLetsJoinersGo(t *testing.T) { // D-03
 	})
 }
 
-func TestApprovalRefusesWhatIsNoLongerTrue(t *testing.T) { // D-02
+func TestApprovalRefusesWhatIsNoLongerTrue(t *testing.T) { // D-02; azure-docs #35848
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.dir.users = people(30)

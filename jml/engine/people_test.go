@@ -144,7 +144,7 @@ func TestAReadThatFailsLaterStillTellsWhoIsInactive(t *testing.T) { // D-01
 	})
 }
 
-func TestAnotherSourceKeepsThePerson(t *testing.T) {
+func TestAnotherSourceKeepsThePerson(t *testing.T) { // sawtooth #271
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.dir.users = people(10)
@@ -246,7 +246,7 @@ func TestTargetsThatAreNoLongerConfigured(t *testing.T) {
 	})
 }
 
-func TestAProtectedAccountSurvivesApproval(t *testing.T) { // D-21
+func TestAProtectedAccountSurvivesApproval(t *testing.T) { // D-21; zulip #13130
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.dir.users = people(30)

@@ -32,7 +32,7 @@ func (h *house) leave(i int) {
 	}
 }
 
-func TestNobodyJoinsAPlanUnseen(t *testing.T) { // D-02
+func TestNobodyJoinsAPlanUnseen(t *testing.T) { // D-02; firezone #9194
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.pushes(20)

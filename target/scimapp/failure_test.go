@@ -33,7 +33,7 @@ func judge(err error) verdict {
 }
 
 // Each way to misbehave has its cause, and steers the next try. No error repeats the token.
-func TestMisbehaviourBecomesTheRightCause(t *testing.T) {
+func TestMisbehaviourBecomesTheRightCause(t *testing.T) { // SailPoint 200651
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 	retry := func(code model.Code) verdict { return verdict{code: code} }
