@@ -95,3 +95,26 @@ func midnight(day time.Time, zone *time.Location) time.Time {
 	}
 	return t.UTC()
 }
+
+// Engagement is the period of the organisation that counts: the one that runs, else the last that ended, else the first to come. ok is
+// false for an organisation without any.
+func (c Calendar) Engagement(organisation string, now time.Time) (best Engagement, ok bool) {
+	const toCome, over, runs = 0, 1, 2
+	state := func(e Engagement) int {
+		switch {
+		case now.Before(e.From):
+			return toCome
+		case !e.Until.IsZero() && !now.Before(e.Until):
+			return over
+		}
+		return runs
+	}
+	for _, e := range c.Engagements[organisation] {
+		is, was := state(e), state(best)
+		switch {
+		case !ok, is > was, is == was && is == toCome && e.From.Before(best.From), is == was && is == over && e.Until.After(best.Until):
+			best, ok = e, true
+		}
+	}
+	return best, ok
+}

@@ -23,7 +23,9 @@ type Situation struct {
 	Groups   []model.Membership
 	Accounts []model.Account
 	Access   *access.View
-	Cause    Cause
+	// Administrators counts, for each target, the active administrators who would be left without the person. What is not told is none.
+	Administrators map[string]int
+	Cause          Cause
 }
 
 // Cause is the evidence that made us decide.
@@ -40,11 +42,12 @@ type Decision struct {
 	Identity model.Identity // Version as in the situation; 0 for a new person
 	AddKeys  []model.Key
 	DropKeys []model.Key
-	Steps    []Step         // sorted by target
-	Settled  []Settled      // held changes that lost their cause, sorted by target and plan
-	Findings []model.Change // new ones
-	Owned    []string       // places of apps that the person owns and has to hand over
-	Ended    string         // the organisation whose engagement is over, when that is why accounts go
+	Steps    []Step          // sorted by target
+	Settled  []Settled       // held changes that lost their cause, sorted by target and plan
+	Findings []model.Change  // new ones
+	Marks    []model.Account // accounts of whose privileges something else is known now, and nothing changes
+	Owned    []string        // places of apps that the person owns and has to hand over
+	Ended    string          // the organisation whose engagement is over, when that is why accounts go
 }
 
 // Step is one change of one account.
@@ -149,12 +152,11 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 		}
 		want = true
 	}
-	if acct != nil && acct.Origin == model.OriginProtected {
-		return // reported, never touched
-	}
 	if acct == nil {
 		if want && r.admitted(w, target, out) {
-			d.Steps = append(d.Steps, *r.grant(w, nil, *grant))
+			if step := r.permit(w, nil, grant, r.grant(w, nil, *grant)); step != nil {
+				d.Steps = append(d.Steps, *step)
+			}
 		}
 		return
 	}
@@ -175,6 +177,16 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 			step = r.retire(w, now)
 		}
 	}
+	step = r.permit(w, &now, grant, step)
+	noted := false
+	switch {
+	case step == nil:
+		now, noted = r.marked(w, &now, grant)
+	case step.Change.Op == model.OpDeactivate:
+		if rule, _ := r.Policy.RuleOf(target, ruleOf(step.Account)); rule.DeleteAfter > 0 {
+			w.soon(w.Now, w.Now.Add(rule.DeleteAfter))
+		}
+	}
 	waits := now.HeldPlan
 	switch {
 	case waits == "":
@@ -186,6 +198,9 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 	}
 	for _, plan := range over {
 		d.Settled = append(d.Settled, Settled{Plan: plan, State: plan == waits, Account: now})
+	}
+	if noted {
+		d.Marks = append(d.Marks, now)
 	}
 	if step != nil {
 		step.Before = &now
@@ -254,9 +269,6 @@ func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *St
 	waits := ""
 	if op == model.OpDelete && len(w.owned) > 0 {
 		op, next.State, waits = model.OpDeactivate, model.AccountInactive, untilHandedOver
-	}
-	if kept, ok := r.Policy.RuleOf(acct.Target, rule); ok && kept.DeleteAfter > 0 {
-		w.soon(w.Now, w.Now.Add(kept.DeleteAfter))
 	}
 	event, text := model.EventLeaver, w.text
 	if w.verdict != take {

@@ -66,7 +66,10 @@ func (r *Rules) phase(s Situation, live []model.Record, f Fused, organisation st
 	over, why := ended, fmt.Sprintf("endDate %s has passed", text(lifecycleOf(f.Attrs)["endDate"]))
 	passed := !ended.IsZero() && !s.Now.Before(ended)
 	p.soon(s.Now, began, ended)
-	if e, hold := r.engagement(s.Now, organisation, &p); hold {
+	for _, e := range r.Calendar.Engagements[organisation] {
+		p.soon(s.Now, e.From, e.Until)
+	}
+	if e, hold := r.Calendar.Engagement(organisation, s.Now); hold {
 		switch {
 		case !e.Until.IsZero() && !s.Now.Before(e.Until):
 			if !passed || e.Until.Before(over) {
@@ -140,41 +143,6 @@ func (r *Rules) ownDates(f Fused, p *phase) (began, ended time.Time, known bool)
 	return time.Time{}, time.Time{}, false
 }
 
-// engagement is the period of the organisation that counts now: the one that runs, else the last that ended, else the first to
-// come. hold is false for an organisation without any.
-func (r *Rules) engagement(now time.Time, organisation string, p *phase) (e Engagement, hold bool) {
-	periods := r.Calendar.Engagements[organisation]
-	best := -1
-	rank := func(e Engagement) int {
-		switch {
-		case now.Before(e.From):
-			return 0
-		case !e.Until.IsZero() && !now.Before(e.Until):
-			return 1
-		}
-		return 2
-	}
-	for i, e := range periods {
-		p.soon(now, e.From, e.Until)
-		if best < 0 {
-			best = i
-			continue
-		}
-		b := periods[best]
-		switch is, was := rank(e), rank(b); {
-		case is > was:
-			best = i
-		case is < was:
-		case is == 0 && e.From.Before(b.From), is > 0 && (e.Until.IsZero() || !b.Until.IsZero() && e.Until.After(b.Until)):
-			best = i
-		}
-	}
-	if best < 0 {
-		return Engagement{}, false
-	}
-	return periods[best], true
-}
-
 // soon notes moments at which the phase may change, of which the first to come counts.
 func (p *phase) soon(now time.Time, moments ...time.Time) {
 	for _, t := range moments {
@@ -193,6 +161,9 @@ func (w *situation) before(rules *policy.Policy, g policy.Grant) bool {
 	rule, _ := rules.RuleOf(g.Target, g.Rule)
 	return !w.start.IsZero() && rule.BeforeStart > 0 && !w.Now.Before(w.start.Add(-rule.BeforeStart))
 }
+
+// administratorRecheck is how often somebody is looked at who stays because nobody else administers the target.
+const administratorRecheck = time.Hour
 
 // recheck is how often an account is looked at that should be deleted, and is not known to be deactivated yet.
 const recheck = 24 * time.Hour

@@ -26,6 +26,8 @@ type Rules struct {
 	Policy *policy.Policy
 	// Calendar is how dates are read.
 	Calendar Calendar
+	// Protect is what nothing takes away.
+	Protect Protection
 	// Targets are the names of the configured targets. Accounts of others are left alone.
 	Targets []string
 }

@@ -47,11 +47,42 @@ type storyRules struct {
 	Engagements map[string][]struct {
 		From, Until, Sponsor, Reason string
 	} `yaml:"engagements"`
+	Protect  storyProtection `yaml:"protect"`
 	External struct {
 		RequireEnd     bool     `yaml:"require_end"`
 		RequireSponsor bool     `yaml:"require_sponsor"`
 		Forbidden      []string `yaml:"forbidden"`
 	} `yaml:"external"`
+}
+
+type storyProtection struct {
+	People []struct {
+		Name           string
+		UserName       string `yaml:"userName"`
+		Email          string
+		EmployeeNumber string `yaml:"employeeNumber"`
+	}
+	Accounts []struct {
+		Name, Target, Kind string
+		UserName           string `yaml:"userName"`
+	}
+}
+
+func (p storyProtection) protection() (out jml.Protection) {
+	for _, e := range p.People {
+		key, pattern := jml.KeyUserName, e.UserName
+		if e.Email != "" {
+			key, pattern = jml.KeyEmail, e.Email
+		}
+		if e.EmployeeNumber != "" {
+			key, pattern = jml.KeyEmployeeNumber, e.EmployeeNumber
+		}
+		out.People = append(out.People, jml.ProtectedPeople{Name: e.Name, Key: key, Pattern: pattern})
+	}
+	for _, e := range p.Accounts {
+		out.Accounts = append(out.Accounts, jml.ProtectedAccounts{Name: e.Name, Target: e.Target, Pattern: e.UserName, Kind: e.Kind})
+	}
+	return out
 }
 
 type storyPolicy struct {
@@ -108,7 +139,7 @@ func (s story) play(t *testing.T) string {
 		rules.Correlation = s.Rules.Correlation
 	}
 	rules.Authority = s.Rules.Authority
-	rules.Calendar = s.Rules.calendar(t)
+	rules.Calendar, rules.Protect = s.Rules.calendar(t), s.Rules.Protect.protection()
 	rules.JoinOnly = s.Rules.JoinOnly
 	rules.Conditional = map[string][]jml.Authority{}
 	told := usual()
@@ -162,6 +193,7 @@ func heading(what string, v any) string {
 //	new policy: {…}                    the rules change, everybody is reviewed
 //	new authority: {active: [entra]}
 //	guard: holds | lets go             whether leavers wait from now on
+//	approve: everything                somebody approves all that waits
 //	review: everybody
 //	look: title of Ada Example         whose word counts
 //	decide entra e1: link Ada Example | new | ignore | undo
@@ -202,6 +234,15 @@ func (w *world) step(t *testing.T, what string, v any) {
 		parse(t, v, &p)
 		w.rules.Policy = compile(t, p.config())
 		w.everybody("rules changed")
+		return
+	case what == "new protect":
+		var p storyProtection
+		parse(t, v, &p)
+		w.rules.Protect = p.protection()
+		w.everybody("rules changed")
+		return
+	case what == "approve":
+		w.approve()
 		return
 	case what == "new external":
 		parse(t, v, &w.rules.Calendar.External)

@@ -62,6 +62,12 @@ func (w *world) situation(id string, cause jml.Cause) jml.Situation {
 			s.Accounts = append(s.Accounts, a)
 		}
 	}
+	s.Administrators = map[string]int{}
+	for key, a := range w.accounts {
+		if key[0] != id && a.Administrator && a.State == model.AccountActive {
+			s.Administrators[key[1]]++
+		}
+	}
 	return s
 }
 
@@ -204,6 +210,9 @@ func (w *world) apply(d jml.Decision) {
 		w.accounts[[2]string{id.ID, s.Account.Target}] = s.Account
 		w.line("  %s no longer waits for approval to leave %s", id.DisplayName, s.Account.Target)
 	}
+	for _, a := range d.Marks {
+		w.accounts[[2]string{id.ID, a.Target}] = a
+	}
 	for _, s := range d.Steps {
 		c := s.Change
 		key := [2]string{id.ID, c.Target}
@@ -263,6 +272,25 @@ func (w *world) wait(until time.Time) {
 		w.decide(next.ID, jml.Cause{Text: "looked at again"})
 	}
 	panic("somebody is due for ever")
+}
+
+// approve lets go what waits and is still the same, as the engine does.
+func (w *world) approve() {
+	holding := w.holding
+	w.holding = false
+	for _, id := range slices.Sorted(maps.Keys(w.identities)) {
+		waits := false
+		for key, a := range w.accounts {
+			if key[0] == id && a.HeldPlan != "" {
+				a.HeldPlan, waits = "", true
+				w.accounts[key] = a
+			}
+		}
+		if waits {
+			w.decide(id, jml.Cause{Text: "approved"})
+		}
+	}
+	w.holding = holding
 }
 
 // everybody decides about all people, as after a change of the rules.

@@ -47,6 +47,10 @@ type Account struct {
 	DesiredRev int64        // bumped whenever State or Desired changes
 	Because    string       // Reason, JSON
 
+	// Administrator: the rule that made it says that it administers the target.
+	Administrator bool
+	ProtectedBy   string // the entry of the configuration that it matched last
+
 	NativeID     string // the target's id for it
 	AppliedState AccountState
 	Applied      string // attributes as read back

@@ -49,6 +49,10 @@ const (
 	CodeNoSponsor     Code = "JML-3033"
 	CodeForeign       Code = "JML-3034"
 
+	CodeProtected         Code = "JML-3041"
+	CodeLastAdministrator Code = "JML-3042"
+	CodeReserved          Code = "JML-3043"
+
 	CodeAccessRefused Code = "JML-3101"
 	CodeAccessForeign Code = "JML-3102"
 	CodeAccessDenied  Code = "JML-3103"
@@ -138,6 +142,12 @@ func (c Code) Advice() string {
 		return "Name somebody who answers for the external person: sponsor at the source, or in the engagement of their organisation."
 	case CodeForeign:
 		return "The configuration gives people of other organisations no account there. List their organisation's domain, or leave it."
+	case CodeProtected:
+		return "Somebody has to do this by hand in the target, or take the entry out of protect: in the configuration first."
+	case CodeLastAdministrator:
+		return "Make somebody else an administrator of the target first. It is looked at again every hour."
+	case CodeReserved:
+		return "Give the person another user name. This one is of an account of the target itself."
 	case CodeAccessRefused:
 		return "Nothing was written. Correct what is named and try again."
 	case CodeAccessForeign:

@@ -53,6 +53,12 @@ func (c Code) Meaning() string {
 		return "External person without a sponsor"
 	case CodeForeign:
 		return "Foreign domain not admitted"
+	case CodeProtected:
+		return "Protected"
+	case CodeLastAdministrator:
+		return "Last administrator"
+	case CodeReserved:
+		return "User name of a local account"
 	case CodeAccessRefused:
 		return "Groups or roles would not hold together"
 	case CodeAccessForeign:

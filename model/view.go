@@ -59,6 +59,7 @@ type AccountQuery struct {
 	State              AccountState
 	Code               Code
 	Dead, Unsettled    bool
+	Privileged         bool   // administrators, and what is protected
 	Search             string // part of the person's name, user name or e-mail
 	Offset, Limit      int
 }
@@ -67,5 +68,7 @@ type AccountQuery struct {
 type PeopleQuery struct {
 	Search        string // part of name, user name or e-mail, or an identity id, record id, employee number
 	Lifecycle     Lifecycle
+	External      bool // only people of other organisations
+	Organisation  string
 	Offset, Limit int
 }

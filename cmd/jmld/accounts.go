@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ type accountJSON struct {
 	Desired   json.RawMessage    `json:"desired,omitempty"`
 	ReadBack  json.RawMessage    `json:"readBack,omitempty"`
 	Because   json.RawMessage    `json:"because,omitempty"`
+	Admin     bool               `json:"administrator,omitempty"`
+	Guarded   string             `json:"protectedBy,omitempty"`
 	Held      string             `json:"heldBy,omitempty"`
 	HeldAttrs json.RawMessage    `json:"heldAttributes,omitempty"`
 	Attempts  int                `json:"attempts,omitempty"`
@@ -44,6 +47,7 @@ func accountView(acc model.Account) accountJSON {
 		Identity: acc.IdentityID, Target: acc.Target, Class: acc.Class, Origin: acc.Origin, UserName: acc.UserName,
 		State: acc.State, Applied: acc.AppliedState, Settled: settled(acc), NativeID: acc.NativeID,
 		Desired: object(acc.Desired), ReadBack: object(acc.Applied), Because: object(acc.Because), Held: acc.HeldPlan, HeldAttrs: object(acc.HeldAttrs),
+		Admin: acc.Administrator, Guarded: acc.ProtectedBy,
 		Attempts: acc.Attempts, Dead: acc.Dead, Code: acc.ErrorCode, Error: acc.ErrorText,
 	}
 	if acc.ErrorCode != "" {
@@ -84,6 +88,7 @@ func newAccounts(a *app) *cobra.Command {
 		Example: `  jmld accounts ada@example.org
   jmld accounts --target app --state inactive
   jmld accounts --dead                       what needs somebody
+  jmld accounts --privileged                 administrators, and what is protected
   jmld accounts --unsettled -o json`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -113,6 +118,7 @@ func newAccounts(a *app) *cobra.Command {
 	f.StringVar(&state, "state", "", "only with this desired `state`: active, inactive or absent")
 	f.StringVar(&code, "code", "", "only those that failed with this `code`")
 	f.BoolVar(&q.Dead, "dead", false, "only the dead letter")
+	f.BoolVar(&q.Privileged, "privileged", false, "only administrators and what is protected")
 	f.BoolVar(&q.Unsettled, "unsettled", false, "only those that are not yet as they should be")
 	f.IntVar(&q.Limit, "limit", 100, "at most this many rows")
 	return cmd
@@ -135,15 +141,38 @@ func (a *app) listAccounts(ctx context.Context, s *site, q model.AccountQuery) e
 		return nil
 	}
 	t := newTable(a.stdout)
-	t.row("ACCOUNT", "TARGET", "CLASS", "SHOULD BE", "IS", "PROGRESS")
+	head := []string{"ACCOUNT", "TARGET", "CLASS", "SHOULD BE", "IS", "PROGRESS"}
+	if q.Privileged {
+		head = append(head, "PRIVILEGE")
+	}
+	t.row(head...)
 	for _, acc := range accounts {
-		t.row(acc.UserName, acc.Target, string(acc.Class), string(acc.State), orElse(string(acc.AppliedState), "unknown"), progress(acc))
+		row := []string{acc.UserName, acc.Target, string(acc.Class), string(acc.State), orElse(string(acc.AppliedState), "unknown"), progress(acc)}
+		if q.Privileged {
+			row = append(row, privilege(acc))
+		}
+		t.row(row...)
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
 	a.printProblems(accounts)
 	return nil
+}
+
+// privilege says in words what is special about the account.
+func privilege(acc model.Account) string {
+	var what []string
+	if acc.Administrator {
+		what = append(what, "administrator")
+	}
+	switch {
+	case acc.ProtectedBy != "":
+		what = append(what, "protected by "+acc.ProtectedBy)
+	case acc.Origin == model.OriginProtected:
+		what = append(what, "protected")
+	}
+	return strings.Join(what, ", ")
 }
 
 // printProblems says once for each cause what the target said and what to do.

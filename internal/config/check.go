@@ -28,6 +28,7 @@ func check(d *decoder, c *Config) {
 	d.checkCorrelation(c)
 	targets := d.checkTargets(c)
 	d.checkLifecycle(c, targets)
+	d.checkProtect(c, targets)
 	d.checkPolicy(c, targets)
 	d.checkAccess(c)
 	d.checkGuard(c)
@@ -377,7 +378,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		}
 		in.Accounts = append(in.Accounts, policy.Rule{
 			Name: r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
-			BeforeStart: r.BeforeStart.Std(), DeleteAfter: r.DeleteAfter.Std(),
+			BeforeStart: r.BeforeStart.Std(), DeleteAfter: r.DeleteAfter.Std(), Administrator: r.Administrator,
 		})
 	}
 	d.warnOfGroups(c)

@@ -26,6 +26,7 @@ type Config struct {
 	Organisations    []Organisation `yaml:"organisations"`
 	Lifecycle        Lifecycle      `yaml:"lifecycle"`
 	External         External       `yaml:"external"`
+	Protect          Protect        `yaml:"protect"`
 	Policy           Policy         `yaml:"policy"`
 	Access           Access         `yaml:"access"`
 	Guard            Guard          `yaml:"guard"`
@@ -36,8 +37,9 @@ type Config struct {
 	// Warnings do not keep the daemon from starting.
 	Warnings []Mistake `yaml:"-"`
 
-	compiled *policy.Policy
-	calendar jml.Calendar
+	compiled   *policy.Policy
+	calendar   jml.Calendar
+	protection jml.Protection
 }
 
 // Listen says where the daemon answers.
@@ -232,6 +234,8 @@ type Rule struct {
 	BeforeStart Duration `yaml:"before_start"`
 	// DeleteAfter: it is deleted when it has been deactivated as long.
 	DeleteAfter Duration `yaml:"delete_after"`
+	// Administrator: its accounts administer the target.
+	Administrator bool `yaml:"administrator"`
 }
 
 // Guard holds what takes too much away.
@@ -403,7 +407,7 @@ func (c *Config) Rules() (*jml.Rules, error) {
 		return nil, model.Errorf(model.CodeConfig, "the policy was not compiled: the configuration was not made by config.Load")
 	}
 	r := &jml.Rules{Correlation: c.Correlation, Authority: map[string][]string{}, Conditional: map[string][]jml.Authority{}, Policy: c.compiled,
-		Calendar: c.calendar}
+		Calendar: c.calendar, Protect: c.protection}
 	for _, s := range c.Sources {
 		r.Precedence = append(r.Precedence, s.Name)
 		if !s.CreatesPeople {

@@ -19,7 +19,7 @@ func (c *Config) Fingerprint() (string, error) {
 	for _, t := range c.Targets {
 		targets = append(targets, target{t.Name, string(t.Class)})
 	}
-	parts := []any{2, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Lifecycle, c.External, c.Policy}
+	parts := []any{2, names, targets, c.Correlation, c.Fusion, c.Organisations, c.Lifecycle, c.External, c.Protect, c.Policy}
 	for _, s := range c.Sources {
 		if !s.CreatesPeople {
 			parts = append(parts, []string{"joins", s.Name})

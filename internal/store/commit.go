@@ -129,14 +129,15 @@ func upsertLosses() insert {
 func upsertAccounts() insert {
 	return insert{
 		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, " +
-			"priority, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
+			"priority, administrator, protected_by, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
 			"attempts, error_code, error_text, dead)",
-		types: "tttttttitttizzb",
-		tuple: "(" + strings.Repeat("?, ", 14) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
+		types: "tttttttitttibtzzb",
+		tuple: "(" + strings.Repeat("?, ", 16) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
 		tail: "ON CONFLICT (identity_id, target) DO UPDATE SET class = excluded.class, " +
 			"origin = CASE WHEN accounts.origin = 'adopted' AND excluded.origin = 'ours' THEN accounts.origin ELSE excluded.origin END, " +
 			"state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
 			"because = excluded.because, held_plan = excluded.held_plan, held_attrs = excluded.held_attrs, updated_at = excluded.updated_at, " +
+			"administrator = excluded.administrator, protected_by = excluded.protected_by, " +
 			"desired_rev = CASE WHEN " + accountChanged + " THEN greatest(excluded.desired_rev, accounts.desired_rev + 1) ELSE accounts.desired_rev END, " +
 			"priority = CASE WHEN " + accountChanged + " THEN excluded.priority ELSE accounts.priority END, " +
 			"due_at = CASE WHEN NOT " + accountChanged + " THEN accounts.due_at " +
@@ -350,7 +351,7 @@ func accountArgs(a *model.Account, to []any) []any {
 		rev = 1
 	}
 	return append(to, a.IdentityID, a.Target, string(a.Class), string(a.Origin), string(a.State), a.UserName, a.Desired, rev,
-		a.Because, a.HeldPlan, a.HeldAttrs, min(max(a.Priority, 0), 1), given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
+		a.Because, a.HeldPlan, a.HeldAttrs, min(max(a.Priority, 0), 1), a.Administrator, a.ProtectedBy, given(a.CreatedAt), given(a.UpdatedAt), a.State != model.AccountUnknown)
 }
 
 // lastOfEach leaves out accounts that come again: PostgreSQL updates a row once in a statement.

@@ -56,6 +56,12 @@ func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identi
 		if q.Lifecycle != "" {
 			db = db.Where("lifecycle = ?", q.Lifecycle)
 		}
+		if q.External {
+			db = db.Where("external")
+		}
+		if q.Organisation != "" {
+			db = db.Where("organisation = ?", q.Organisation)
+		}
 		return page(db, q.Limit, q.Offset).Order("search_key, id").Find(&people).Error
 	})
 	return people, err
@@ -102,6 +108,9 @@ func (s *Store) accounts(db *gorm.DB, q model.AccountQuery) *gorm.DB {
 	}
 	if q.Dead {
 		db = db.Where("accounts.dead")
+	}
+	if q.Privileged {
+		db = db.Where("accounts.administrator OR accounts.protected_by <> '' OR accounts.origin = ?", model.OriginProtected)
 	}
 	if q.Unsettled {
 		db = db.Where("accounts.due_at IS NOT NULL OR accounts.dead")

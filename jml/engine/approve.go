@@ -90,7 +90,7 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			continue
 		}
 		d := e.derive(rules, w.Person, nil, jml.Cause{Source: plan.Source, Text: "let go by " + by}, now)
-		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled}
+		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, marks: d.marks}
 		if err := e.withdraw(ctx, c, ok, now); err != nil {
 			return nil, nil, true, err
 		}

@@ -18,13 +18,14 @@ type draft struct {
 	steps    []jml.Step
 	settled  []jml.Settled // held changes that lost their cause
 	findings []model.Change
-	suspect  string     // as it was before the decision, see model.Identity
-	ended    string     // the organisation whose engagement is over, when that is why
-	due      []string   // sources of somebody who is due for review: a run that died may have changed what they rest on
-	short    bool       // somebody else has a key that the record has, too
-	wait     *WaitWrite // for which keys the record waits from now on
-	cautious bool       // a person moved records or accounts: what is lost by it waits for approval
-	owned    []string   // apps that a leaver owns
+	marks    []model.Account // accounts of which only the privileges are known better
+	suspect  string          // as it was before the decision, see model.Identity
+	ended    string          // the organisation whose engagement is over, when that is why
+	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
+	short    bool            // somebody else has a key that the record has, too
+	wait     *WaitWrite      // for which keys the record waits from now on
+	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
+	owned    []string        // apps that a leaver owns
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -41,6 +42,9 @@ func (e *Engine) load(ctx context.Context, subjects []Subject) ([]Person, error)
 		}
 	}
 	if err := e.plantTrees(ctx, people); err != nil {
+		return nil, err
+	}
+	if err := e.countAdministrators(ctx, people); err != nil {
 		return nil, err
 	}
 	return people, e.loadRulings(ctx, subjects, people)
@@ -131,9 +135,9 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
-		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Cause: cause})
-	d.steps, d.settled, d.findings, d.ended = out.Steps, out.Settled, out.Findings, out.Ended
+		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Cause: cause})
 	d.owned = out.Owned
+	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
@@ -202,6 +206,7 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router)
 		}
 		c.Accounts = append(c.Accounts, acct)
 	}
+	c.Accounts = append(c.Accounts, d.marks...)
 }
 
 // divide splits a step into what waits in plans and the rest, whose change has no Op when nothing is left to do.

@@ -90,11 +90,13 @@ type Subject struct {
 type Person struct {
 	Record   *model.Record // the subject's stored record; nil: new to its source
 	Owners   map[model.Key]string
-	Identity *model.Identity    // of Record, else the only one that owns any of the keys; nil: nobody, or several
-	Records  []model.Record     // all user records linked to Identity, ordered by source and id
-	Keys     []model.Key        // that Identity owns
-	Accounts []model.Account    // of Identity, ordered by target
-	Groups   []model.Membership // effective groups of all Records, ordered by display name, source and id
+	Identity *model.Identity // of Record, else the only one that owns any of the keys; nil: nobody, or several
+	Records  []model.Record  // all user records linked to Identity, ordered by source and id
+	Keys     []model.Key     // that Identity owns
+	Accounts []model.Account // of Identity, ordered by target
+	// Administrators counts the others who administer the targets that Identity does; filled by the engine.
+	Administrators map[string]int
+	Groups         []model.Membership // effective groups of all Records, ordered by display name, source and id
 	// Access is what the person was given directly in the tree of groups, by Identity, its keys, or keys of the subject that nobody has;
 	// AccessFrame is the revision of the tree then.
 	Access      []model.AccessMember
@@ -199,6 +201,8 @@ type Intake interface {
 	Commit(ctx context.Context, c *Commit) error
 	// MembersAmong returns which of the ids are members of the group; all members when ids is nil.
 	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
+	// Administrators lists up to 100 accounts that administer the target and are active there, those that should be first.
+	Administrators(ctx context.Context, target string) ([]model.Account, error)
 	// MemberCount is how many members the group has.
 	MemberCount(ctx context.Context, source, group string) (int, error)
 	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each

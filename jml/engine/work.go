@@ -164,7 +164,11 @@ func (e *Engine) recovered(ctx context.Context, target string) {
 func (e *Engine) settle(ctx context.Context, target Target, a model.Account, timeout time.Duration) (error, error) {
 	tctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	got, err := ensure(tctx, target, a)
+	var got model.Account
+	err := e.permitted(tctx, a)
+	if err == nil {
+		got, err = ensure(tctx, target, a)
+	}
 	fields := []zap.Field{zap.String(model.FieldTarget, a.Target), zap.String(model.FieldIdentity, a.IdentityID),
 		zap.String(model.FieldState, string(a.State)), zap.Int(model.FieldAttempt, a.Attempts+1)}
 	if err == nil {
