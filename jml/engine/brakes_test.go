@@ -113,7 +113,7 @@ func TestAGroupEmptiedIsHeldWithItsOwnReason(t *testing.T) {
 		out := h.sync()
 		brake := model.BrakeGroup.About("dir-builders")
 		want := map[model.Brake]string{brake: "5: group builders lost all of its 5 members; 5 or more need approval"}
-		plans := h.heldIs("emptied", want)
+		h.heldIs("emptied", want)
 		if out.Run.State != model.RunHeld || out.Run.ErrorCode != model.CodeGuardGroup || len(out.Held) != 1 || out.Funnel.Held != 5 {
 			t.Errorf("%+v, %+v", out.Run, out.Held)
 		}
@@ -130,7 +130,7 @@ func TestAGroupEmptiedIsHeldWithItsOwnReason(t *testing.T) {
 
 		h.dir.groups[0] = group("builders", members(2)...) // two are put back
 		h.sync()
-		plans = h.heldIs("some back", map[model.Brake]string{brake: "3: group builders lost all of its 5 members; 5 or more need approval"})
+		plans := h.heldIs("some back", map[model.Brake]string{brake: "3: group builders lost all of its 5 members; 5 or more need approval"})
 		if done := h.approve(plans[brake]); len(done.Committed) != 3 || len(done.Refused) != 0 {
 			t.Errorf("%+v", done)
 		}
@@ -347,14 +347,14 @@ func TestAGroupEmptiedByPushesIsHeld(t *testing.T) {
 			push(engine.MemberChange{Drop: []string{id}})
 		}
 		brake := model.BrakeGroup.About("g")
-		plans := h.heldIs("one by one", map[model.Brake]string{brake: "1: group builders lost all of its 5 members; 5 or more need approval"})
+		h.heldIs("one by one", map[model.Brake]string{brake: "1: group builders lost all of its 5 members; 5 or more need approval"})
 		if d := cmp.Diff([]string{"p04"}, h.plat.active()); d != "" {
 			t.Error(d)
 		}
 		push(engine.MemberChange{Add: ids[:12]})
 		h.heldIs("filled again", map[model.Brake]string{})
 		push(engine.MemberChange{Replace: true})
-		plans = h.heldIs("replaced by nobody", map[model.Brake]string{brake: "12: group builders lost all of its 17 members; 5 or more need approval"})
+		plans := h.heldIs("replaced by nobody", map[model.Brake]string{brake: "12: group builders lost all of its 17 members; 5 or more need approval"})
 		if n := len(h.plat.active()); n != 12 {
 			t.Errorf("%d builders", n)
 		}
