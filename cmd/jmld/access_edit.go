@@ -375,7 +375,11 @@ func newMemberAdd(a *app) *cobra.Command {
 						}
 						return nil
 					}
-					st.Give(rows[0])
+					row := rows[0]
+					row.Admin = row.Admin || slices.ContainsFunc(t.At(row.Place), func(m model.AccessMember) bool { // that is not taken away by giving
+						return m.Admin && m.Person == row.Person && m.Role == row.Role
+					})
+					st.Give(row)
 					return nil
 				})
 			})

@@ -215,16 +215,22 @@ func (s *Store) putAccess(ops []op, c *access.Changes) []op {
 	})...)
 }
 
-// mergeAccess gives what one identity was given to another. What both have is one; whoever administers by either does so by it.
+// mergeAccess gives what one identity was given to another. What both have is one, for as long as either; whoever administers by either does so by it.
 func (s *Store) mergeAccess(ops []op, from, into string) []op {
 	const (
 		admin = "UPDATE access_members SET admin = true WHERE person = $2 AND EXISTS (SELECT 1 FROM access_members f WHERE f.person = $1 " +
 			"AND f.place = access_members.place AND f.role = access_members.role AND f.admin)"
+		widen = "UPDATE access_members AS m SET " +
+			"valid_from = CASE WHEN m.valid_from IS NULL OR f.valid_from IS NULL THEN NULL WHEN m.valid_from < f.valid_from THEN m.valid_from ELSE f.valid_from END, " +
+			"valid_to = CASE WHEN m.valid_to IS NULL OR f.valid_to IS NULL THEN NULL WHEN m.valid_to > f.valid_to THEN m.valid_to ELSE f.valid_to END " +
+			"FROM access_members AS f WHERE m.person = $2 AND f.person = $1 AND f.place = m.place AND f.role = m.role " +
+			"AND (m.valid_from IS NULL OR f.valid_to IS NULL OR m.valid_from <= f.valid_to) " + // two times apart stay as they are
+			"AND (f.valid_from IS NULL OR m.valid_to IS NULL OR f.valid_from <= m.valid_to)"
 		move = "UPDATE access_members SET person = $2 WHERE person = $1 AND NOT EXISTS (SELECT 1 FROM access_members o WHERE o.person = $2 " +
 			"AND o.place = access_members.place AND o.role = access_members.role)"
 		both = "DELETE FROM access_members WHERE person = $1"
 		bump = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
 	)
-	return append(ops, op{text: s.sql(admin), args: []any{from, into}}, op{text: s.sql(move), args: []any{from, into}},
+	return append(ops, op{text: s.sql(admin), args: []any{from, into}}, op{text: s.sql(widen), args: []any{from, into}}, op{text: s.sql(move), args: []any{from, into}},
 		op{text: s.sql(both), args: []any{from}}, op{text: s.sql(bump), args: []any{accessRev}})
 }

@@ -179,18 +179,27 @@ func TestAMergeBringsTogetherWhatBothWereGiven(t *testing.T) {
 		row := tree.Members[1] // admin of builders
 		row.Admin, row.Role = true, "developer"
 		tree.Members = append(tree.Members, row)
-		row.Person, row.Admin = "i-2", false
+		early, late := at(20), at(30)
+		row.Person, row.Admin, row.ValidTo = "i-2", false, &late
+		tree.Members = append(tree.Members, row)
+		row.Place, row.ValidTo = "group:berlin", &early
+		tree.Members = append(tree.Members, row)
+		row.Person, row.ValidFrom, row.ValidTo = "i-1", &early, &late
 		tree.Members = append(tree.Members, row)
 		changeTo(t, s, tree)
 		must(t, s.Commit(ctx, &engine.Commit{Merges: []model.Merge{{IdentityID: "i-1", IntoID: "i-2", Records: "[]", Keys: "[]", Accounts: "[]", Actor: "operator ada", Reason: "one person", At: at(5)}}}))
 		after := get[access.State](t)(s.Access(ctx))
 		var got []string
 		for _, m := range after.Members {
-			got = append(got, fmt.Sprint(m.Person, " ", m.Place, " ", m.Role, " ", m.Admin))
+			until := ""
+			if m.ValidTo != nil {
+				until = " until " + m.ValidTo.Sub(at(0)).String()
+			}
+			got = append(got, fmt.Sprint(m.Person, " ", m.Place, " ", m.Role, " ", m.Admin, until))
 		}
 		want := []string{
 			"i-2 group:berlin  true", "i-2 group:builders  true", "email:bob@example.org group:builders developer false",
-			"i-2 group:builders developer true", "userName:new group:builders developer false",
+			"i-2 group:builders developer true", "i-2 group:berlin developer false until 30s", "userName:new group:builders developer false",
 		}
 		if diff := cmp.Diff(sorted(want), sorted(got)); diff != "" || after.Revision != 2 {
 			t.Errorf("revision %d: %s", after.Revision, diff)

@@ -42,7 +42,7 @@ func Check(s State, areas []string) []Problem {
 	c.checkRoles(areas)
 	c.checkLinks()
 	c.checkMembers()
-	if len(c.bad) == 0 {
+	if !slices.ContainsFunc(c.bad, func(p Problem) bool { return p.Kind != OfMember }) {
 		c.checkOwners()
 	}
 	return c.bad

@@ -86,7 +86,10 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 			return nil, err
 		}
 	}
-	if bad := access.Check(after, areas); len(bad) > 0 {
+	if c.Changes.Count() == 0 {
+		return c, nil
+	}
+	if bad := fresh(before, after, areas); len(bad) > 0 {
 		texts := make([]string, len(bad))
 		for i, p := range bad {
 			texts[i] = p.Text
@@ -105,6 +108,23 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 	auditRows(audit, "link", c.Changes.Links, func(l model.AccessLink) string { return l.Place })
 	auditRows(audit, "member", c.Changes.Members, func(m model.AccessMember) string { return m.Person })
 	return c, nil
+}
+
+// fresh are the problems that a change makes. Those that were there before it did not: two rows turn out to be one person's when
+// records are joined, and nobody may be kept from changing the rest, or the daemon from starting, by that.
+func fresh(before, after access.State, areas []string) []access.Problem {
+	check := func(s access.State) []access.Problem { // of two rows it is always the same one that is too much
+		s.Members = slices.SortedFunc(slices.Values(s.Members), func(a, b model.AccessMember) int {
+			return strings.Compare(access.MemberKey(a), access.MemberKey(b))
+		})
+		return access.Check(s, areas)
+	}
+	bad := check(after)
+	if len(bad) == 0 {
+		return nil
+	}
+	known := check(before)
+	return slices.DeleteFunc(bad, func(p access.Problem) bool { return slices.Contains(known, p) })
 }
 
 // auditRows says of each row what it became, or what it was.

@@ -11,6 +11,14 @@ import (
 	"jmld/model"
 )
 
+// hasLeft says whether what made somebody leave has passed the guard: no account is active. As long as their departure waits for
+// approval, nothing of theirs is given away; nobody would give it back.
+func hasLeft(p Person) bool {
+	return p.Identity.Suspect == "" && !slices.ContainsFunc(p.Accounts, func(a model.Account) bool {
+		return a.Origin != model.OriginProtected && (a.State == model.AccountActive || a.HeldPlan != "")
+	})
+}
+
 // handOver gives the apps of somebody who leaves to those who administer the group that owns them, or the nearest one above. It
 // says whether anything was handed over; what cannot be stays, and is a finding of the person.
 func (e *Engine) handOver(ctx context.Context, p Person, apps []string) (bool, error) {

@@ -112,7 +112,7 @@ func (e *Engine) review(ctx context.Context, id string, together map[string]*ahe
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
 	d := e.derive(rules, p, nil, lookedAt(p, source), now)
-	if len(d.owned) > 0 {
+	if len(d.owned) > 0 && hasLeft(p) {
 		handed, err := e.handOver(ctx, p, d.owned)
 		switch {
 		case err != nil:
