@@ -87,8 +87,8 @@ const (
 `
 	appRule = `    - {name: everybody, target: app, when: '"app" in person.categories', attributes: {userName: person.userName, displayName: person.displayName}}
 `
-	wideGuard = `{leavers: {count: 1000000, share: 100%}, ceiling: 100%, floor: 1000000, attributes: {changed: {share: 100%}, emptied: {share: 100%}}, movers: {share: 100%}, returns: {count: 1000000},
-		groups: {count: 1000000, emptied: 1000000}, reads: {fewer: {share: 100%}, renewed: {share: 100%}}}`
+	wideGuard = `{leavers: {count: 1000000, share: 100%}, ceiling: 100%, floor: 1000000, attributes: {changed: {count: 1000000}, emptied: {count: 1000000}}, movers: {count: 1000000}, returns: {count: 1000000},
+		groups: {count: 1000000, emptied: 1000000}, reads: {fewer: {count: 1000000}, renewed: {count: 1000000}}}`
 )
 
 func newHouse(t *testing.T, o houseOptions) *house {

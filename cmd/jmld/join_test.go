@@ -46,7 +46,7 @@ func TestDirectoryAndPushAreOnePerson(t *testing.T) {
 		t.Errorf("the directory comes first, and userName is %v", attrs["userName"])
 	}
 	text := h.must("person", "100003")
-	if !strings.Contains(text, "corp, not entra") {
+	if !strings.Contains(text, ", not entra: three@example.org (precedence corp > entra)") {
 		t.Errorf("the person does not show who lost:\n%s", text)
 	}
 
