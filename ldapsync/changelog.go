@@ -32,6 +32,8 @@ func (retroChangelog) begin(ctx context.Context, r *run) (position, error) {
 	switch {
 	case err != nil:
 		return position{}, err
+	case d.name == "":
+		return position{}, unfit{noName389}
 	case d.changelog == "":
 		return position{}, unfit{"the server shows no changelog"}
 	}
@@ -173,6 +175,9 @@ func (s *Source) fits389() string {
 	}
 	return ""
 }
+
+// noName389 is a reason: each server numbers by itself.
+const noName389 = "the server does not show netscapemdsuffix, by which it is told from its replicas"
 
 // dse389 is what a 389 Directory Server says about itself.
 type dse389 struct {

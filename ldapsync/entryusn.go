@@ -22,6 +22,8 @@ func (entryUSN) begin(ctx context.Context, r *run) (position, error) {
 	switch {
 	case err != nil:
 		return position{}, err
+	case d.name == "":
+		return position{}, unfit{noName389}
 	case len(d.usn) == 0:
 		return position{}, unfit{"the server shows no lastusn"}
 	case len(d.usn) > 1:

@@ -35,6 +35,7 @@ const (
 //	-> people whose manager, and groups whose member, names it now and did not in the store, or the other way round
 //	-> the names in all of these, looked up
 //	-> their content
+//	-> whom they named in the store and do not name now: who is not found by id either is missing, and nobody is lost by it yet
 //
 // Nobody else is listed.
 type few struct {
@@ -50,6 +51,8 @@ type few struct {
 	long    bool            // a group whose members come in parts
 	listed  []located       // changed people and groups
 	primary map[string]string
+	before  map[string]bool // named by what was read, in the store only
+	hidden  bool            // no group shows a member
 }
 
 // located is an entry that changed and is one of those to be listed.
@@ -66,7 +69,7 @@ var errMany = errors.New("too many changes to follow")
 // readFew reads what was found.
 func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 	w := &few{q: q, found: f, changed: map[string]bool{}, people: map[string]bool{}, groups: map[string]bool{}, self: map[string]bool{},
-		names: map[string]bool{}, uids: map[string]bool{}, primary: map[string]string{}}
+		names: map[string]bool{}, uids: map[string]bool{}, primary: map[string]string{}, before: map[string]bool{}}
 	r.few = w
 	ids := slices.Sorted(maps.Keys(f.changed))
 	for _, id := range q.Unread(mostUnread) {
@@ -136,6 +139,12 @@ func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 		if err := r.readByID(ctx, groupListed, r.readGroupsBy); err != nil {
 			return err
 		}
+		if err := r.lookForMembers(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.lookForNamed(ctx); err != nil {
+		return err
 	}
 	return r.end(ctx)
 }
@@ -452,7 +461,10 @@ func (r *run) proveFew(p model.Proof, err error) model.Proof {
 		return p
 	}
 	p.Unlisted = true
-	drop := []string{"people found", "members found", "not older than the last read"}
+	drop := []string{"people found", "not older than the last read"}
+	if !w.hidden {
+		drop = append(drop, "members found")
+	}
 	p.Conditions = slices.DeleteFunc(p.Conditions, func(c model.Condition) bool { return slices.Contains(drop, c.Name) })
 	p.Conditions = append(p.Conditions, model.Condition{Name: "changes", OK: true, Seen: fmt.Sprintf("%d entries changed and %d are gone on the server; %d people and %d groups were read, "+
 		"%d that were known are missing", len(w.found.changed), len(w.found.gone), r.users, r.groups, w.absent)})

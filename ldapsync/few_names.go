@@ -3,6 +3,7 @@ package ldapsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"jmld/ldapsync/wire"
+	"jmld/model"
 )
 
 // resolveNames finds out which of the names in what is to be read are people and groups of the source.
@@ -113,4 +115,69 @@ func (r *run) resolveNames(ctx context.Context) error {
 // stillOpen lists those of the DNs that name nobody so far.
 func (r *run) stillOpen(dns []string) []string {
 	return slices.DeleteFunc(slices.Clone(dns), func(dn string) bool { _, ok := r.seen.resolve([]byte(dn)); return ok })
+}
+
+// noteNamed notes whom an entry names in the store and not any more, before it is handed out: its name may mean nobody because we do not see
+// its entry, of which no change was told.
+func (r *run) noteNamed(ctx context.Context, en model.Entry) error {
+	w := r.few
+	if w == nil {
+		return nil
+	}
+	ids, err := w.q.NamedBefore(ctx, en)
+	for _, id := range ids {
+		if r.seen.mark(id) == 0 && !w.changed[id] {
+			w.before[id] = true
+		}
+	}
+	return err
+}
+
+// lookForNamed looks for those by their ids. Who is there is merely not named any more.
+func (r *run) lookForNamed(ctx context.Context) error {
+	w, o := r.few, r.src.o
+	ids := slices.Sorted(maps.Keys(w.before))
+	if len(ids) > mostResolved {
+		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are not named any more", len(ids))}
+	}
+	there := map[string]bool{}
+	note := func(e *wire.Entry) error {
+		if id, err := r.src.entryID(e); err == nil {
+			there[id] = true
+		}
+		return nil
+	}
+	if err := r.byIDs(ctx, "look for people below "+o.People.Base, o.People.Base, o.People.Filter, ids, []string{o.ID}, note); err != nil {
+		return err
+	}
+	if o.Groups != nil {
+		if err := r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		if !there[id] && w.q.Missing(id, false) {
+			w.absent++
+		}
+	}
+	return nil
+}
+
+// lookForMembers looks for any group with a member, when none that was read has one that is known: an account that may not read the attribute
+// sees empty groups.
+func (r *run) lookForMembers(ctx context.Context) error {
+	if r.groups == 0 || r.members > 0 {
+		return nil
+	}
+	o, attrs := r.src.o, r.src.preset.Members
+	found := false
+	req := wire.Search{Base: o.Groups.Base, Scope: ldap.ScopeWholeSubtree, Filter: "(&" + o.Groups.Filter + oneOf(attrs, []string{"*"}) + ")", Attrs: attrs, PageSize: 1}
+	_, err := r.sess.search(ctx, "look for members below "+o.Groups.Base, req, func(e *wire.Entry) error {
+		for _, a := range e.Attrs {
+			found = found || len(a.Values) > 0
+		}
+		return nil
+	})
+	r.few.hidden = !found
+	return err
 }

@@ -179,7 +179,7 @@ func (r *run) readGroupsBy(ctx context.Context, filter string) error {
 			long = append(long, gathered{id: id, dn: e.DN})
 			return nil
 		}
-		return r.emitGroup(&g)
+		return r.emitGroup(ctx, &g)
 	})
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (r *run) readGroupsBy(ctx context.Context, filter string) error {
 		if err != nil {
 			return err
 		}
-		if err := r.emitGroup(g); err != nil {
+		if err := r.emitGroup(ctx, g); err != nil {
 			return err
 		}
 		*g = gathered{} // its members may be many
@@ -212,7 +212,7 @@ func (r *run) inPart(g *gathered, err partialError) {
 }
 
 // emitGroup hands a group out, with the people who have it as their primary group.
-func (r *run) emitGroup(g *gathered) error {
+func (r *run) emitGroup(ctx context.Context, g *gathered) error {
 	g.members = append(g.members, r.primary[g.id]...)
 	en, err := r.src.record(g)
 	if err != nil {
@@ -222,6 +222,9 @@ func (r *run) emitGroup(g *gathered) error {
 	r.groups++
 	r.unresolved += len(g.outside)
 	r.members += len(en.Members)
+	if err := r.noteNamed(ctx, en); err != nil {
+		return err
+	}
 	return r.emit(en)
 }
 

@@ -2,6 +2,7 @@ package ldapsync_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -113,4 +114,36 @@ func TestAReplicaThatIsOlderThanTheLastReadIsNotComplete(t *testing.T) {
 	check("newer", true)
 	set(1, "20260101000000Z", "", "")
 	check("the one that was new is deleted", true)
+}
+
+// Servers of 389 Directory Server number changes each by itself: one that cannot be told from its replicas is not asked by number.
+func TestANumberOfANamelessServerIsNoPosition(t *testing.T) {
+	t.Parallel()
+	for _, how := range []entry.Method{entry.MethodEntryUSN, entry.MethodChangelog} {
+		for _, name := range []string{"cn=ldap://dc=one:389", ""} {
+			f := newFake(t)
+			f.onSearch = func(_ int, s *fakeSearch) bool {
+				id := func(n int) []string { return []string{"nsUniqueId", fmt.Sprintf("%08d-a11d11f1-8f4b0001-00000000", n)} }
+				switch {
+				case s.scope == 0 && s.base == "" && name == "":
+					s.entry("", "lastusn;userroot", "7", "changelog", "cn=changelog")
+				case s.scope == 0 && s.base == "":
+					s.entry("", "lastusn;userroot", "7", "changelog", "cn=changelog", "netscapemdsuffix", name)
+				case s.scope == 0:
+					s.entry(s.base, id(1)...)
+				case s.filter == "(objectClass=nsTombstone)" || strings.Contains(s.filter, "groupOf"):
+				default:
+					s.person(2, append(id(2), "modifyTimestamp", "20260101000000Z")...)
+				}
+				s.done(0, s.page(""))
+				return true
+			}
+			o := fakeOptions(f)
+			o.Preset, o.Incremental, o.Delta = entry.DS389, how, true
+			_, p, err := read(t.Context(), source(t, o))
+			if got := strings.Contains(p.Method, "cannot be used: the server does not show netscapemdsuffix"); err != nil || got != (name == "") {
+				t.Errorf("%s, name %q: %v, %q", how, name, err, p.Method)
+			}
+		}
+	}
 }

@@ -305,7 +305,11 @@ func (r *run) readPeopleBy(ctx context.Context, filter string) error {
 		if r.same != nil && r.same(model.KindUser, id, c.hash[:]) {
 			return nil
 		}
-		return r.emit(r.src.entry(c, string(id)))
+		en := r.src.entry(c, string(id))
+		if err := r.noteNamed(ctx, en); err != nil {
+			return err
+		}
+		return r.emit(en)
 	})
 }
 

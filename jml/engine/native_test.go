@@ -20,6 +20,7 @@ type telling struct {
 	changed []model.Entry
 	missing map[string]bool // true: deleted
 	known   []string        // of the missing ones
+	unread  map[string]bool // that it was told to read again
 }
 
 func (c *telling) Changes(ctx context.Context, q engine.Changes, emit func(model.Entry) error) (model.Proof, error) {
@@ -27,6 +28,11 @@ func (c *telling) Changes(ctx context.Context, q engine.Changes, emit func(model
 	for id, deleted := range c.missing {
 		if q.Missing(id, deleted) {
 			c.known = append(c.known, id)
+		}
+	}
+	for _, id := range q.Unread(3) {
+		if c.unread != nil {
+			c.unread[id] = true
 		}
 	}
 	all := c.directory.users
@@ -113,6 +119,32 @@ func TestTheMarkWaitsForWhoCouldNotBeLookedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of many that have to be read again each has its turn.
+func TestWhoCouldNotBeReadIsNotForgottenForOthers(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		absent(h)
+		c := h.telling()
+		h.dir.users = people(8)
+		h.sync()
+		h.dir.users = people(3)
+		for _, en := range people(8)[3:] {
+			h.dir.seen[en.ID] = model.SightNowhere
+		}
+		h.sync() // five are missing: a read of changes looks again
+		c.unread = map[string]bool{}
+		for range 60 { // three of five each time: one is left out of all of them once in 10^23
+			if _, err := h.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand", Actor: "test", Mode: model.ModeDelta}); err != nil {
+				t.Fatal(err)
+			}
+			if len(c.unread) == 5 {
+				return
+			}
+		}
+		t.Errorf("only %v", c.unread)
+	})
 }
 
 // A manager who is merely missing is still the manager; when the absence is certain, nobody is.

@@ -51,12 +51,15 @@ type Changes interface {
 	// Missing says that an entry is not among those to be listed any more; of a proof that is Unlisted, only these count as absent. deleted:
 	// the directory's own record of changes says so of this id. False: nobody knew it.
 	Missing(id string, deleted bool) bool
-	// Unread lists entries that are in the store and not known, up to limit of them.
+	// Unread lists entries that are in the store and not known, up to limit of them, which ones of more by chance.
 	Unread(limit int) []string
 	// Names lists the people in the store whose content names the entry, and the groups there that have it as a member.
 	Names(ctx context.Context, id string) (people, groups []string, err error)
 	// Members lists the members that the group has in the store.
 	Members(ctx context.Context, group string) ([]string, error)
+	// NamedBefore lists whom the entry names in the store and not any more: members of a group, references of a person that dangle. It is
+	// asked before the entry is handed out.
+	NamedBefore(ctx context.Context, en model.Entry) ([]string, error)
 	// Affected lists the people whose content names one of the entries, or one that is known and was not listed. any says whether there is
 	// an entry of the latter kind.
 	Affected(ctx context.Context, changed []string) (ids []string, any bool, err error)

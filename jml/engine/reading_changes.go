@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -143,7 +144,11 @@ func (q question) Missing(id string, deleted bool) bool {
 
 func (q question) Unread(limit int) (ids []string) {
 	ids = q.rd.known.list(func(k *known) bool { return !k.content && !k.seen })
-	return sorted(ids[:min(len(ids), limit)])
+	if len(ids) > limit { // others than the last time, so that each has its turn
+		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		ids = ids[:limit]
+	}
+	return sorted(ids)
 }
 
 func (q question) Names(ctx context.Context, id string) (people, groups []string, err error) {
@@ -156,6 +161,37 @@ func (q question) Names(ctx context.Context, id string) (people, groups []string
 
 func (q question) Members(ctx context.Context, group string) ([]string, error) {
 	return q.rd.e.o.Store.MembersAmong(ctx, q.rd.source, group, nil)
+}
+
+func (q question) NamedBefore(ctx context.Context, en model.Entry) (ids []string, err error) {
+	store, source := q.rd.e.o.Store, q.rd.source
+	if en.Kind == model.KindGroup {
+		if ids, err = store.MembersAmong(ctx, source, en.ID, nil); err != nil {
+			return nil, err
+		}
+		still := make(map[string]bool, len(en.Members))
+		for _, id := range en.Members {
+			still[id] = true
+		}
+		return slices.DeleteFunc(ids, func(id string) bool { return still[id] }), nil
+	}
+	if len(en.Dangling) == 0 {
+		return nil, nil
+	}
+	found, err := store.Load(ctx, []Subject{{Source: source, Record: en.ID, Alone: true}})
+	if err != nil || found[0].Record == nil {
+		return nil, err
+	}
+	before, err := attributes(found[0].Record.Attrs)
+	if err != nil {
+		return nil, err
+	}
+	for _, pointer := range en.Dangling {
+		if id := referenceAt(before, strings.Split(strings.TrimPrefix(pointer, "/"), "/")); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 func (q question) Affected(ctx context.Context, changed []string) (ids []string, any bool, err error) {
