@@ -190,6 +190,9 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 	waits := now.HeldPlan
 	switch {
 	case waits == "":
+	case step != nil && step.Change.Op == model.OpReactivate && r.retire(w, now) != nil: // what waits may be the deletion
+		now.HeldPlan = ""
+		over = append(over, waits)
 	case step != nil && (step.Change.Op.Leaves() || step.Change.Op == model.OpReactivate):
 		step = nil // it waits already
 	default:

@@ -95,7 +95,9 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			return nil, nil, true, err
 		}
 		e.stage(c, ok, "", now, goes)
-		whole := len(d.steps) == len(w.items)
+		let := map[string][]string{} // of each target, the marks of all its items: an account may have several in one plan
+		var accounts []model.Account
+		whole := true
 		for _, item := range w.items {
 			s, same := sameStep(d.steps, item)
 			if !same {
@@ -105,19 +107,27 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 				}
 				continue
 			}
-			whole = whole && s.Change.Attrs == item.Attrs
-			if rest := without(strings.Fields(s.Change.Attrs), strings.Fields(item.Attrs)); len(rest) > 0 {
+			let[item.Target] = append(let[item.Target], strings.Fields(item.Attrs)...)
+			if rest := without(strings.Fields(s.Change.Attrs), let[item.Target]); len(rest) > 0 {
 				s, _ = s.Divide(rest, "")
 			}
 			s.Account.Because = item.Because // the reason is the one that was held
 			s.Account.Class = e.class(s.Account.Target)
-			c.Accounts = append(c.Accounts, s.Account)
+			accounts = append(accounts, s.Account)
 			committed = append(committed, decided(item, model.ChangeCommitted, by, now))
+		}
+		c.Accounts = append(c.Accounts, accounts...) // behind those of which an item was refused: the last of each counts
+		for _, s := range d.steps {
+			marks, ok := let[s.Change.Target]
+			whole = whole && ok && len(without(strings.Fields(s.Change.Attrs), marks)) == 0
 		}
 		if !whole { // something else is due: decided anew, through the guard
 			id := &c.Identities[len(c.Identities)-1]
 			draft{identity: id}.reviewBy(atOnce(), "")
 			id.New.Suspect = d.suspect
+			if d.cautious {
+				id.New.ReviewRun = model.ReviewCorrelation
+			}
 		}
 		for _, rec := range w.Records {
 			if rec.Source == plan.Source && rec.AbsentSince != nil {

@@ -128,30 +128,62 @@ type figures struct {
 }
 
 type figuresCache struct {
-	mu sync.Mutex
-	of map[string]*figures
+	mu       sync.Mutex
+	of       map[string]*figures
+	counting map[string]chan struct{} // closed when the count of the source ends
 }
 
-// rememberedFigures are at most so old that pushes need not count for themselves.
+// rememberedFigures are at most so old that pushes need not count for themselves. One counts, the others wait for it as long as they may.
 func (e *Engine) rememberedFigures(ctx context.Context, source string, now time.Time) (*figures, error) {
-	const fresh = 10 * time.Second
-	c := &e.cache
+	for {
+		f, others := e.cache.look(source, e.o.Now())
+		switch {
+		case f != nil:
+			return f, nil
+		case others == nil:
+			return e.countFigures(ctx, source, now)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-others:
+		}
+	}
+}
+
+// look returns what is remembered, or who counts at the moment; with neither the caller has to count.
+func (c *figuresCache) look(source string, now time.Time) (f *figures, others <-chan struct{}) {
 	c.mu.Lock()
-	f, ok := c.of[source]
-	c.mu.Unlock()
-	if ok && e.o.Now().Before(f.until) {
+	defer c.mu.Unlock()
+	if f, ok := c.of[source]; ok && now.Before(f.until) {
 		return f, nil
 	}
-	f, err := e.figures(ctx, source, now) // not under the lock: the others would wait for a database that hangs
+	if ch, ok := c.counting[source]; ok {
+		return nil, ch
+	}
+	if c.counting == nil {
+		c.of, c.counting = map[string]*figures{}, map[string]chan struct{}{}
+	}
+	c.counting[source] = make(chan struct{})
+	return nil, nil
+}
+
+func (e *Engine) countFigures(ctx context.Context, source string, now time.Time) (*figures, error) {
+	const fresh = 10 * time.Second
+	c := &e.cache
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		close(c.counting[source])
+		delete(c.counting, source)
+	}()
+	f, err := e.figures(ctx, source, now) // not under the lock
 	if err != nil {
 		return nil, err
 	}
 	f.until = e.o.Now().Add(fresh)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of == nil {
-		c.of = map[string]*figures{}
-	}
 	c.of[source] = f
 	return f, nil
 }

@@ -164,7 +164,9 @@ func (d draft) reviewBy(at time.Time, run string) {
 	if id := &d.identity.New; id.ReviewAt == nil || id.ReviewAt.After(at) {
 		id.ReviewAt = &at
 	}
-	d.identity.New.ReviewRun = run
+	if d.identity.New.ReviewRun != model.ReviewCorrelation { // what a person loses by that waits, whoever looks
+		d.identity.New.ReviewRun = run
+	}
 }
 
 func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {

@@ -24,6 +24,7 @@ func (rd *reading) judge(ctx context.Context) error {
 	if err := rd.judgeMoves(ctx); err != nil {
 		return err
 	}
+	rd.held = slices.DeleteFunc(rd.held, func(p model.Plan) bool { return !rd.stored[p.ID] }) // what should have waited there was decided anew
 	for i := range rd.held {
 		plan, err := rd.e.o.Store.SealPlan(ctx, rd.held[i].ID, "")
 		if err != nil {

@@ -69,7 +69,7 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 		}
 		source := standsFor(rules, p)
 		d := e.derive(rules, p, nil, lookedAt(p, source), now)
-		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.owned) == 0 && d.wait == nil {
+		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil {
 			quiet.Identities = append(quiet.Identities, *d.identity)
 			continue
 		}

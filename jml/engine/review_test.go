@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"jmld/jml"
 	"jmld/jml/engine"
+	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -57,6 +59,33 @@ func TestReviewOfPeopleToWhomNothingHappensIsOneCommit(t *testing.T) {
 			if p.ReviewAt != nil {
 				t.Errorf("%s is still due at %v", p.UserName, p.ReviewAt)
 			}
+		}
+	})
+}
+
+// D-21: accounts that are there when an administrator's rule or a protection is configured are covered by it.
+func TestAReviewNotesWhoIsPrivilegedSince(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		rule := policy.Rule{Name: "everybody", Target: "app", When: "true"}
+		r := *h.opts.Rules
+		r.Policy = compiled(t, rule)
+		h.SetRules(&r)
+		h.says("1", "breakglass-1", true, "")
+		h.work()
+		since := r
+		rule.Administrator = true
+		since.Policy = compiled(t, rule)
+		since.Protect = jml.Protection{People: []jml.ProtectedPeople{{Name: "emergency", Key: jml.KeyUserName, Pattern: "breakglass-*"}}}
+		h.SetRules(&since)
+		if n, err := h.store.AdoptRules(h.ctx, "since"); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+		if _, err := h.Tend(h.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if a := h.accountOf("breakglass-1"); !a.Administrator || a.ProtectedBy != "emergency" {
+			t.Errorf("administrator %t, protected by %q", a.Administrator, a.ProtectedBy)
 		}
 	})
 }
