@@ -61,7 +61,11 @@ func (r *Rules) refuse(records []model.Record, person policy.Person, was map[str
 				}
 				if err != nil { // unknown is not no: whoever won stays, while they say something
 					k := r.order(name)
-					if w := was[name].Winner; by[w] != nil {
+					p, ok := was[name]
+					if !ok { // one source was all there was
+						p = was[everything]
+					}
+					if w := p.Winner; by[w] != nil {
 						k = r.ranked([]string{w}, "kept, because the authority for "+name+" could not be evaluated: ")
 					}
 					return k

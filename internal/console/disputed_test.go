@@ -78,6 +78,10 @@ func TestADisputeIsDecidedInTheConsole(t *testing.T) { // D-20
 			t.Errorf("no %q in %s", want, w.Body)
 		}
 	}
+	_, decide, _ := strings.Cut(w.Body.String(), `method="post" action="/disputed/`)
+	if before, _, ok := strings.Cut(decide, "<button"); !ok || !strings.Contains(before, `<input type="submit" hidden disabled>`) {
+		t.Error("Enter in a field presses the first button of the form, which decides, unless it is disabled") // HTML §4.10.21.2
+	}
 	form := url.Values{"digest": {"d1"}, "do": {"link bob"}, "by": {"Grete"}, "reason": {"asked"}}
 	if w := ask("POST", "/disputed/okta/o1", form); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/disputed?done=linked" {
 		t.Errorf("%d %s", w.Code, w.Header().Get("Location"))

@@ -216,8 +216,11 @@ func (s *Store) putAccess(ops []op, c *access.Changes) []op {
 }
 
 // mergeAccess gives what one identity was given to another. What both have is one, for as long as either; whoever administers by either does so by it.
+// One that is over neither ends nor adds to one that is not.
 func (s *Store) mergeAccess(ops []op, from, into string) []op {
 	const (
+		over = "DELETE FROM access_members WHERE person = $1 AND valid_to <= now() AND EXISTS (SELECT 1 FROM access_members o WHERE o.person = $2 " +
+			"AND o.place = access_members.place AND o.role = access_members.role AND (o.valid_to IS NULL OR o.valid_to > now()))"
 		admin = "UPDATE access_members SET admin = true WHERE person = $2 AND EXISTS (SELECT 1 FROM access_members f WHERE f.person = $1 " +
 			"AND f.place = access_members.place AND f.role = access_members.role AND f.admin)"
 		widen = "UPDATE access_members AS m SET " +
@@ -231,6 +234,7 @@ func (s *Store) mergeAccess(ops []op, from, into string) []op {
 		both = "DELETE FROM access_members WHERE person = $1"
 		bump = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
 	)
+	ops = append(ops, op{text: s.sql(over), args: []any{into, from}}, op{text: s.sql(over), args: []any{from, into}})
 	return append(ops, op{text: s.sql(admin), args: []any{from, into}}, op{text: s.sql(widen), args: []any{from, into}}, op{text: s.sql(move), args: []any{from, into}},
 		op{text: s.sql(both), args: []any{from}}, op{text: s.sql(bump), args: []any{accessRev}})
 }

@@ -207,6 +207,51 @@ func TestAMergeBringsTogetherWhatBothWereGiven(t *testing.T) {
 	})
 }
 
+// What one of the two has no more does not end, and does not give, what the other has.
+func TestAMergeKeepsWhatIsNotOver(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := ctxOf(t)
+		for id, name := range map[string]string{"1": "ada", "2": "bob"} {
+			must(t, s.Commit(ctx, joined("entra", id, name)))
+		}
+		now := time.Now().UTC().Truncate(time.Second)
+		before, past, soon, later := now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0), now.AddDate(2, 0, 0)
+		type period struct {
+			admin    bool
+			from, to *time.Time
+		}
+		tree := builders()
+		tree.Members = nil
+		cases := map[string]struct{ goes, stays, want period }{
+			"a": {period{false, &past, nil}, period{true, &before, &past}, period{false, &past, nil}},   // the one that stays is over
+			"b": {period{true, &before, &past}, period{false, nil, &later}, period{false, nil, &later}}, // the one that goes is over
+			"c": {period{true, &past, &later}, period{false, &before, &soon}, period{true, &before, &later}},
+			"d": {period{false, &past, &soon}, period{false, nil, nil}, period{false, nil, nil}},
+			"e": {period{false, nil, nil}, period{false, &past, &soon}, period{false, nil, nil}},
+		}
+		for id, c := range cases {
+			tree.Groups = append(tree.Groups, model.AccessGroup{ID: id, Name: id, Description: id, Parent: model.AccessRoot, ManagedBy: model.ManagedByOperator})
+			for person, p := range map[string]period{"i-1": c.goes, "i-2": c.stays} {
+				tree.Members = append(tree.Members, model.AccessMember{Person: person, Place: "group:" + id, Role: "developer", Admin: p.admin,
+					ValidFrom: p.from, ValidTo: p.to, Reason: "request 7", Approver: "operator ada", ManagedBy: model.ManagedByOperator})
+			}
+		}
+		changeTo(t, s, tree)
+		must(t, s.Commit(ctx, &engine.Commit{Merges: []model.Merge{{IdentityID: "i-1", IntoID: "i-2", Records: "[]", Keys: "[]", Accounts: "[]", Actor: "operator ada", Reason: "one person", At: at(5)}}}))
+		after := get[access.State](t)(s.Access(ctx))
+		if len(after.Members) != len(cases) {
+			t.Errorf("%d members", len(after.Members))
+		}
+		for _, m := range after.Members {
+			want := cases[m.Place[len("group:"):]].want
+			if diff := cmp.Diff([]any{"i-2", want.admin, want.from, want.to}, []any{m.Person, m.Admin, m.ValidFrom, m.ValidTo}); diff != "" {
+				t.Errorf("%s: %s", m.Place, diff)
+			}
+		}
+	})
+}
+
 func sorted(list []string) []string {
 	slices.Sort(list)
 	return list

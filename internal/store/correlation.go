@@ -19,6 +19,10 @@ const (
 	dropWaits = "DELETE FROM waits WHERE source = $1 AND record_id = $2"
 	dropMerge = "DELETE FROM merges WHERE identity_id = $1 AND into_id = $2"
 
+	// One that is gone makes room for another.
+	dropVacant = "DELETE FROM accounts WHERE identity_id = $1 AND target = $2 AND state = 'absent' AND applied_state = 'absent' " +
+		"AND held_plan = '' AND held_attrs = ''"
+
 	// The account is another person's from now on. A worker that has it in hand would write what it found under the old name: while
 	// its lease lasts, the account stays.
 	moveAccount = "UPDATE accounts SET identity_id = $2, held_plan = '', held_attrs = '', desired_rev = desired_rev + 1, due_at = now(), lease_owner = '', " +
@@ -71,6 +75,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 		return append(to, r.Source, r.RecordID, string(r.Kind), r.IdentityID, r.Keys, r.Actor, r.Reason, stamp(r.At))
 	})...)
 	for _, m := range c.MoveAccounts {
+		ops = append(ops, op{text: s.sql(dropVacant), args: []any{m.To, m.Target}})
 		ops = append(ops, op{text: s.must(moveAccount), must: true, args: []any{m.From, m.To, m.Target}})
 	}
 	var waits []model.Wait

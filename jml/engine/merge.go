@@ -73,7 +73,7 @@ func (e *Engine) Pair(ctx context.Context, into, from string) (Pair, error) {
 	p := Pair{Into: people[0], From: people[1], Digest: digest([]any{"merge"}, people)}
 	for _, a := range p.From.Accounts {
 		switch {
-		case slices.ContainsFunc(p.Into.Accounts, func(b model.Account) bool { return b.Target == a.Target }):
+		case slices.ContainsFunc(p.Into.Accounts, func(b model.Account) bool { return b.Target == a.Target && !vacant(b) }):
 			if a.State == model.AccountActive {
 				p.Both = append(p.Both, a.Target)
 			}
@@ -88,6 +88,11 @@ func (e *Engine) Pair(ctx context.Context, into, from string) (Pair, error) {
 // it. What is protected stays where it is.
 func movable(a model.Account) bool {
 	return a.Origin != model.OriginProtected && (a.NativeID != "" || a.Epoch == 0)
+}
+
+// vacant is an account that is gone from its target: whoever has only that has none. Another one takes its place.
+func vacant(a model.Account) bool {
+	return a.State == model.AccountAbsent && a.AppliedState == model.AccountAbsent && a.Origin != model.OriginProtected && !a.Waits()
 }
 
 // Merge makes one person of two. Into stays: the records, keys, groups and history of From become theirs, and its accounts where they

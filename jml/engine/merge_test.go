@@ -155,3 +155,49 @@ func TestAMergeOfWhatChangedIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAccountThatIsGoneMakesRoomForTheOneThatMoves(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		deleting := *h.opts.Rules
+		deleting.Policy = deletes(t)
+		h.SetRules(&deleting)
+		ada := h.say("entra", "e1", "ada", "1").IdentityID
+		h.work()
+		if err := h.gone("entra", "e1"); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		back := h.say("okta", "o1", "ada2", "9").IdentityID
+		h.work()
+		moved := h.merge(ada, back)
+		if diff := cmp.Diff(engine.Moved{Stays: ada, Goes: back, Accounts: []string{"app"}}, moved); diff != "" {
+			t.Error(diff)
+		}
+		h.tend()
+		if a := h.whole(ada)[0].Accounts; len(a) != 1 || a[0].NativeID != "n-"+back || a[0].State != model.AccountActive {
+			t.Errorf("%+v", a)
+		}
+		if diff := cmp.Diff([]string{"ada2"}, h.app.active()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestTheDeletionOfAnAccountFoundMeanwhileIsADeactivation(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		ada := h.say("entra", "e1", "ada", "1").IdentityID
+		h.work()
+		a := h.whole(ada)[0].Accounts[0]
+		a.Origin = model.OriginAdopted // the worker found it while the deletion was decided
+		a.State, a.DesiredRev = model.AccountAbsent, a.DesiredRev+1
+		if err := h.store.Commit(h.ctx, &engine.Commit{Accounts: []model.Account{a}}); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		if got := h.whole(ada)[0].Accounts[0]; got.AppliedState != model.AccountInactive || got.AppliedRev != got.DesiredRev {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -70,6 +70,35 @@ func TestWhatIsProtectedIsNotTakenAtTheLastStepEither(t *testing.T) { // D-21: w
 	})
 }
 
+// What a new configuration says of accounts that stay as they are is kept, too: later decisions go by it.
+func TestANewProtectionMarksTheAccountsThereAre(t *testing.T) { // D-21
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		r := *h.opts.Rules
+		r.Policy = compiled(t, policy.Rule{Name: "admins", Target: "app", When: `has(person.title)`}, policy.Rule{Name: "everybody", Target: "app", When: "true"})
+		h.SetRules(&r)
+		h.says("1", "breakglass-1", true, "")
+		h.says("3", "bob", true, "Admin")
+		h.work()
+		h.guards()
+		if _, err := h.store.AdoptRules(h.ctx, "guards"); err != nil {
+			t.Fatal(err)
+		}
+		h.tend()
+		if a := h.accountOf("breakglass-1"); a.ProtectedBy != "emergency" || a.Administrator {
+			t.Errorf("%+v", a)
+		}
+		if a := h.accountOf("bob"); a.ProtectedBy != "" || !a.Administrator {
+			t.Errorf("%+v", a)
+		}
+		h.says("3", "bob", false, "Admin") // nobody else administers the app
+		h.work()
+		if d := cmp.Diff([]string{"bob", "breakglass-1"}, h.app.active()); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 func TestNobodyGetsTheAccountOfTheLocalAdministrator(t *testing.T) { // M-17, M-62
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {

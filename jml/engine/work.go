@@ -167,7 +167,7 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 	var got model.Account
 	err := e.permitted(tctx, a)
 	if err == nil {
-		got, err = ensure(tctx, target, a)
+		got, err = ensure(tctx, target, kept(a))
 	}
 	fields := []zap.Field{zap.String(model.FieldTarget, a.Target), zap.String(model.FieldIdentity, a.IdentityID),
 		zap.String(model.FieldState, string(a.State)), zap.Int(model.FieldAttempt, a.Attempts+1)}
@@ -206,6 +206,14 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 		e.log.Warn("account not settled", append(fields, zap.Duration("pause", pause))...)
 	}
 	return err, ignoreStale(e.o.Store.Fail(ctx, a, pause))
+}
+
+// kept is what the target is asked for: an account that was found there, perhaps after its deletion was decided, is not ours to delete.
+func kept(a model.Account) model.Account {
+	if a.State == model.AccountAbsent && a.Origin == model.OriginAdopted {
+		a.State = model.AccountInactive
+	}
+	return a
 }
 
 // ensure turns a target's panic into an error: one broken account must not stop the others.

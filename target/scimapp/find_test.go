@@ -97,6 +97,24 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// Somebody leaves before the account was ever made. What has the name was there before: it is deactivated, not deleted, however often.
+func TestWhatWasThereBeforeIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, sampleapp.Faults{}, nil, nil)
+	there := r.call(t, "POST", "/Users", `{"userName":"ada@example.org","title":"Chief"}`)["id"].(string)
+	want := targettest.Want("app", "ada")
+	want.State = model.AccountAbsent
+	for range 2 { // the answer to the first was lost
+		got, err := r.target.Ensure(t.Context(), want)
+		if err != nil || got.NativeID != there || got.Origin != model.OriginAdopted || got.AppliedState != model.AccountInactive {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if left := r.call(t, "GET", "/Users/"+there, ""); left["active"] != false || left["title"] != "Chief" || left["externalId"] != nil {
+			t.Errorf("%v", left)
+		}
+	}
+}
+
 // Where the provider has two accounts of one name, a person decides.
 func TestTwinsAreNotGuessedBetween(t *testing.T) {
 	t.Parallel()

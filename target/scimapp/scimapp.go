@@ -161,7 +161,11 @@ func (t *Target) ensure(ctx context.Context, w wanted) (model.Account, error) {
 	w.stamp = w.stamp && found // only what we take over needs our mark; what we made has it
 	w.account.NativeID = cur.id
 	if w.account.State == model.AccountAbsent {
-		return t.delete(ctx, w)
+		if !found || w.ours(cur.text("externalId")) {
+			return t.delete(ctx, w)
+		}
+		w.account.State = model.AccountInactive // what was there before us is not ours to delete, nor to mark
+		w.attrs, w.dropped, w.stamp = nil, nil, false
 	}
 	if !w.satisfied(cur) {
 		if err := t.update(ctx, w, cur); err != nil {
