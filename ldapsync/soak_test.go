@@ -181,8 +181,11 @@ func (s *soak) suffer(mode model.Mode, title string, r row, e, hurried *engine.E
 	s.tamper.set(f)
 	out, err := e.Sync(s.t.Context(), "corp", engine.SyncOptions{Mode: mode, Trigger: "demand", Actor: "test"})
 	s.tamper.set(nil)
+	mu.Lock()
+	met := fired
+	mu.Unlock()
 	s.count.runs++
-	if fired {
+	if met {
 		s.count.faults++
 	}
 	if out.Run.Verdict == model.VerdictComplete {
@@ -192,7 +195,7 @@ func (s *soak) suffer(mode model.Mode, title string, r row, e, hurried *engine.E
 	if len(list) > 0 {
 		s.t.Errorf("%s, %q at search %d: wrong leavers %q; %s, %v", mode, title, n, list, out.Run.Verdict, err)
 	}
-	if !fired && kind != 2 && out.Run.Verdict != model.VerdictComplete && e == s.engine {
+	if !met && kind != 2 && out.Run.Verdict != model.VerdictComplete && e == s.engine {
 		s.t.Errorf("%s without a fault: %v %q", mode, err, failedConditions(out.Proof))
 	}
 }
