@@ -44,7 +44,7 @@ const (
 	liteStreams  = 1
 	patience     = 5 * time.Second
 	// searchTimeout is how long one may keep the database busy.
-	searchTimeout = 10 * time.Second
+	searchTimeout = 20 * time.Second
 )
 
 // enter waits for a turn; leave has to be called.
