@@ -43,7 +43,7 @@ const (
 	liteSearches = 2
 	liteStreams  = 1
 	patience     = 5 * time.Second
-	// searchTimeout is how long one may keep the database busy.
+	// searchTimeout is how long one may keep a server busy.
 	searchTimeout = 20 * time.Second
 )
 
@@ -142,7 +142,11 @@ func (s *Store) read(ctx context.Context, ops ...op) error {
 
 // search is survey for what a client asks for: it is given up after a while.
 func (s *Store) search(ctx context.Context, ops ...op) error {
-	limited, cancel := context.WithTimeout(ctx, min(s.timeout, searchTimeout))
+	limit := s.timeout
+	if !s.lite {
+		limit = min(limit, searchTimeout)
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	printableArgs(ops)
 	return classify(ctx, s.db.search(limited, ops))

@@ -29,7 +29,7 @@ func onBoth(t *testing.T, test func(t *testing.T, s *store.Store)) {
 
 func open(tb testing.TB, url string) *store.Store {
 	tb.Helper()
-	s, err := store.Open(context.Background(), store.Options{URL: url})
+	s, err := store.Open(context.Background(), store.Options{URL: url, Timeout: 3 * time.Minute}) // the race detector on a busy machine
 	if err != nil {
 		tb.Fatal(err)
 	}
