@@ -180,7 +180,8 @@ func (c *session) reads(ctx context.Context, step string, list []wire.Search, ea
 			list[i].Controls = append(list[i].Controls, ldap.NewControlString(oidDomainScope, false, ""))
 		}
 	}
-	answers, err = c.conn.Reads(list, each)
+	answers, seen, err := c.conn.Reads(list, each)
+	c.noteReferrals(seen)
 	switch {
 	case ctx.Err() != nil:
 		return nil, c.src.failed(model.CodeSourceInterrupted, step, context.Cause(ctx))

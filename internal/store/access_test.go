@@ -155,7 +155,7 @@ func TestWhoIsAffectedIsDueForReview(t *testing.T) {
 			must(t, s.Commit(ctx, joined("entra", id, name)))
 		}
 		changeTo(t, s, builders())
-		due := get[[]string](t)(s.DueReviews(ctx, time.Hour, 10))
+		due := get[[]string](t)(s.DueReviews(ctx, time.Now(), time.Hour, 10))
 		if diff := cmp.Diff([]string{"i-1", "i-2"}, sorted(due)); diff != "" {
 			t.Error(diff)
 		}

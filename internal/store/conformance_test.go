@@ -445,13 +445,16 @@ func TestDueReviewsAreClaimedOnce(t *testing.T) {
 		}
 		must(t, s.Commit(ctx, &engine.Commit{Review: refs[:20], ReviewAt: time.Now().Add(time.Hour), ReviewRun: "run"}))
 		must(t, s.Commit(ctx, &engine.Commit{Review: refs[20:], ReviewAt: at(0)}))
+		if early := get[[]string](t)(s.DueReviews(ctx, at(0).Add(-time.Second), time.Minute, 3)); len(early) != 0 {
+			t.Errorf("a caller whose clock is behind gets %v", early)
+		}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		seen := map[string]int{}
 		for range 4 {
 			wg.Go(func() {
 				for {
-					ids, err := s.DueReviews(ctx, time.Minute, 3)
+					ids, err := s.DueReviews(ctx, time.Now(), time.Minute, 3)
 					if err != nil {
 						t.Error(err)
 					}

@@ -67,21 +67,22 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 		}
 		now := gorm.Expr(s.now())
 		mark := tx.Model(&model.Identity{}).Where("review_at IS NULL OR review_at > ?", now).
-			UpdateColumns(map[string]any{"review_at": now, "version": gorm.Expr("version + 1")})
+			UpdateColumns(map[string]any{"review_at": time.Unix(0, 0).UTC(), "version": gorm.Expr("version + 1")})
 		marked = int(mark.RowsAffected)
 		return mark.Error
 	})
 	return marked, err
 }
 
-// DueReviews claims up to limit identities that are due for review. For the time of the lease nobody else gets them; after it they
-// are due for anybody.
-func (s *Store) DueReviews(ctx context.Context, lease time.Duration, limit int) ([]string, error) {
-	const text = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE review_at <= now() ORDER BY review_at LIMIT $2 " +
+// DueReviews claims up to limit identities that are due for review by the database's clock and by the caller's: one that is behind would
+// decide that nothing has happened yet, and be asked again at once. For the time of the lease nobody else gets them; after it they are
+// due for anybody.
+func (s *Store) DueReviews(ctx context.Context, by time.Time, lease time.Duration, limit int) ([]string, error) {
+	const text = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE review_at <= now() AND review_at <= $3 ORDER BY review_at LIMIT $2 " +
 		"FOR UPDATE SKIP LOCKED) UPDATE identities SET review_at = after($1), " +
 		"review_run = CASE WHEN review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE '' END WHERE id IN (SELECT iid FROM c) RETURNING id"
 	var ids []string
-	err := s.write(ctx, op{text: s.sql(text), args: []any{lease.Microseconds(), limit}, each: collect(&ids)})
+	err := s.write(ctx, op{text: s.sql(text), args: []any{lease.Microseconds(), limit, stamp(by)}, each: collect(&ids)})
 	return ids, err
 }
 

@@ -48,8 +48,8 @@ func (d *dying) SealPlan(ctx context.Context, id string, s model.PlanState) (p m
 	return p, err
 }
 
-func (d *dying) DueReviews(ctx context.Context, lease time.Duration, limit int) (ids []string, err error) {
-	err = d.write(func() error { ids, err = d.Store.DueReviews(ctx, lease, limit); return err })
+func (d *dying) DueReviews(ctx context.Context, by time.Time, lease time.Duration, limit int) (ids []string, err error) {
+	err = d.write(func() error { ids, err = d.Store.DueReviews(ctx, by, lease, limit); return err })
 	return ids, err
 }
 

@@ -247,9 +247,9 @@ type Snapshots interface {
 	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
 	// in the same transaction; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)
-	// DueReviews claims up to limit identities due at or before the database's now for review. It moves their ReviewAt by lease
-	// and returns their ids.
-	DueReviews(ctx context.Context, lease time.Duration, limit int) ([]string, error)
+	// DueReviews claims up to limit identities for review that are due at or before both the database's now and by. It moves their
+	// ReviewAt by lease and returns their ids.
+	DueReviews(ctx context.Context, by time.Time, lease time.Duration, limit int) ([]string, error)
 	// ReviewsOf lists up to limit identities whose review a run of the job is to make, due or not, in the order of their ids, behind
 	// after. Nobody is claimed: nobody else reviews them before they are due.
 	ReviewsOf(ctx context.Context, job, after string, limit int) ([]string, error)

@@ -51,6 +51,16 @@ type Done struct {
 	Wanted     []byte // value of the control wanted; nil: it did not come
 }
 
+// refer counts a continuation reference, and keeps the first.
+func (d *Done) refer(m message) error {
+	if d.References++; d.Reference != "" {
+		return nil
+	}
+	uri, _, err := next(m.body)
+	d.Reference = string(uri.body)
+	return err
+}
+
 // Search hands each entry to each and returns after the server's final answer. No error means that this answer came,
 // with success, and that every entry before it was handed over. An error of each ends the search in its midst: the
 // connection can only be closed then. Another result than success is a *ldap.Error.
@@ -78,12 +88,8 @@ func (c *Conn) Search(s Search, each func(*Entry) error) (Done, error) {
 				return d, err
 			}
 		case opSearchReference:
-			if d.References++; d.Reference == "" {
-				uri, _, err := next(m.body)
-				if err != nil {
-					return d, c.fail(err)
-				}
-				d.Reference = string(uri.body)
+			if err := d.refer(m); err != nil {
+				return d, c.fail(err)
 			}
 		case opSearchDone:
 			if _, err := c.result(m); err != nil {

@@ -73,12 +73,8 @@ func (c *Conn) Refresh(s Search, cookie []byte, each func(*Entry, UUID, SyncStat
 				return d, err
 			}
 		case opSearchReference:
-			if d.References++; d.Reference == "" {
-				uri, _, err := next(m.body)
-				if err != nil {
-					return d, c.fail(err)
-				}
-				d.Reference = string(uri.body)
+			if err := d.refer(m); err != nil {
+				return d, c.fail(err)
 			}
 		case opIntermediate:
 			own, err := d.info(m, named)

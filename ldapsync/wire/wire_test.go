@@ -354,7 +354,7 @@ func TestReads(t *testing.T) {
 		s := server{r: bytes.NewReader(b)}
 		c := New(s, s, time.Second)
 		got := map[int]string{}
-		answers, err := c.Reads([]Search{{Filter: "(a=*)"}, {Filter: "(b=*)"}}, func(n int, e *Entry) { got[n] += e.DN })
+		answers, _, err := c.Reads([]Search{{Filter: "(a=*)"}, {Filter: "(b=*)"}}, func(n int, e *Entry) { got[n] += e.DN })
 		if c.Trips() != 1 {
 			t.Errorf("%d round trips", c.Trips())
 		}
