@@ -39,7 +39,8 @@ func (c Calendar) zone() *time.Location {
 	return c.Zone
 }
 
-// zoneOf is the zone of a person whose sources give a time zone, RFC 7643 §4.1.1; the error is worth a finding.
+// zoneOf is the zone of a person whose sources give a time zone, RFC 7643 §4.1.1; the error is worth a finding. In a zone that nobody
+// knows a day begins and ends when it has begun and ended everywhere: nothing happens too early.
 func (c Calendar) zoneOf(name string) (*time.Location, error) {
 	if name == "" {
 		return c.zone(), nil
@@ -50,7 +51,7 @@ func (c Calendar) zoneOf(name string) (*time.Location, error) {
 			return zone, nil
 		}
 	}
-	return c.zone(), fmt.Errorf("timezone %q %w; dates are read in %s", name, err, c.zone())
+	return time.FixedZone("UTC-12", -12*60*60), fmt.Errorf("timezone %q %w; its days begin and end as late as anywhere, in UTC-12", name, err)
 }
 
 // StartOf is the moment at which something begins: the given one, or the beginning of the given day in the zone. "" is zero.
@@ -61,8 +62,33 @@ func (c Calendar) zoneOf(name string) (*time.Location, error) {
 //	20270331180000Z             that moment, RFC 4517 §3.3.13
 func StartOf(text string, zone *time.Location) (time.Time, error) { return moment(text, zone, 0) }
 
-// EndOf is the first moment after something has ended: the given one, or the end of the given day in the zone.
-func EndOf(text string, zone *time.Location) (time.Time, error) { return moment(text, zone, 1) }
+// EndOf is the first moment after something has ended: the given one, or the end of the given day in the zone. "" is zero, and so is what
+// systems write for no end at all.
+func EndOf(text string, zone *time.Location) (time.Time, error) {
+	if never(strings.TrimSpace(text)) {
+		return time.Time{}, nil
+	}
+	return moment(text, zone, 1)
+}
+
+// never knows the ways to write that there is no end: a time in the last year there is, as HR systems and generalized times have it, and what
+// Active Directory's accountExpires and shadowExpire (RFC 2307) say, as a number or as the day that number would be.
+func never(text string) bool {
+	switch text {
+	case "0", "-1", "9223372036854775807":
+		return true
+	}
+	for _, layout := range layouts() {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.Year() == 9999 || t.UTC().Year() == 1601 && t.UTC().YearDay() == 1
+		}
+	}
+	return false
+}
+
+func layouts() []string {
+	return []string{time.DateOnly, time.RFC3339, "20060102150405Z0700", "2006-01-02T15:04:05"}
+}
 
 func moment(text string, zone *time.Location, days int) (time.Time, error) {
 	text = strings.TrimSpace(text)

@@ -151,6 +151,7 @@ func TestMoments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	open := time.Time{}.Format(time.RFC3339Nano)
 	for _, c := range []struct {
 		text       string
 		zone       *time.Location
@@ -166,7 +167,12 @@ func TestMoments(t *testing.T) {
 		{"2027-03-31T18:00:00.5Z", berlin, "2027-03-31T18:00:00.5Z", "2027-03-31T18:00:00.5Z"},
 		{"20270331180000Z", berlin, "2027-03-31T18:00:00Z", "2027-03-31T18:00:00Z"},
 		{"2027-02-29", berlin, "", ""}, {"31.03.2027", berlin, "", ""}, {"03/31/2027", berlin, "", ""}, {"20270331", berlin, "", ""},
-		{"1601-01-01", berlin, "", ""}, {"9999-12-31", berlin, "", ""}, {"never", berlin, "", ""},
+		{"1899-12-31", berlin, "", ""}, {"never", berlin, "", ""},
+		// No end, but no beginning, either.
+		{"9999-12-31", berlin, "", open}, {"9999-12-31T23:59:59Z", berlin, "", open}, {"9999-12-31T23:59:59-12:00", berlin, "", open},
+		{"9999-12-31T00:00:00", berlin, "", open}, {"99991231235959Z", berlin, "", open}, {"1601-01-01", berlin, "", open},
+		{"1601-01-01T00:00:00Z", berlin, "", open}, {"16010101000000.0Z", berlin, "", open}, {"0", berlin, "", open}, {"-1", berlin, "", open},
+		{"9223372036854775807", berlin, "", open}, {"", berlin, open, open},
 	} {
 		start, startErr := jml.StartOf(c.text, c.zone)
 		end, endErr := jml.EndOf(c.text, c.zone)

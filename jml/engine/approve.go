@@ -121,6 +121,8 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			marks, ok := let[s.Change.Target]
 			whole = whole && ok && len(without(strings.Fields(s.Change.Attrs), marks)) == 0
 		}
+		// The rest of what waits of the person may come with the next items, and be refused.
+		whole = whole && !slices.ContainsFunc(w.Accounts, func(a model.Account) bool { return slices.Contains(jml.HeldIn(a), plan.ID) })
 		if !whole { // something else is due: decided anew, through the guard
 			id := &c.Identities[len(c.Identities)-1]
 			draft{identity: id}.reviewBy(atOnce(), "")

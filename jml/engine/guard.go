@@ -174,8 +174,7 @@ func (e *Engine) unsettled(ctx context.Context, sources []string) (string, error
 // withdraw marks the waiting changes whose cause went away.
 func (e *Engine) withdraw(ctx context.Context, c *Commit, d draft, now time.Time) error {
 	for _, over := range d.settled {
-		waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: over.Plan, IdentityID: over.Account.IdentityID, Target: over.Account.Target,
-			States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 10})
+		waiting, err := e.waitingOf(ctx, over.Plan, over.Account.IdentityID, over.Account.Target)
 		if err != nil {
 			return err
 		}
@@ -184,6 +183,24 @@ func (e *Engine) withdraw(ctx context.Context, c *Commit, d draft, now time.Time
 		}
 	}
 	return nil
+}
+
+// waitingOf is everything of one account that waits in the plan.
+func (e *Engine) waitingOf(ctx context.Context, plan, identity, target string) ([]model.Change, error) {
+	q := model.ChangeQuery{PlanID: plan, IdentityID: identity, Target: target, States: []model.ChangeState{model.ChangePending, model.ChangeHeld},
+		Limit: chunk}
+	var all []model.Change
+	for {
+		page, err := e.o.Store.Changes(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < q.Limit {
+			return all, nil
+		}
+		q.Before = page[len(page)-1].ID
+	}
 }
 
 // flight counts, for each source, the leaves that are being committed: requests at once must not each take themselves for

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,6 +86,92 @@ func TestWhatAPersonMovedStaysCautiousWhenAPlanIsLetGo(t *testing.T) { // D-03
 		h.SetRules(&more)
 		for _, p := range h.heldPlans() {
 			h.approve(p)
+		}
+		if who := h.identities()[0]; who.ReviewRun != model.ReviewCorrelation || who.ReviewAt == nil {
+			t.Errorf("looked at again by %q at %v", who.ReviewRun, who.ReviewAt)
+		}
+	})
+}
+
+// held11 pushes eleven changes of one account, one after the other, all of which wait in one plan.
+func (h *house) held11() model.Plan {
+	h.t.Helper()
+	r := *h.opts.Rules
+	r.Policy = compiled(h.t, policy.Rule{Name: "ada", Target: "app", When: `person.userName == "ada"`})
+	h.limits(func(l *jml.Limits) { l.Movers = jml.Limit{} }, &r)
+	for n := range 12 {
+		if _, err := h.scim("entra", "1", "ada", true, eleven(n)); err != nil {
+			h.t.Fatal(err)
+		}
+		h.work()
+	}
+	brake := model.BrakeMovers.About("app")
+	return h.heldIs("eleven", map[model.Brake]string{brake: "11: 1 of 1 accounts in app would change; the limit is 0 (the larger of 0 and 0 %)"})[brake]
+}
+
+// eleven are attributes of which the first so many have another value.
+func eleven(changed int) map[string]any {
+	work := map[string]any{"employeeNumber": "1"}
+	all := map[string]any{jml.EnterpriseUser: work}
+	for i, name := range strings.Fields("title nickName displayName userType locale timezone preferredLanguage costCenter division department organization") {
+		in := all
+		if i >= 7 && i < 11 {
+			in = work
+		}
+		in[name] = fmt.Sprint("value ", i < changed)
+	}
+	return all
+}
+
+func TestAllThatWaitsOfAnAccountIsWithdrawn(t *testing.T) { // D-03
+	t.Parallel()
+	waiting := func(h *house, plan model.Plan, who string) int {
+		h.t.Helper()
+		left, err := h.store.Changes(h.ctx, model.ChangeQuery{PlanID: plan.ID, IdentityID: who, States: []model.ChangeState{model.ChangeHeld}, Limit: 100})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return len(left)
+	}
+	t.Run("when its cause goes away", func(t *testing.T) {
+		t.Parallel()
+		onBoth(t, func(t *testing.T, h *house) {
+			plan := h.held11()
+			if _, err := h.scim("entra", "1", "ada", true, eleven(0)); err != nil {
+				t.Fatal(err)
+			}
+			if n := waiting(h, plan, ""); n != 0 {
+				t.Errorf("%d still wait", n)
+			}
+		})
+	})
+	t.Run("when the account moves", func(t *testing.T) {
+		t.Parallel()
+		onBoth(t, func(t *testing.T, h *house) {
+			plan := h.held11()
+			ada := h.accountOf("ada").IdentityID
+			h.merge(h.say("okta", "o1", "twin", "9").IdentityID, ada)
+			if n := waiting(h, plan, ada); n != 0 {
+				t.Errorf("%d still wait", n)
+			}
+		})
+	})
+}
+
+func TestARefusalKeepsTheMarkOfAMovedPerson(t *testing.T) { // D-03
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		plan := h.held11()
+		who, at := h.identities()[0], time.Unix(0, 0).UTC()
+		who.ReviewRun, who.ReviewAt = model.ReviewCorrelation, &at
+		if err := h.store.Commit(h.ctx, &engine.Commit{Identities: []engine.IdentityWrite{{New: who, Expect: who.Version}}}); err != nil {
+			t.Fatal(err)
+		}
+		r := *h.opts.Rules // the rule gives another value than the one that waits
+		r.Policy = compiled(t, policy.Rule{Name: "everybody", Target: "app", When: "true", Attributes: map[string]string{"userName": "person.userName"}})
+		h.SetRules(&r)
+		if done := h.approve(plan); len(done.Refused) == 0 {
+			t.Fatalf("%+v", done)
 		}
 		if who := h.identities()[0]; who.ReviewRun != model.ReviewCorrelation || who.ReviewAt == nil {
 			t.Errorf("looked at again by %q at %v", who.ReviewRun, who.ReviewAt)

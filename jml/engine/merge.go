@@ -290,8 +290,7 @@ func (e *Engine) move(ctx context.Context, c *Commit, from Person, to string, ta
 			continue
 		}
 		for _, plan := range jml.HeldIn(from.Accounts[i]) {
-			waiting, err := e.o.Store.Changes(ctx, model.ChangeQuery{PlanID: plan, IdentityID: from.Identity.ID, Target: t,
-				States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 10})
+			waiting, err := e.waitingOf(ctx, plan, from.Identity.ID, t)
 			if err != nil {
 				return err
 			}
