@@ -25,7 +25,7 @@ const (
 )
 
 const exitCodes = `  0   done, or nothing to do
-  1   error; a must of the RFCs does not hold (scim test)
+  1   error; a must of the RFCs does not hold (scim test); a case failed (policy test)
   2   there are changes (plan); something is answered differently (scim replay)
   3   held by the guard: something waits for approval (plan, sync)
   4   there is no such person, run, plan, source or token

@@ -68,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a), newConfig(a), newLDAP(a),
 		newPlan(a), newSync(a), newStop(a), newRuns(a), newHeld(a), newApprove(a),
 		newPerson(a), newPeople(a), newCorrelate(a), newAccounts(a), newAccess(a), newRetry(a),
-		newToken(a), newSCIM(a), newSimulate(a), newVersion(a), newExitCodes(a),
+		newToken(a), newSCIM(a), newPolicy(a), newSimulate(a), newVersion(a), newExitCodes(a),
 	)
 	return root
 }

@@ -155,6 +155,11 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at route, tag reflect.Struc
 	case *Authorities:
 		d.authorities(n, t, at)
 		return
+	case interface {
+		decode(d *decoder, n ast.Node, at route)
+	}:
+		t.decode(d, n, at)
+		return
 	case *Path:
 		d.scalar(n, v, at, tag)
 		t.in(d.dir)
@@ -171,7 +176,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, at route, tag reflect.Struc
 			return
 		}
 		v.Set(reflect.New(v.Type().Elem()))
-		d.structure(n, v.Elem(), at)
+		d.value(n, v.Elem(), at, tag)
 	case reflect.Struct:
 		if _, isScalar := v.Addr().Interface().(scalar); isScalar {
 			d.scalar(n, v, at, tag)
@@ -228,6 +233,7 @@ func expected(v reflect.Value) string {
 		return map[string]string{
 			"Duration": "a duration such as 30s", "Size": "a size such as 4MiB", "Percent": "a percentage such as 1%",
 			"Database": "text", "Rate": "a rate such as 50/s", "Network": "a network such as 10.0.0.0/8",
+			"optText": "text", "optBool": "true or false",
 		}[v.Type().Name()]
 	}
 	switch v.Kind() {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"jmld/internal/config"
+	"jmld/jml/trial"
 )
 
 // FuzzParse: whatever the file, there is an answer within a second; a mistake has a place inside the file and is told on
@@ -108,4 +109,39 @@ func steps(n int) string {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()
+}
+
+// FuzzParseCases: whatever the file of cases, there is an answer; cases without mistakes can be played.
+func FuzzParseCases(f *testing.F) {
+	c, err := config.Inspect(example)
+	if err != nil {
+		f.Fatal(err)
+	}
+	rules, err := c.Rules()
+	if err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile("../../cases.example.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte("cases: [{name: a, day: 2026-11-02, person: {corp: {emails: [{value: a}], title: null, hr: {badge: 1}}}, expect: {person: {title: [1, {}]}}}]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cases, err := config.ParseCases("testdata/fuzz.yaml", data, c)
+		if err != nil {
+			var m *config.Mistakes
+			if !errors.As(err, &m) || len(m.List) == 0 {
+				t.Fatalf("not mistakes: %v", err)
+			}
+			return
+		}
+		for _, one := range cases.List {
+			played, err := trial.Play(rules, cases.Access, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one.Check(rules, played)
+		}
+	})
 }

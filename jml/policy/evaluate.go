@@ -165,6 +165,15 @@ func (p *Policy) RuleOf(target, name string) (Rule, bool) {
 	return Rule{}, false
 }
 
+// RuleNames are the rules of the target, in order.
+func (p *Policy) RuleNames(target string) []string {
+	var out []string
+	for i := range p.rules[target] {
+		out = append(out, p.rules[target][i].Name)
+	}
+	return out
+}
+
 // Leaver is what the rule does with an account of the target when it no longer holds. A rule that is no longer configured
 // deactivates, which can be undone.
 func (p *Policy) Leaver(target, rule string) Leaver {

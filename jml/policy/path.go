@@ -67,10 +67,41 @@ func CanonicalPath(s string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return p.String(), nil
+}
+
+// Attribute is a SCIM path that was checked.
+type Attribute struct{ path path }
+
+// ParseAttribute checks a path as CanonicalPath does.
+func ParseAttribute(s string) (Attribute, error) {
+	p, err := parsePath(s)
+	return Attribute{p}, err
+}
+
+// Put stores text, true or false or a list of text in SCIM's shape, as a rule with that attribute does. Empty ones are left out.
+func (a Attribute) Put(attrs map[string]any, v any) { a.path.put(attrs, v) }
+
+// Set stores a value as it is, nil too.
+func (a Attribute) Set(attrs map[string]any, v any) { a.path.set(attrs, v) }
+
+// Get is the value as it is stored, nil for none.
+func (a Attribute) Get(attrs map[string]any) any { return lookup(attrs, a.path.steps...) }
+
+// String is the full form of the path.
+func (a Attribute) String() string { return a.path.String() }
+
+// Multiple says whether the attribute has several values.
+func (a Attribute) Multiple() bool { return a.path.shape != single && a.path.shape != reference }
+
+// Plain says whether its values are text only.
+func (a Attribute) Plain() bool { return a.path.shape != any3 }
+
+func (p path) String() string {
 	if strings.HasPrefix(p.steps[0], "urn:") {
-		return strings.Join(p.steps, ":"), nil
+		return strings.Join(p.steps, ":")
 	}
-	return strings.Join(p.steps, "."), nil
+	return strings.Join(p.steps, ".")
 }
 
 // parsePath checks a path; the error says what is expected.
@@ -160,10 +191,12 @@ func (p path) accepts(t *cel.Type) (bool, string) {
 
 // put stores what an expression yielded, in SCIM's shape. Empty text and empty lists leave the attribute out.
 func (p path) put(attrs map[string]any, v any) {
-	v = p.wrap(v)
-	if v == nil {
-		return
+	if v = p.wrap(v); v != nil {
+		p.set(attrs, v)
 	}
+}
+
+func (p path) set(attrs map[string]any, v any) {
 	for _, step := range p.steps[:len(p.steps)-1] {
 		inner, ok := attrs[step].(map[string]any)
 		if !ok {
