@@ -23,6 +23,17 @@ func (l Limit) Most(of int) int {
 	return max(l.Count, int(math.Floor(l.Share*float64(of)+rounding)))
 }
 
+// enough is the smallest population of which n are not too many.
+func (l Limit) enough(n int) int {
+	switch {
+	case n <= l.Count:
+		return 0
+	case l.Share <= 0:
+		return math.MaxInt32
+	}
+	return int(min(math.Ceil(float64(n)/l.Share)+1, math.MaxInt32))
+}
+
 func (l Limit) words(of int) string {
 	return fmt.Sprintf("the limit is %d (the larger of %d and %.4g %%)", l.Most(of), l.Count, 100*l.Share)
 }
@@ -139,6 +150,17 @@ func (l Limits) GroupLoss(was model.GroupLoss, name string, had, drop int, now t
 		return next, fmt.Sprintf("group %s lost %d of its %d members; %s", name, next.Lost, next.Had, l.Group.words(next.Had))
 	}
 	return next, ""
+}
+
+// GroupMatters says up to which number the members of a group have to be counted before it loses drop of them: with more, GroupLoss says
+// the same.
+func (l Limits) GroupMatters(was model.GroupLoss, drop int, now time.Time) int {
+	before := was.Lost
+	if now.Sub(was.Since) >= l.Window {
+		before = 0
+	}
+	const many = 100 // that it has so many is enough to remember what it lost
+	return max(drop+1, min(l.GroupEmptied, l.Group.Count+1, many), l.Group.enough(before+drop))
 }
 
 // Circumstances are what a read as a whole shows, beside whom it concerns.

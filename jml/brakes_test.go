@@ -174,6 +174,12 @@ func TestBrakeOnGroups(t *testing.T) {
 				went += drop
 			}
 		}
+		was := model.GroupLoss{Since: start, Had: rapid.IntRange(0, 2*had).Draw(rt, "had"), Lost: rapid.IntRange(0, had).Draw(rt, "lost")}
+		many, drop := rapid.IntRange(had, 4000).Draw(rt, "many"), rapid.IntRange(1, had).Draw(rt, "drop of many")
+		_, exact := l.GroupLoss(was, "builders", many, drop, start)
+		if _, bounded := l.GroupLoss(was, "builders", min(many, l.GroupMatters(was, drop, start)), drop, start); bounded != exact {
+			rt.Fatalf("%d of %d after %+v: %q, counted as far as it matters %q", drop, many, was, exact, bounded)
+		}
 		if most := l.Group.Most(had); went > most || went == had {
 			rt.Fatalf("%d of %d members went, step by step; the limit is %d", went, had, most)
 		}

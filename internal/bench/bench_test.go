@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"jmld/internal/testserver"
 )
 
 // The measurements themselves are kept in working order: a short one of each that needs no server.
@@ -37,6 +39,20 @@ func TestFiguresHaveAFloor(t *testing.T) {
 	}
 	for _, f := range figures {
 		if f.Name == "" || f.Unit == "" || f.FloorName == "" || f.Value <= 0 || f.Floor <= 0 || f.Ratio <= 0 || f.P99 < f.P50 {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// What fills a PostgreSQL and what the floor stores have to fit its tables, as on SQLite above.
+func TestPostgresCanBeFilled(t *testing.T) { //nolint:paralleltest // beside the figures it would be one of them
+	testserver.Postgres(t) // says which package is missing
+	b := &bench{out: io.Discard, round: 60 * time.Millisecond, spawn: serve, scim: scimChoice{databases: "postgres", sizes: "200", clients: "1", group: 50, only: "c"}}
+	if err := scimPart(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range b.figures {
+		if f.Value <= 0 || f.Floor <= 0 {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -383,14 +383,6 @@ func (s *Store) Administrators(ctx context.Context, target string) ([]model.Acco
 	return found, err
 }
 
-// MemberCount is how many members the group has.
-func (s *Store) MemberCount(ctx context.Context, source, group string) (int, error) {
-	var n int
-	err := s.read(ctx, op{text: s.sql("SELECT count(*) FROM members WHERE source = $1 AND group_id = $2"), args: []any{source, group},
-		each: func(row scanner) error { return row.Scan(&n) }})
-	return n, err
-}
-
 // Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 // target, and altogether as "".
 func (s *Store) Lost(ctx context.Context, source string, since time.Time) (map[string]int, error) {

@@ -106,11 +106,20 @@ func (s *Store) countChanges(ctx context.Context, text string, args ...any) ([]m
 	return out, err
 }
 
-// GroupLoss is what the group has lost lately, or ErrNotFound.
-func (s *Store) GroupLoss(ctx context.Context, source, group string) (model.GroupLoss, error) {
-	var l model.GroupLoss
-	err := s.view(ctx, func(db *gorm.DB) error { return db.Take(&l, "source = ? AND group_id = ?", source, group).Error })
-	return l, err
+// GroupLoss is what the group has lost lately, with Lost 0 for nothing, and how many members it has, counted up to upTo.
+func (s *Store) GroupLoss(ctx context.Context, source, group string, upTo int) (loss model.GroupLoss, members int, err error) {
+	const text = "SELECT l.since, coalesce(l.had, 0), coalesce(l.lost, 0), n.members FROM " +
+		"(SELECT count(*) AS members FROM (SELECT 1 FROM members WHERE source = $1 AND group_id = $2 LIMIT $3) m) n " +
+		"LEFT JOIN group_losses l ON l.source = $1 AND l.group_id = $2"
+	var since *time.Time
+	err = s.read(ctx, op{text: s.sql(text), args: []any{source, group, upTo}, each: func(row scanner) error {
+		return row.Scan(&since, &loss.Had, &loss.Lost, &members)
+	}})
+	if since != nil {
+		loss.Since = since.UTC()
+	}
+	loss.Source, loss.GroupID = source, group
+	return loss, members, err
 }
 
 // SealPlan counts what waits in the plan (pending or held), computes the digest over it, stores both, and returns the

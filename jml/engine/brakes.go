@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -236,18 +235,33 @@ func (e *Engine) judgeMoves(ctx context.Context, source string, moves []model.Ch
 	return v, nil
 }
 
-// groupLoss judges what a group loses, notes it in the commit, and makes those who are dropped suspect when it is too much.
+// unknown stands for a number of members that nobody has counted.
+const unknown = -1
+
+// groupLoss judges what a group of had members loses, notes it in the commit, and makes those who are dropped suspect when it is too
+// much. With had unknown they are counted, as far as it matters: the cost is in proportion to what is lost.
 func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, had int, drop []string, now time.Time) error {
 	if len(drop) == 0 {
 		return nil
 	}
-	was, err := e.o.Store.GroupLoss(ctx, group.Source, group.ID)
-	if err != nil && !errors.Is(err, model.ErrNotFound) {
+	limits, upTo := e.o.Guard, 0
+	count := had == unknown
+	if count {
+		upTo = limits.GroupMatters(model.GroupLoss{}, len(drop), now)
+	}
+	was, counted, err := e.o.Store.GroupLoss(ctx, group.Source, group.ID, upTo)
+	if err == nil && count {
+		if more := limits.GroupMatters(was, len(drop), now); counted == upTo && more > upTo { // it has lost others
+			upTo = more
+			was, counted, err = e.o.Store.GroupLoss(ctx, group.Source, group.ID, upTo)
+		}
+		had = counted
+	}
+	if err != nil {
 		return fmt.Errorf("losses of group %s: %w", group.ID, err)
 	}
-	was.Source, was.GroupID = group.Source, group.ID
-	next, text := e.o.Guard.GroupLoss(was, group.DisplayName, had, len(drop), now)
-	if next.Had >= e.o.Guard.GroupEmptied || next.Had > e.o.Guard.Group.Count { // a smaller group cannot lose too many
+	next, text := limits.GroupLoss(was, group.DisplayName, had, len(drop), now)
+	if next.Had >= limits.GroupEmptied || next.Had > limits.Group.Count || count && had == upTo { // a smaller group cannot lose too many
 		c.Losses = append(c.Losses, next)
 	}
 	if text == "" {

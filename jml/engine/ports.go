@@ -206,8 +206,6 @@ type Intake interface {
 	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
 	// Administrators lists up to 100 accounts that administer the target and are active there, those that should be first.
 	Administrators(ctx context.Context, target string) ([]model.Account, error)
-	// MemberCount is how many members the group has.
-	MemberCount(ctx context.Context, source, group string) (int, error)
 	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 	// target, and altogether as "".
 	Lost(ctx context.Context, source string, since time.Time) (map[string]int, error)
@@ -217,8 +215,8 @@ type Intake interface {
 	// Supported counts the people with an active account whose identity has a record of the source: for each target, and
 	// altogether as "".
 	Supported(ctx context.Context, source string) (map[string]int, error)
-	// GroupLoss is what the group has lost lately, or ErrNotFound.
-	GroupLoss(ctx context.Context, source, group string) (model.GroupLoss, error)
+	// GroupLoss is what the group has lost lately, with Lost 0 for nothing, and how many members it has, counted up to upTo.
+	GroupLoss(ctx context.Context, source, group string, upTo int) (loss model.GroupLoss, members int, err error)
 }
 
 // Correlations is what people decided about whom records are, and what waits for them.

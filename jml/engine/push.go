@@ -161,11 +161,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 		return false, nil
 	}
 	if len(drop) > 0 {
-		had, err := e.o.Store.MemberCount(ctx, p.Source, p.ID)
-		if err != nil {
-			return false, err
-		}
-		if err := e.groupLoss(ctx, c, cur, had, drop, now); err != nil {
+		if err := e.groupLoss(ctx, c, cur, unknown, drop, now); err != nil {
 			return false, err
 		}
 	}
