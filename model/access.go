@@ -48,6 +48,7 @@ type AccessMember struct {
 	Approver  string // a natural person
 	ValidFrom *time.Time
 	ValidTo   *time.Time
+	EndedAt   *time.Time // when it ended because its person left; it counts no more until they are back
 	ManagedBy string
 }
 

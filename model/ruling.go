@@ -33,6 +33,7 @@ type Merge struct {
 	Records    string // JSON: [source, id] of each
 	Keys       string // JSON: Key of each
 	Accounts   string // JSON: the targets whose account moved
+	Access     string // JSON: what both were given directly, and what became of it; "": nothing was
 	Actor      string
 	Reason     string
 	At         time.Time

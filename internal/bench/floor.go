@@ -41,7 +41,7 @@ const (
 		"provenance, review_at, review_run, created_at, updated_at"
 	accountCols = "desired_rev, identity_id, target, class, origin, state, user_name, desired, because, native_id, applied_state, applied, " +
 		"applied_rev, applied_at, held_plan, due_at, priority, lease_owner, epoch, attempts, error_code, error_text, dead, created_at, updated_at"
-	accessCols = "person, place, role, admin, reason, approver, valid_from, valid_to, managed_by"
+	accessCols = "person, place, role, admin, reason, approver, valid_from, valid_to, ended_at, managed_by"
 	groupsOf   = "WITH RECURSIVE up(group_id) AS (SELECT group_id FROM members WHERE source = $1 AND member_id = $2 " +
 		"UNION SELECT m.group_id FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
 		"SELECT g.id, g.display_name FROM up JOIN records g ON g.source = $1 AND g.id = up.group_id"

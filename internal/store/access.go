@@ -11,10 +11,24 @@ import (
 )
 
 // Settings of the tree: accessRev is bumped by every change, which makes them come one after the other; accessFrame is the revision
-// of the last change of more than memberships.
+// of the last change of more than memberships; accessLock has no value.
 const (
 	accessRev   = "access"
 	accessFrame = "access.frame"
+	accessLock  = "access.lock"
+)
+
+// Whoever changes the tree, or memberships, locks accessLock before anything else: then nobody who has locked people waits for it. Whoever gives
+// somebody a key shares the lock, so that what is given by that key at the same time is seen by one of the two. SQLite has one writer.
+const (
+	lockAccess  = "SELECT value FROM settings WHERE name = $1 FOR UPDATE"
+	shareAccess = "SELECT value FROM settings WHERE name = $1 FOR SHARE"
+
+	bumpAccess = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
+
+	// byNewKeys marks those who were given something by a key that they have from now on.
+	byNewKeys = "UPDATE identities SET version = version + 1, review_at = $3 WHERE id IN (SELECT k.identity_id FROM pairs($1, $2) " +
+		"JOIN EACH access_members m ON (m.person = p.a || ':' || p.b) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b))"
 )
 
 const (
@@ -22,7 +36,7 @@ const (
 	groupColumns    = "id, name, description, parent, managed_by"
 	resourceColumns = "place, name, description, managed_by"
 	linkColumns     = "place, owner, exclusive, managed_by"
-	memberColumns   = "person, place, role, admin, reason, approver, valid_from, valid_to, managed_by"
+	memberColumns   = "person, place, role, admin, reason, approver, valid_from, valid_to, ended_at, managed_by"
 )
 
 // Access is everything: all groups, roles and memberships of a company, in one snapshot; the people that are named by a key are
@@ -89,10 +103,10 @@ func (s *Store) frameOps(st *access.State, revision string) []op {
 }
 
 func scanMember(row scanner, m *model.AccessMember) error {
-	if err := row.Scan(&m.Person, &m.Place, &m.Role, &m.Admin, &m.Reason, &m.Approver, &m.ValidFrom, &m.ValidTo, &m.ManagedBy); err != nil {
+	if err := row.Scan(&m.Person, &m.Place, &m.Role, &m.Admin, &m.Reason, &m.Approver, &m.ValidFrom, &m.ValidTo, &m.EndedAt, &m.ManagedBy); err != nil {
 		return err
 	}
-	m.ValidFrom, m.ValidTo = stampPtr(m.ValidFrom), stampPtr(m.ValidTo)
+	m.ValidFrom, m.ValidTo, m.EndedAt = stampPtr(m.ValidFrom), stampPtr(m.ValidTo), stampPtr(m.EndedAt)
 	return nil
 }
 
@@ -108,7 +122,7 @@ func scanRevision(row scanner, to *int64) error {
 // ChangeAccess stores the change in one transaction and makes those it affects due for review in the same. ErrStale: somebody else
 // changed something since c.Expect.
 func (s *Store) ChangeAccess(ctx context.Context, c *engine.AccessChange) error {
-	ops := s.accessOps(nil, c)
+	ops := s.accessOps(s.lockOps(nil, lockAccess), c)
 	return s.write(ctx, append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)...)
 }
 
@@ -145,6 +159,13 @@ func (s *Store) accessOps(ops []op, c *engine.AccessChange) []op {
 		"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
 	a, b := s.pairs(keys)
 	return append(ops, op{text: s.sql(mark), args: []any{s.list(c.Affected), a, b, stamp(c.ReviewAt)}})
+}
+
+func (s *Store) lockOps(ops []op, lock string) []op {
+	if s.lite {
+		return ops
+	}
+	return append(ops, op{text: s.sql(lock), args: []any{accessLock}})
 }
 
 // dropAccess comes first, so that what was owned by one can be owned by another.
@@ -206,35 +227,11 @@ func (s *Store) putAccess(ops []op, c *access.Changes) []op {
 		l := &c.Links.Put[i]
 		return append(to, l.Place, l.Owner, l.Exclusive, l.ManagedBy)
 	})...)
-	members := insert{into: "access_members (" + memberColumns + ")", tuple: tuple(9), tail: "ON CONFLICT (person, place, role) DO UPDATE SET " +
+	members := insert{into: "access_members (" + memberColumns + ")", tuple: tuple(10), tail: "ON CONFLICT (person, place, role) DO UPDATE SET " +
 		"admin = excluded.admin, reason = excluded.reason, approver = excluded.approver, valid_from = excluded.valid_from, " +
-		"valid_to = excluded.valid_to, managed_by = excluded.managed_by"}
+		"valid_to = excluded.valid_to, ended_at = excluded.ended_at, managed_by = excluded.managed_by"}
 	return append(ops, s.rows(members, len(c.Members.Put), func(i int, to []any) []any {
 		m := &c.Members.Put[i]
-		return append(to, m.Person, m.Place, m.Role, m.Admin, m.Reason, m.Approver, timeArg(m.ValidFrom), timeArg(m.ValidTo), m.ManagedBy)
+		return append(to, m.Person, m.Place, m.Role, m.Admin, m.Reason, m.Approver, timeArg(m.ValidFrom), timeArg(m.ValidTo), timeArg(m.EndedAt), m.ManagedBy)
 	})...)
-}
-
-// mergeAccess gives what one identity was given to another. What both have is one, for as long as either; whoever administers by either does so by it.
-// One that is over neither ends nor adds to one that is not.
-func (s *Store) mergeAccess(ops []op, from, into string) []op {
-	const (
-		over = "DELETE FROM access_members WHERE person = $1 AND valid_to <= now() AND EXISTS (SELECT 1 FROM access_members o WHERE o.person = $2 " +
-			"AND o.place = access_members.place AND o.role = access_members.role AND (o.valid_to IS NULL OR o.valid_to > now()))"
-		admin = "UPDATE access_members SET admin = true WHERE person = $2 AND EXISTS (SELECT 1 FROM access_members f WHERE f.person = $1 " +
-			"AND f.place = access_members.place AND f.role = access_members.role AND f.admin)"
-		widen = "UPDATE access_members AS m SET " +
-			"valid_from = CASE WHEN m.valid_from IS NULL OR f.valid_from IS NULL THEN NULL WHEN m.valid_from < f.valid_from THEN m.valid_from ELSE f.valid_from END, " +
-			"valid_to = CASE WHEN m.valid_to IS NULL OR f.valid_to IS NULL THEN NULL WHEN m.valid_to > f.valid_to THEN m.valid_to ELSE f.valid_to END " +
-			"FROM access_members AS f WHERE m.person = $2 AND f.person = $1 AND f.place = m.place AND f.role = m.role " +
-			"AND (m.valid_from IS NULL OR f.valid_to IS NULL OR m.valid_from <= f.valid_to) " + // two times apart stay as they are
-			"AND (f.valid_from IS NULL OR m.valid_to IS NULL OR f.valid_from <= m.valid_to)"
-		move = "UPDATE access_members SET person = $2 WHERE person = $1 AND NOT EXISTS (SELECT 1 FROM access_members o WHERE o.person = $2 " +
-			"AND o.place = access_members.place AND o.role = access_members.role)"
-		both = "DELETE FROM access_members WHERE person = $1"
-		bump = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
-	)
-	ops = append(ops, op{text: s.sql(over), args: []any{into, from}}, op{text: s.sql(over), args: []any{from, into}})
-	return append(ops, op{text: s.sql(admin), args: []any{from, into}}, op{text: s.sql(widen), args: []any{from, into}}, op{text: s.sql(move), args: []any{from, into}},
-		op{text: s.sql(both), args: []any{from}}, op{text: s.sql(bump), args: []any{accessRev}})
 }

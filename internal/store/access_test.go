@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -167,87 +166,40 @@ func TestWhoIsAffectedIsDueForReview(t *testing.T) {
 	})
 }
 
-// Two identities that turn out to be one person hold together what each was given, and whoever changes the tree meanwhile starts anew.
-func TestAMergeBringsTogetherWhatBothWereGiven(t *testing.T) {
+// What a commit does to memberships makes whoever changes the tree meanwhile start anew.
+func TestACommitMovesMemberships(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		ctx := ctxOf(t)
-		for id, name := range map[string]string{"1": "ada", "2": "bob"} {
-			must(t, s.Commit(ctx, joined("entra", id, name)))
-		}
-		tree := builders()
-		row := tree.Members[1] // admin of builders
-		row.Admin, row.Role = true, "developer"
-		tree.Members = append(tree.Members, row)
-		early, late := at(20), at(30)
-		row.Person, row.Admin, row.ValidTo = "i-2", false, &late
-		tree.Members = append(tree.Members, row)
-		row.Place, row.ValidTo = "group:berlin", &early
-		tree.Members = append(tree.Members, row)
-		row.Person, row.ValidFrom, row.ValidTo = "i-1", &early, &late
-		tree.Members = append(tree.Members, row)
-		changeTo(t, s, tree)
-		must(t, s.Commit(ctx, &engine.Commit{Merges: []model.Merge{{IdentityID: "i-1", IntoID: "i-2", Records: "[]", Keys: "[]", Accounts: "[]", Actor: "operator ada", Reason: "one person", At: at(5)}}}))
+		must(t, s.Commit(ctx, joined("entra", "1", "ada")))
+		changeTo(t, s, builders())
+		before := get[access.State](t)(s.Access(ctx))
+		gone, put, ended := before.Members[0], before.Members[1], at(7)
+		put.EndedAt = &ended
+		must(t, s.Commit(ctx, &engine.Commit{Members: access.Edits[model.AccessMember]{Drop: []model.AccessMember{gone}, Put: []model.AccessMember{put}}}))
 		after := get[access.State](t)(s.Access(ctx))
-		var got []string
-		for _, m := range after.Members {
-			until := ""
-			if m.ValidTo != nil {
-				until = " until " + m.ValidTo.Sub(at(0)).String()
-			}
-			got = append(got, fmt.Sprint(m.Person, " ", m.Place, " ", m.Role, " ", m.Admin, until))
-		}
-		want := []string{
-			"i-2 group:berlin  true", "i-2 group:builders  true", "email:bob@example.org group:builders developer false",
-			"i-2 group:builders developer true", "i-2 group:berlin developer false until 30s", "userName:new group:builders developer false",
-		}
-		if diff := cmp.Diff(sorted(want), sorted(got)); diff != "" || after.Revision != 2 {
+		want := append([]model.AccessMember{put}, before.Members[2:]...)
+		if diff := cmp.Diff(want, after.Members); diff != "" || after.Revision != before.Revision+1 {
 			t.Errorf("revision %d: %s", after.Revision, diff)
 		}
 	})
 }
 
-// What one of the two has no more does not end, and does not give, what the other has.
-func TestAMergeKeepsWhatIsNotOver(t *testing.T) {
+// Somebody who gets a key is looked at again when something was given by it while they were decided about.
+func TestWhoGetsAKeyIsDueForWhatWasGivenByIt(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		ctx := ctxOf(t)
-		for id, name := range map[string]string{"1": "ada", "2": "bob"} {
-			must(t, s.Commit(ctx, joined("entra", id, name)))
-		}
-		now := time.Now().UTC().Truncate(time.Second)
-		before, past, soon, later := now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0), now.AddDate(2, 0, 0)
-		type period struct {
-			admin    bool
-			from, to *time.Time
-		}
 		tree := builders()
-		tree.Members = nil
-		cases := map[string]struct{ goes, stays, want period }{
-			"a": {period{false, &past, nil}, period{true, &before, &past}, period{false, &past, nil}},   // the one that stays is over
-			"b": {period{true, &before, &past}, period{false, nil, &later}, period{false, nil, &later}}, // the one that goes is over
-			"c": {period{true, &past, &later}, period{false, &before, &soon}, period{true, &before, &later}},
-			"d": {period{false, &past, &soon}, period{false, nil, nil}, period{false, nil, nil}},
-			"e": {period{false, nil, nil}, period{false, &past, &soon}, period{false, nil, nil}},
-		}
-		for id, c := range cases {
-			tree.Groups = append(tree.Groups, model.AccessGroup{ID: id, Name: id, Description: id, Parent: model.AccessRoot, ManagedBy: model.ManagedByOperator})
-			for person, p := range map[string]period{"i-1": c.goes, "i-2": c.stays} {
-				tree.Members = append(tree.Members, model.AccessMember{Person: person, Place: "group:" + id, Role: "developer", Admin: p.admin,
-					ValidFrom: p.from, ValidTo: p.to, Reason: "request 7", Approver: "operator ada", ManagedBy: model.ManagedByOperator})
-			}
-		}
-		changeTo(t, s, tree)
-		must(t, s.Commit(ctx, &engine.Commit{Merges: []model.Merge{{IdentityID: "i-1", IntoID: "i-2", Records: "[]", Keys: "[]", Accounts: "[]", Actor: "operator ada", Reason: "one person", At: at(5)}}}))
-		after := get[access.State](t)(s.Access(ctx))
-		if len(after.Members) != len(cases) {
-			t.Errorf("%d members", len(after.Members))
-		}
-		for _, m := range after.Members {
-			want := cases[m.Place[len("group:"):]].want
-			if diff := cmp.Diff([]any{"i-2", want.admin, want.from, want.to}, []any{m.Person, m.Admin, m.ValidFrom, m.ValidTo}); diff != "" {
-				t.Errorf("%s: %s", m.Place, diff)
-			}
+		row := tree.Members[0]
+		row.Person = "userName:dan"
+		tree.Members = append(tree.Members, row)
+		changeTo(t, s, tree) // between the decision about dan and its commit
+		must(t, s.Commit(ctx, joined("entra", "4", "dan")))
+		must(t, s.Commit(ctx, joined("entra", "5", "eve")))
+		due := get[[]string](t)(s.DueReviews(ctx, time.Now(), time.Hour, 10))
+		if diff := cmp.Diff([]string{"i-4"}, due); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -169,7 +170,14 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	if err := checkIDs(c); err != nil {
 		return nil, err
 	}
-	ops := s.identityOps(make([]op, 0, 16), c.Identities)
+	ops, keys := make([]op, 0, 16), keysOfNew(c.Identities)
+	switch edits := len(c.Members.Put) + len(c.Members.Drop); {
+	case edits > 0:
+		ops = append(s.lockOps(ops, lockAccess), op{text: s.sql(bumpAccess), args: []any{accessRev}})
+	case len(keys) > 0:
+		ops = s.lockOps(ops, shareAccess)
+	}
+	ops = append(ops, s.identityOps(make([]op, 0, 16), c.Identities)...)
 	for i := range c.PlansWere {
 		p := &c.PlansWere[i]
 		var touched any
@@ -182,6 +190,12 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	ops = s.reviewOps(ops, c, gone, "") // while their members are still known
 	ops = s.recordOps(ops, c.Records)
 	ops = s.correlationOps(ops, c)
+	members := access.Changes{Members: c.Members}
+	ops = s.putAccess(s.dropAccess(ops, &members), &members)
+	if len(keys) > 0 {
+		a, b := s.pairs(keys)
+		ops = append(ops, op{text: s.sql(byNewKeys), args: []any{a, b, stamp(time.Unix(0, 0))}})
+	}
 	accounts := lastOfEach(c.Accounts)
 	ops = append(ops, s.rows(upsertAccounts(), len(accounts), func(i int, to []any) []any {
 		return accountArgs(accounts[i], to)
@@ -224,6 +238,18 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		ops = s.reviewOps(ops, c, refs, c.Suspects[i].Hold)
 	}
 	return ops, nil
+}
+
+// keysOfNew are the keys that somebody has from now on.
+func keysOfNew(writes []engine.IdentityWrite) (keys [][2]string) {
+	for i := range writes {
+		for _, k := range writes[i].AddKeys {
+			if usable(k) {
+				keys = append(keys, [2]string{k.Name, k.Value})
+			}
+		}
+	}
+	return keys
 }
 
 func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {

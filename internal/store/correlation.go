@@ -45,7 +45,7 @@ func upsertRulings() insert {
 }
 
 func insertMerges() insert {
-	return insert{into: "merges (identity_id, into_id, records, keys, accounts, actor, reason, at)", tuple: tuple(8)}
+	return insert{into: "merges (identity_id, into_id, records, keys, accounts, access, actor, reason, at)", tuple: tuple(9)}
 }
 
 func upsertWaits() insert {
@@ -64,11 +64,10 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	for i := range c.Merges {
 		m := &c.Merges[i]
 		ops = append(ops, op{text: s.sql(pointRulings), args: []any{m.IdentityID, m.IntoID}})
-		ops = s.mergeAccess(ops, m.IdentityID, m.IntoID)
 	}
 	ops = append(ops, s.rows(insertMerges(), len(c.Merges), func(i int, to []any) []any {
 		m := &c.Merges[i]
-		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Actor, m.Reason, stamp(m.At))
+		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Access, m.Actor, m.Reason, stamp(m.At))
 	})...)
 	ops = append(ops, s.rows(upsertRulings(), len(c.Rulings), func(i int, to []any) []any {
 		r := &c.Rulings[i]

@@ -74,7 +74,7 @@ func newDialect(lite, simulated bool) *dialect {
 		add(`now\(\)`, ``, clock)
 		add(`find\(`, ``, `instr(`)
 		add(`greatest\(`, ``, `max(`)
-		add(` FOR UPDATE( SKIP LOCKED| OF \w+)?`, ``, ``)
+		add(` FOR (UPDATE|SHARE)( SKIP LOCKED| OF \w+)?`, ``, ``)
 		add(`::[a-z]+(\[\])?`, ``, ``)
 		// Of a bare parameter SQLite looks at the value when it prepares, and prepares again each time one is bound.
 		add(`(LIMIT|OFFSET) (\$\d+)`, ``, `${1} (${2} + 0)`)

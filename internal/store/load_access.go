@@ -18,7 +18,7 @@ const (
 		"SELECT names.iid, " + accessColumns + " FROM names JOIN EACH access_members m ON (m.person = names.person)"
 
 	accessColumns = "(SELECT f.value FROM settings f WHERE f.name = 'access.frame'), m.person, m.place, m.role, m.admin, m.reason, " +
-		"m.approver, m.valid_from, m.valid_to, m.managed_by"
+		"m.approver, m.valid_from, m.valid_to, m.ended_at, m.managed_by"
 )
 
 // granted is what was found, by identity or by key.
@@ -31,11 +31,11 @@ func (g *granted) row(row scanner) error {
 	var m model.AccessMember
 	var found string
 	var frame string
-	err := row.Scan(&found, &frame, &m.Person, &m.Place, &m.Role, &m.Admin, &m.Reason, &m.Approver, &m.ValidFrom, &m.ValidTo, &m.ManagedBy)
+	err := row.Scan(&found, &frame, &m.Person, &m.Place, &m.Role, &m.Admin, &m.Reason, &m.Approver, &m.ValidFrom, &m.ValidTo, &m.EndedAt, &m.ManagedBy)
 	if err != nil {
 		return err
 	}
-	m.ValidFrom, m.ValidTo = stampPtr(m.ValidFrom), stampPtr(m.ValidTo)
+	m.ValidFrom, m.ValidTo, m.EndedAt = stampPtr(m.ValidFrom), stampPtr(m.ValidTo), stampPtr(m.EndedAt)
 	if g.frame, err = strconv.ParseInt(frame, 10, 64); err != nil {
 		return err
 	}

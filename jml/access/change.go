@@ -38,9 +38,9 @@ func Diff(before, after State) Changes {
 func same[T comparable](a, b T) bool { return a == b }
 
 func sameMember(a, b model.AccessMember) bool {
-	from, to := sameTime(a.ValidFrom, b.ValidFrom), sameTime(a.ValidTo, b.ValidTo)
-	a.ValidFrom, a.ValidTo, b.ValidFrom, b.ValidTo = nil, nil, nil, nil
-	return from && to && a == b
+	times := sameTime(a.ValidFrom, b.ValidFrom) && sameTime(a.ValidTo, b.ValidTo) && sameTime(a.EndedAt, b.EndedAt)
+	a.ValidFrom, a.ValidTo, a.EndedAt, b.ValidFrom, b.ValidTo, b.EndedAt = nil, nil, nil, nil, nil, nil
+	return times && a == b
 }
 
 func sameTime(a, b *time.Time) bool {

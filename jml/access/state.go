@@ -110,7 +110,7 @@ func (s *State) who(subject string) string {
 
 // Holds says whether the row counts at the time.
 func Holds(m model.AccessMember, now time.Time) bool {
-	return (m.ValidFrom == nil || !now.Before(*m.ValidFrom)) && (m.ValidTo == nil || now.Before(*m.ValidTo))
+	return m.EndedAt == nil && (m.ValidFrom == nil || !now.Before(*m.ValidFrom)) && (m.ValidTo == nil || now.Before(*m.ValidTo))
 }
 
 // NextChange is when what the rows say changes by time alone, nil: never.
@@ -118,7 +118,7 @@ func NextChange(rows []model.AccessMember, now time.Time) *time.Time {
 	var next *time.Time
 	for _, m := range rows {
 		for _, t := range []*time.Time{m.ValidFrom, m.ValidTo} {
-			if t != nil && t.After(now) && (next == nil || t.Before(*next)) {
+			if t != nil && m.EndedAt == nil && t.After(now) && (next == nil || t.Before(*next)) {
 				next = t
 			}
 		}
@@ -127,4 +127,6 @@ func NextChange(rows []model.AccessMember, now time.Time) *time.Time {
 }
 
 // permanent rows are those that an admin or owner needs.
-func permanent(m model.AccessMember) bool { return m.ValidFrom == nil && m.ValidTo == nil }
+func permanent(m model.AccessMember) bool {
+	return m.ValidFrom == nil && m.ValidTo == nil && m.EndedAt == nil
+}

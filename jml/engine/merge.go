@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -131,6 +132,7 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 			Accounts: jml.Canonical(pair.Moves), Actor: m.Actor, Reason: m.Reason, At: now}},
 		Audit: []model.AuditEntry{entryFor("identity.merge", "", m.Into, m.Actor, now, why), entryFor("identity.merge", "", m.From, m.Actor, now, why)},
 	}
+	c.Members, c.Merges[0].Access = access.Merge(access.Given(from.Access, ""), access.Given(into.Access, ""), m.Into, now)
 	e.give(c, from.Records, m.Into, "")
 	if err := e.move(ctx, c, from, m.Into, pair.Moves); err != nil {
 		return Moved{}, err
@@ -243,13 +245,16 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 			}
 		}
 		c.Unmerge = []model.Merge{*d.Merge}
+		if c.Members, err = access.Split(d.Merge.Access, access.Given(d.Person.Access, d.Merge.IdentityID), access.Given(back[0].Access, "")); err != nil {
+			return Moved{}, err
+		}
 	}
 	keys := freed(rules, d.Person.Keys, asked, d.Stays)
 	for _, r := range d.Goes {
 		c.Rulings = append(c.Rulings, model.Ruling{Source: r.Source, RecordID: r.ID, Kind: model.RulingLink, IdentityID: other.New.ID,
 			Keys: jml.KeyText(rules.Keys(r)), Actor: s.Actor, Reason: s.Reason, At: now})
 	}
-	why := map[string]any{"from": s.Person, "into": other.New.ID, "reason": s.Reason, "records": refPairs(s.Records), "accounts": moves}
+	why := map[string]any{"from": s.Person, "into": other.New.ID, "reason": s.Reason, "records": refPairs(s.Records), "accounts": moves, "memberships": len(c.Members.Put)}
 	c.Audit = []model.AuditEntry{entryFor("identity.split", "", s.Person, s.Actor, now, why), entryFor("identity.split", "", other.New.ID, s.Actor, now, why)}
 	by := "decided by " + s.Actor
 	if d.Merge != nil {

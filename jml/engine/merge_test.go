@@ -1,11 +1,15 @@
 package engine_test
 
 import (
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -198,6 +202,108 @@ func TestTheDeletionOfAnAccountFoundMeanwhileIsADeactivation(t *testing.T) {
 		h.work()
 		if got := h.whole(ada)[0].Accounts[0]; got.AppliedState != model.AccountInactive || got.AppliedRev != got.DesiredRev {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// rolesOf are the direct memberships by the identity's name.
+func (h *house) rolesOf(id string) []string {
+	h.t.Helper()
+	s, err := h.store.Access(h.ctx)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out []string
+	for _, m := range s.Members {
+		if m.Person == id {
+			out = append(out, m.Place+" "+m.Role)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestASplitGivesBackGroupsAndRoles(t *testing.T) { // M-50, M-58
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		ada, twin := h.say("entra", "e1", "ada", "1").IdentityID, h.say("okta", "o1", "ada2", "9").IdentityID
+		h.edit(func(s *access.State) {
+			company(s, "employeeNumber:1")
+			s.Give(given(twin, "group:sales", "operator"))
+			s.Give(given(twin, "group:berlin", "developer"))
+			s.Give(given(ada, "group:sales", "operator"))
+			s.Give(given(ada, "group:builders", "developer"))
+		})
+		before := map[string][]string{"ada": h.rolesOf(ada), "twin": h.rolesOf(twin)}
+		h.merge(ada, twin)
+		if diff := cmp.Diff([]string{"group:berlin developer", "group:builders developer", "group:sales operator"}, h.rolesOf(ada)); diff != "" || len(h.rolesOf(twin)) > 0 {
+			t.Error("merged:", diff, h.rolesOf(twin))
+		}
+		h.split(ada, engine.RecordRef{Source: "okta", ID: "o1"})
+		if diff := cmp.Diff(before, map[string][]string{"ada": h.rolesOf(ada), "twin": h.rolesOf(twin)}); diff != "" {
+			t.Error("split:", diff)
+		}
+	})
+}
+
+// Merges and edits of the tree at once wait for each other, and all succeed.
+func TestMergesAndEditsAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		ada, twin := h.say("entra", "e1", "ada", "1").IdentityID, h.say("okta", "o1", "ada2", "9").IdentityID
+		h.edit(func(s *access.State) {
+			company(s, "employeeNumber:1")
+			s.Give(given(twin, "group:sales", "operator"))
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range 8 {
+				_, err := h.EditAccess(h.ctx, engine.AccessEdit{Actor: "x", Manager: model.ManagedByOperator, Edit: func(s *access.State, _ *access.Tree) error {
+					m := given(ada, "group:builders", "developer")
+					m.Reason = fmt.Sprint("request ", i)
+					s.Give(m)
+					return nil
+				}})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 3 {
+				// What is shown may change before it is decided: then it is shown again.
+				retry := func(step func() error) {
+					err := step()
+					for range 50 {
+						if model.CodeOf(err) != model.CodeCorrelationStale {
+							break
+						}
+						err = step()
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				retry(func() error {
+					pair, err := h.Pair(h.ctx, ada, twin)
+					if err == nil {
+						_, err = h.Merge(h.ctx, engine.Merging{Into: ada, From: twin, Digest: pair.Digest, Actor: "operator ada"})
+					}
+					return err
+				})
+				refs := []engine.RecordRef{{Source: "okta", ID: "o1"}}
+				retry(func() error {
+					d, err := h.Divide(h.ctx, ada, refs)
+					if err == nil {
+						_, err = h.Split(h.ctx, engine.Splitting{Person: ada, Records: refs, Digest: d.Digest, Actor: "operator ada"})
+					}
+					return err
+				})
+			}
+		})
+		wg.Wait()
+		if diff := cmp.Diff([]string{"group:sales operator"}, h.rolesOf(twin)); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -175,6 +175,8 @@ type Commit struct {
 	Unmerge      []model.Merge // delete; ErrStale: it is not there
 	MoveAccounts []AccountMove
 	Waits        []WaitWrite
+
+	Members access.Edits[model.AccessMember] // of people whose versions are in Identities
 }
 
 // AccountMove gives an account to another identity, which has none in the target. ErrStale: a worker has it in hand.
