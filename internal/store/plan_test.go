@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
 
 	"jmld/internal/testserver"
 	"jmld/model"
@@ -70,6 +71,40 @@ func hot(s *Store) map[string]op {
 		ops[name] = b.op(b.rows(where, b.order(q), 101, 0), nil)
 	}
 	return ops
+}
+
+// What waits of one person in a plan of thousands, and how many people a source supports.
+func TestGuardsStatementsOfSQLiteReadOnlyWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	s := openHere(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"))
+	q := model.ChangeQuery{PlanID: "p1", IdentityID: "i77", Target: "app", States: []model.ChangeState{model.ChangePending, model.ChangeHeld}, Limit: 200}
+	var waiting string
+	err := s.view(context.Background(), func(db *gorm.DB) error {
+		waiting = db.ToSQL(func(tx *gorm.DB) *gorm.DB { return changesOf(tx, q).Find(&[]model.Change{}) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		waiting: "SEARCH changes USING INDEX changes_identity (identity_id=?)",
+		strings.ReplaceAll(s.sql(supported), "?1", "'entra'"): "SCAN a USING COVERING INDEX accounts_active; " +
+			"SEARCH r EXISTS USING COVERING INDEX records_identity (identity_id=? AND source=?)",
+	} {
+		var found []string
+		err := s.read(context.Background(), op{text: "EXPLAIN QUERY PLAN " + text, each: func(row scanner) error {
+			var id, parent, unused int
+			var line string
+			err := row.Scan(&id, &parent, &unused, &line)
+			if strings.Contains(line, " INDEX ") {
+				found = append(found, line)
+			}
+			return err
+		}})
+		if got := strings.Join(found, "; "); err != nil || got != want {
+			t.Errorf("%v, %s\n%s\nwant %s", err, text, got, want)
+		}
+	}
 }
 
 func TestHotStatementsOfSQLiteUseIndexes(t *testing.T) {

@@ -53,30 +53,34 @@ func (s *Store) UnfinishedPlans(ctx context.Context, limit int) ([]model.Plan, e
 // Changes lists changes, newest first. Limit 0 lists all of them.
 func (s *Store) Changes(ctx context.Context, q model.ChangeQuery) ([]model.Change, error) {
 	var changes []model.Change
-	err := s.view(ctx, func(db *gorm.DB) error {
-		for _, c := range []struct{ column, value string }{
-			{"run_id", q.RunID}, {"plan_id", q.PlanID}, {"identity_id", q.IdentityID}, {"source", q.Source}, {"target", q.Target},
-		} {
-			if c.column == "identity_id" && q.Merged {
-				db = db.Where("identity_id = ? OR identity_id IN (SELECT m.identity_id FROM merges m WHERE m.into_id = ?)", c.value, c.value)
-				continue
-			}
-			if c.value != "" {
-				db = db.Where(c.column+" = ?", c.value).Where(c.column + " <> ''") // the latter for the partial indexes
-			}
-		}
-		if q.States != nil {
-			db = db.Where("state IN ?", q.States)
-		}
-		if q.Ops != nil {
-			db = db.Where("op IN ?", q.Ops)
-		}
-		if q.Before != "" {
-			db = db.Where("id < ?", q.Before)
-		}
-		return page(db, q.Limit, 0).Order("id DESC").Find(&changes).Error
-	})
+	err := s.view(ctx, func(db *gorm.DB) error { return changesOf(db, q).Find(&changes).Error })
 	return changes, err
+}
+
+func changesOf(db *gorm.DB, q model.ChangeQuery) *gorm.DB {
+	for _, c := range []struct{ column, value string }{
+		{"run_id", q.RunID}, {"plan_id", q.PlanID}, {"identity_id", q.IdentityID}, {"source", q.Source}, {"target", q.Target},
+	} {
+		switch {
+		case c.column == "identity_id" && q.Merged:
+			db = db.Where("identity_id = ? OR identity_id IN (SELECT m.identity_id FROM merges m WHERE m.into_id = ?)", c.value, c.value)
+		case c.value == "":
+		case c.column != "identity_id" && q.IdentityID != "": // a plan has many thousands, a person few: this is no condition for an index
+			db = db.Where(c.column+" || '' = ?", c.value)
+		default:
+			db = db.Where(c.column+" = ?", c.value).Where(c.column + " <> ''") // the latter for the partial indexes
+		}
+	}
+	if q.States != nil {
+		db = db.Where("state IN ?", q.States)
+	}
+	if q.Ops != nil {
+		db = db.Where("op IN ?", q.Ops)
+	}
+	if q.Before != "" {
+		db = db.Where("id < ?", q.Before)
+	}
+	return page(db, q.Limit, 0).Order("id DESC")
 }
 
 // Waiting counts the people with changes that wait in the plan, by kind of change.

@@ -121,6 +121,7 @@ func (e *Engine) one(ctx context.Context, d draft, source string, now time.Time)
 // figures are what the guard compares with. They cost counting, and are remembered for a while.
 type figures struct {
 	supported map[string]int
+	recount   time.Time // supported is good until then
 	moved     []model.ChangeCount
 	added     map[model.ChangeCount]int // gone since, N is 0 in the keys
 	until     time.Time
@@ -167,31 +168,45 @@ func (c *figuresCache) look(source string, now time.Time) (f *figures, others <-
 	return nil, nil
 }
 
+// freshFigures is how long figures are remembered.
+const freshFigures = 10 * time.Second
+
 func (e *Engine) countFigures(ctx context.Context, source string, now time.Time) (*figures, error) {
-	const fresh = 10 * time.Second
 	c := &e.cache
+	c.mu.Lock()
+	old := c.of[source]
+	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		close(c.counting[source])
 		delete(c.counting, source)
 	}()
-	f, err := e.figures(ctx, source, now) // not under the lock
+	f, err := e.figures(ctx, source, now, old) // not under the lock
 	if err != nil {
 		return nil, err
 	}
-	f.until = e.o.Now().Add(fresh)
+	f.until = e.o.Now().Add(freshFigures)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.of[source] = f
 	return f, nil
 }
 
-// figures counts.
-func (e *Engine) figures(ctx context.Context, source string, now time.Time) (*figures, error) {
+// figures counts. How many people there are costs the more the more there are, and a share of them hardly changes: so old is believed, if
+// there is any, for as long as counting stays a small part of the work.
+func (e *Engine) figures(ctx context.Context, source string, now time.Time, old *figures) (*figures, error) {
+	const part = 50
 	f := &figures{added: map[model.ChangeCount]int{}}
 	var err error
-	if f.supported, err = e.o.Store.Supported(ctx, source); err == nil {
+	if old != nil && e.o.Now().Before(old.recount) {
+		f.supported, f.recount = old.supported, old.recount
+	} else {
+		began := time.Now()
+		f.supported, err = e.o.Store.Supported(ctx, source)
+		f.recount = e.o.Now().Add(max(freshFigures, part*time.Since(began)))
+	}
+	if err == nil {
 		f.moved, err = e.o.Store.Moved(ctx, source, now.Add(-e.o.Guard.Window))
 	}
 	if err != nil {

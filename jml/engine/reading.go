@@ -42,6 +42,7 @@ type reading struct {
 	phases   phases
 	leavers  collection      // what takes something away
 	moves    collection      // what changes accounts that exist
+	counted  *figures        // what the guard compares both with
 	held     []model.Plan    // what waits for approval, a plan for each brake
 	stored   map[string]bool // plans that are in the store
 	leaving  map[string]bool // identities that would lose something

@@ -39,6 +39,17 @@ func (rd *reading) judge(ctx context.Context) error {
 	return nil
 }
 
+// figures are counted once for the whole run, as they are before anybody of it leaves.
+func (rd *reading) figures(ctx context.Context, now time.Time) (*figures, error) {
+	if rd.counted == nil {
+		var err error
+		if rd.counted, err = rd.e.figures(ctx, rd.source, now, nil); err != nil {
+			return nil, err
+		}
+	}
+	return rd.counted, nil
+}
+
 // judgeLeavers: the plan's count and its end as open are one statement, so that a crash leaves it open, or complete.
 func (rd *reading) judgeLeavers(ctx context.Context) error {
 	plan := rd.leavers.plan
@@ -101,7 +112,7 @@ func (rd *reading) whyHeld(ctx context.Context, now time.Time) (model.Hold, erro
 		return model.Hold{Brake: model.BrakeLeavers, Text: fmt.Sprintf("%s of the source changed: %d joined, %d moved and %d would leave by it; nobody leaves by this first read without approval",
 			rd.epoch.changed, rd.funnel.Create+rd.funnel.Reactivate, rd.funnel.Update, lost[""])}, nil
 	}
-	f, err := e.figures(ctx, rd.source, now)
+	f, err := rd.figures(ctx, now)
 	if err != nil {
 		return model.Hold{}, err
 	}
@@ -159,7 +170,7 @@ func (rd *reading) judgeMoves(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := e.figures(ctx, rd.source, now)
+	f, err := rd.figures(ctx, now)
 	if err != nil {
 		return err
 	}
