@@ -25,7 +25,9 @@ type Situation struct {
 	Access   *access.View
 	// Administrators counts, for each target, the active administrators who would be left without the person. What is not told is none.
 	Administrators map[string]int
-	Cause          Cause
+	// Names says whose user names are, of those that were asked about: "" nobody's.
+	Names map[NameKey]string
+	Cause Cause
 }
 
 // Cause is the evidence that made us decide.
@@ -47,7 +49,9 @@ type Decision struct {
 	Findings []model.Change  // new ones
 	Marks    []model.Account // accounts of whose privileges something else is known now, and nothing changes
 	Owned    []string        // places of apps that the person owns and has to hand over
-	Ended    string          // the organisation whose engagement is over, when that is why accounts go
+	Names    []model.AccountName
+	Asks     []NameKey // whose these are has to be known to decide on: Situation.Names
+	Ended    string    // the organisation whose engagement is over, when that is why accounts go
 }
 
 // Step is one change of one account.
@@ -151,6 +155,9 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 			return
 		}
 		want = true
+	}
+	if want && grant.Naming != nil && (acct != nil && acct.State == model.AccountActive || r.admitted(w, target, out)) && !r.name(d, w, acct, grant) {
+		return
 	}
 	if acct == nil {
 		if want && r.admitted(w, target, out) {

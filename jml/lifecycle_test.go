@@ -19,6 +19,7 @@ func (w *world) clone() *world {
 	c := newWorld(w.rules)
 	c.now, c.serial = w.now, w.serial
 	c.records, c.groups, c.keys, c.accounts = maps.Clone(w.records), maps.Clone(w.groups), maps.Clone(w.keys), maps.Clone(w.accounts)
+	c.names = maps.Clone(w.names)
 	for id, p := range w.identities {
 		same := *p
 		c.identities[id] = &same

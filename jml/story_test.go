@@ -93,6 +93,11 @@ type storyPolicy struct {
 		BeforeStart                string `yaml:"before_start"`
 		DeleteAfter                string `yaml:"delete_after"`
 		Administrator              bool   `yaml:"administrator"`
+		UserName                   *struct {
+			Patterns       []string
+			Number, Rename bool
+			Longest        int
+		} `yaml:"user_name"`
 	} `yaml:"accounts"`
 }
 
@@ -369,7 +374,11 @@ func (p storyPolicy) config() policy.Config {
 		if a.Leaver == "delete" {
 			leaver = policy.LeaverDelete
 		}
-		c.Accounts = append(c.Accounts, policy.Rule{Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver,
+		var naming *policy.Naming
+		if n := a.UserName; n != nil {
+			naming = &policy.Naming{Patterns: n.Patterns, Numbered: n.Number, Rename: n.Rename, Longest: n.Longest}
+		}
+		c.Accounts = append(c.Accounts, policy.Rule{Naming: naming, Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver,
 			BeforeStart: duration(a.BeforeStart), DeleteAfter: duration(a.DeleteAfter), Administrator: a.Administrator})
 	}
 	return c

@@ -24,6 +24,7 @@ type world struct {
 	groups     map[string][]string // record -> names of its groups
 	identities map[string]*model.Identity
 	keys       map[model.Key]string
+	names      map[jml.NameKey]string
 	accounts   map[[2]string]model.Account
 	rulings    map[string]*model.Ruling // by record
 	serial     int
@@ -32,7 +33,7 @@ type world struct {
 
 func newWorld(rules *jml.Rules) *world {
 	return &world{rules: rules, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), records: map[string]model.Record{},
-		rulings: map[string]*model.Ruling{}, groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{},
+		rulings: map[string]*model.Ruling{}, groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{}, names: map[jml.NameKey]string{},
 		accounts: map[[2]string]model.Account{}}
 }
 
@@ -183,7 +184,18 @@ func who(r *model.Record) string { return cmp.Or(r.DisplayName, r.UserName, r.ID
 
 // decide lets the core decide about one person and applies what it says.
 func (w *world) decide(id string, cause jml.Cause) jml.Decision {
-	d := w.rules.Decide(w.situation(id, cause))
+	s := w.situation(id, cause)
+	s.Names = map[jml.NameKey]string{}
+	d := w.rules.Decide(s)
+	for len(d.Asks) > 0 {
+		for _, key := range d.Asks {
+			s.Names[key] = w.names[key]
+		}
+		d = w.rules.Decide(s)
+	}
+	for _, n := range d.Names {
+		w.names[jml.NameKey{Target: n.Target, Name: n.Name}] = n.IdentityID
+	}
 	w.apply(d)
 	return d
 }

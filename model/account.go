@@ -73,6 +73,14 @@ type Account struct {
 	UpdatedAt time.Time
 }
 
+// AccountName is a user name that was given to somebody in a target. It stays theirs whatever becomes of the account.
+type AccountName struct {
+	Target     string `gorm:"primaryKey"`
+	Name       string `gorm:"primaryKey"` // folded with FoldKey, in Unicode form NFKC
+	IdentityID string
+	GivenAt    time.Time
+}
+
 // HeldAttr is a change of one attribute that waits for approval.
 type HeldAttr struct {
 	Plan string `json:"plan"`

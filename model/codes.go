@@ -52,6 +52,7 @@ const (
 	CodeProtected         Code = "JML-3041"
 	CodeLastAdministrator Code = "JML-3042"
 	CodeReserved          Code = "JML-3043"
+	CodeNameTaken         Code = "JML-3044"
 
 	CodeAccessRefused Code = "JML-3101"
 	CodeAccessForeign Code = "JML-3102"
@@ -148,6 +149,8 @@ func (c Code) Advice() string {
 		return "Make somebody else an administrator of the target first. It is looked at again every hour."
 	case CodeReserved:
 		return "Give the person another user name. This one is of an account of the target itself."
+	case CodeNameTaken:
+		return "Give user_name of the rule another pattern, or number: true. The person has no account there until then, or keeps the name they have."
 	case CodeAccessRefused:
 		return "Nothing was written. Correct what is named and try again."
 	case CodeAccessForeign:

@@ -32,13 +32,14 @@ type casesFile struct {
 }
 
 type caseFile struct {
-	Name   string          `yaml:"name,required"`
-	About  string          `yaml:"about"`
-	Day    string          `yaml:"day"`
-	Person map[string]said `yaml:"person,required"` // by source
-	Access []memberFile    `yaml:"access"`
-	Then   []momentFile    `yaml:"then"`
-	Expect *expectFile     `yaml:"expect,required"`
+	Name   string              `yaml:"name,required"`
+	About  string              `yaml:"about"`
+	Day    string              `yaml:"day"`
+	Person map[string]said     `yaml:"person,required"` // by source
+	Access []memberFile        `yaml:"access"`
+	Taken  map[string][]string `yaml:"taken"`
+	Then   []momentFile        `yaml:"then"`
+	Expect *expectFile         `yaml:"expect,required"`
 }
 
 type momentFile struct {
@@ -187,7 +188,7 @@ func (b *caseBuilder) cases(f *casesFile) *Cases {
 }
 
 func (b *caseBuilder) one(c caseFile, day string, at route) trial.Case {
-	out := trial.Case{Name: c.Name, Line: b.place(at).line}
+	out := trial.Case{Name: c.Name, Line: b.place(at).line, Taken: map[jml.NameKey]bool{}}
 	when := at.with("day")
 	if c.Day == "" {
 		c.Day, when = day, route{"day"}
@@ -209,6 +210,14 @@ func (b *caseBuilder) one(c caseFile, day string, at route) trial.Case {
 		}
 		last = now
 		out.Moments = append(out.Moments, b.says(all, m.Person, now, under.with("person")))
+	}
+	for _, target := range slices.Sorted(maps.Keys(c.Taken)) {
+		if !slices.Contains(b.targets, target) {
+			b.mistake(b.keyPlace(at.with("taken", target)), "unknown target %q%s", target, meant(target, b.targets))
+		}
+		for _, name := range c.Taken[target] {
+			out.Taken[jml.KeyOfName(target, name)] = true
+		}
 	}
 	for i, m := range c.Access {
 		out.Access = append(out.Access, b.member(m, at.with("access", i)))

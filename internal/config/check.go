@@ -376,8 +376,13 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		if r.Leaver == "delete" {
 			leaver = policy.LeaverDelete
 		}
+		var naming *policy.Naming
+		if n := r.UserName; n != nil {
+			naming = &policy.Naming{Patterns: n.Patterns, Numbered: n.Number, Rename: n.Rename, Longest: n.Longest}
+		}
 		in.Accounts = append(in.Accounts, policy.Rule{
-			Name: r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
+			Naming: naming,
+			Name:   r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
 			BeforeStart: r.BeforeStart.Std(), DeleteAfter: r.DeleteAfter.Std(), Administrator: r.Administrator,
 		})
 	}

@@ -229,13 +229,23 @@ type Rule struct {
 	Target     string            `yaml:"target,required"`
 	When       string            `yaml:"when,required"`
 	Attributes map[string]string `yaml:"attributes"`
-	Leaver     string            `yaml:"leaver" default:"deactivate" oneof:"deactivate delete"`
+	// UserName makes names that nobody else has in the target.
+	UserName *Naming `yaml:"user_name"`
+	Leaver   string  `yaml:"leaver" default:"deactivate" oneof:"deactivate delete"`
 	// BeforeStart: the account is there as long before the start date.
 	BeforeStart Duration `yaml:"before_start"`
 	// DeleteAfter: it is deleted when it has been deactivated as long.
 	DeleteAfter Duration `yaml:"delete_after"`
 	// Administrator: its accounts administer the target.
 	Administrator bool `yaml:"administrator"`
+}
+
+// Naming is how user names are made.
+type Naming struct {
+	Patterns []string `yaml:"patterns,required"`
+	Number   bool     `yaml:"number" default:"true"`
+	Rename   bool     `yaml:"rename"`
+	Longest  int      `yaml:"longest" default:"64" range:"8 256"`
 }
 
 // Guard holds what takes too much away.

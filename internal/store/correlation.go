@@ -76,6 +76,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	for _, m := range c.MoveAccounts {
 		ops = append(ops, op{text: s.sql(dropVacant), args: []any{m.To, m.Target}})
 		ops = append(ops, op{text: s.must(moveAccount), must: true, args: []any{m.From, m.To, m.Target}})
+		ops = append(ops, op{text: s.sql(moveNames), args: []any{m.From, m.To, m.Target}})
 	}
 	var waits []model.Wait
 	for _, w := range c.Waits {

@@ -31,6 +31,7 @@ func hot(s *Store) map[string]op {
 		"identities": {text: s.sql("WITH " + loadIDs + identitiesOf), args: all}, "linked": {text: s.sql("WITH " + loadIDs + linkedOf), args: all},
 		"keys": {text: s.sql("WITH " + loadIDs + keysOf), args: all}, "accounts": {text: s.sql("WITH " + loadIDs + accountsOf), args: all},
 		"groups": {text: s.sql("WITH RECURSIVE " + loadIDs + groupsOf), args: all},
+		"names":  {text: s.sql(nameOwners), args: []any{c, d}},
 		"claim":  {text: s.sql(claim), args: []any{"app", "w", 1, 10}},
 		"settle": {text: s.must(settle), args: []any{"i77", "app", 1, 1, "n", "active", "{}", "ours"}},
 		"review": {text: s.sql(review), args: []any{group, id, stamp(testTime()), "", ""}},

@@ -81,7 +81,7 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 		return nil, nil, found, err
 	}
 	rules, now := e.rules(), e.now()
-	c := &Commit{}
+	c, given := &Commit{}, names{}
 	for _, w := range waiting {
 		if w.Identity == nil { // identities are never deleted; if one were, its change would have nobody to go to
 			for _, item := range w.items {
@@ -89,8 +89,11 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			}
 			continue
 		}
-		d := e.derive(rules, w.Person, nil, jml.Cause{Source: plan.Source, Text: "let go by " + by}, now)
-		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, marks: d.marks}
+		d, err := e.derive(ctx, given, rules, w.Person, nil, jml.Cause{Source: plan.Source, Text: "let go by " + by}, now)
+		if err != nil {
+			return nil, nil, true, err
+		}
+		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, marks: d.marks, names: d.names}
 		if err := e.withdraw(ctx, c, ok, now); err != nil {
 			return nil, nil, true, err
 		}

@@ -25,7 +25,9 @@ type draft struct {
 	short    bool            // somebody else has a key that the record has, too
 	wait     *WaitWrite      // for which keys the record waits from now on
 	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
-	owned    []string        // apps that a leaver owns
+	names    []model.AccountName
+	asks     []jml.NameKey // whose these are has to be known first
+	owned    []string      // apps that a leaver owns
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -77,9 +79,9 @@ func (e *Engine) loadIdentities(ctx context.Context, ids []string) ([]Person, er
 	return e.load(ctx, subjects)
 }
 
-// derive decides about one person. next is the subject's record as it will be, nil when it goes away or when there is none
+// decide decides about one person. next is the subject's record as it will be, nil when it goes away or when there is none
 // (a review). The person must have been loaded with all keys of next.
-func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Cause, now time.Time) draft {
+func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Cause, now time.Time, names map[jml.NameKey]string) draft {
 	d := draft{}
 	records := slices.Clone(p.Records)
 	if p.Record != nil {
@@ -135,7 +137,8 @@ func (e *Engine) derive(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
-		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Cause: cause})
+		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Names: names, Cause: cause})
+	d.names, d.asks = out.Names, out.Asks
 	d.owned = out.Owned
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
@@ -191,6 +194,7 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router)
 		f.ID, f.RunID = model.NewID(now), run
 		c.Changes = append(c.Changes, f)
 	}
+	c.Names = append(c.Names, d.names...)
 	for _, over := range d.settled {
 		c.Accounts = append(c.Accounts, over.Account) // a step writes it once more, and the last one counts
 	}

@@ -140,6 +140,7 @@ type Engine struct {
 	thrift  thrift
 	frame   frameCache
 	sealed  sealed
+	named   named
 }
 
 // New makes an engine; Run starts its work.

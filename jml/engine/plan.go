@@ -72,7 +72,10 @@ func (e *Engine) supersede(ctx context.Context, plan model.Plan, run string) err
 // plan.
 func (e *Engine) expire(ctx context.Context, plan model.Plan) error {
 	return e.empty(ctx, plan, model.PlanExpired, func(c *Commit, w waiter, now time.Time) error {
-		d := e.derive(e.rules(), w.Person, nil, jml.Cause{Source: plan.Source, Text: "decided again when its plan expired"}, now)
+		d, err := e.derive(ctx, namesIn(c), e.rules(), w.Person, nil, jml.Cause{Source: plan.Source, Text: "decided again when its plan expired"}, now)
+		if err != nil {
+			return err
+		}
 		if err := e.withdraw(ctx, c, d, now); err != nil {
 			return err
 		}

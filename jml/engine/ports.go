@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"jmld/jml"
 	"jmld/jml/access"
 	"jmld/model"
 )
@@ -177,6 +178,7 @@ type Commit struct {
 	Waits        []WaitWrite
 
 	Members access.Edits[model.AccessMember] // of people whose versions are in Identities
+	Names   []model.AccountName              // insert; ErrStale: somebody has one of them
 }
 
 // AccountMove gives an account to another identity, which has none in the target. ErrStale: a worker has it in hand.
@@ -208,6 +210,10 @@ type Intake interface {
 	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
 	// Administrators lists up to 100 accounts that administer the target and are active there, those that should be first.
 	Administrators(ctx context.Context, target string) ([]model.Account, error)
+	// NameOwners says whose user names are; names that nobody has are left out.
+	NameOwners(ctx context.Context, names []jml.NameKey) (map[jml.NameKey]string, error)
+	// NoteNames gives the accounts of the targets the names they have, where nobody was given them.
+	NoteNames(ctx context.Context, targets []string) error
 	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 	// target, and altogether as "".
 	Lost(ctx context.Context, source string, since time.Time) (map[string]int, error)

@@ -55,7 +55,10 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		if p.Afresh {
 			person.Groups = slices.DeleteFunc(slices.Clone(person.Groups), func(g model.Membership) bool { return g.Source == p.Source })
 		}
-		d := e.derive(rules, person, next, jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}, now)
+		d, err := e.derive(ctx, names{}, rules, person, next, jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}, now)
+		if err != nil {
+			return Pushed{}, err
+		}
 		if next != nil {
 			next = d.record
 			if cur != nil && cur.Link == next.Link && next.Link != model.Linked && cur.LinkText == next.LinkText && sameContent(cur, next) {

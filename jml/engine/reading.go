@@ -281,13 +281,16 @@ func (rd *reading) reviewChunk(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
-	c, t := &Commit{}, &tally{}
+	c, t, given := &Commit{}, &tally{}, names{}
 	for _, p := range people {
 		if p.Identity == nil {
 			continue
 		}
 		t.Reviewed++
-		d := e.derive(rd.rules, p, nil, jml.Cause{Source: rd.source, Text: "groups changed in " + rd.source}, now)
+		d, err := e.derive(ctx, given, rd.rules, p, nil, jml.Cause{Source: rd.source, Text: "groups changed in " + rd.source}, now)
+		if err != nil {
+			return err
+		}
 		if err := rd.stage(ctx, c, d, now, t); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 	if err != nil {
 		return nil, err
 	}
-	c, t := &Commit{}, &tally{}
+	c, t, given := &Commit{}, &tally{}, names{}
 	touched := map[string]bool{}
 	var gone []string
 	for i, p := range people {
@@ -65,7 +65,10 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 		if next.AbsentSince == nil {
 			next.AbsentSince = &now
 		}
-		d := e.derive(rd.rules, p, &next, cause, now)
+		d, err := e.derive(ctx, given, rd.rules, p, &next, cause, now)
+		if err != nil {
+			return nil, err
+		}
 		if waits(p) {
 			t.waiting = append(t.waiting, p.Record.IdentityID)
 		}

@@ -77,7 +77,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 			return err
 		}
 	}
-	t := &tally{}
+	t, given := &tally{}, names{}
 	touched := map[string]bool{}
 	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	var second, disputed, dangling []model.Entry
@@ -101,7 +101,10 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		} else if p.Record.AbsentSince != nil {
 			cause.Text = "back in " + rd.source
 		}
-		d := e.derive(rd.rules, p, &next, cause, now)
+		d, err := e.derive(ctx, given, rd.rules, p, &next, cause, now)
+		if err != nil {
+			return err
+		}
 		if id := d.record.IdentityID; id != "" && touched[id] {
 			second = append(second, en) // two records of one person: the second sees what the first did
 			continue

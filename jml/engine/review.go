@@ -63,12 +63,16 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 	}
 	rules, now, moves := e.rules(), e.now(), map[string][]model.ChangeCount{}
 	together, quiet = map[string]*ahead{}, &Commit{}
+	given := names{}
 	for i, p := range people {
 		if p.Identity == nil {
 			continue
 		}
 		source := standsFor(rules, p)
-		d := e.derive(rules, p, nil, lookedAt(p, source), now)
+		d, err := e.derive(ctx, given, rules, p, nil, lookedAt(p, source), now)
+		if err != nil {
+			return nil, nil, nil, err
+		}
 		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil {
 			quiet.Identities = append(quiet.Identities, *d.identity)
 			continue
@@ -111,7 +115,10 @@ func (e *Engine) review(ctx context.Context, id string, together map[string]*ahe
 	}
 	p, now, rules := people[0], e.now(), e.rules()
 	source := standsFor(rules, p)
-	d := e.derive(rules, p, nil, lookedAt(p, source), now)
+	d, err := e.derive(ctx, names{}, rules, p, nil, lookedAt(p, source), now)
+	if err != nil {
+		return err
+	}
 	if len(d.owned) > 0 && hasLeft(p) {
 		handed, err := e.handOver(ctx, p, d.owned)
 		switch {

@@ -162,7 +162,10 @@ func (e *Engine) correlate(ctx context.Context, j Judgement) (Judged, error) {
 	}
 	p.Ruling = &ruling
 	next := *p.Record
-	d := e.derive(rules, p, &next, jml.Cause{Source: j.Record.Source, Record: j.Record.ID, Text: said(string(j.Kind), j.Actor, j.Reason)}, now)
+	d, err := e.derive(ctx, names{}, rules, p, &next, jml.Cause{Source: j.Record.Source, Record: j.Record.ID, Text: said(string(j.Kind), j.Actor, j.Reason)}, now)
+	if err != nil {
+		return Judged{}, err
+	}
 	d.cautious = true
 	c := &Commit{Rulings: []model.Ruling{ruling}, Records: []Write{e.write(p.Record, d.record, now)},
 		Audit: []model.AuditEntry{entryFor("correlation."+string(j.Kind), j.Record.Source, j.Record.ID, j.Actor, now, map[string]any{

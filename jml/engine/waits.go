@@ -109,7 +109,10 @@ func (e *Engine) recheck(ctx context.Context, ref RecordRef) error {
 		return err
 	}
 	next := *p.Record
-	d := e.derive(rules, p, &next, jml.Cause{Source: ref.Source, Record: ref.ID, Text: "looked at again, because other people's keys changed"}, now)
+	d, err := e.derive(ctx, names{}, rules, p, &next, jml.Cause{Source: ref.Source, Record: ref.ID, Text: "looked at again, because other people's keys changed"}, now)
+	if err != nil {
+		return err
+	}
 	if d.record.Link == p.Record.Link && d.record.LinkText == p.Record.LinkText && d.wait != nil {
 		return e.o.Store.Commit(ctx, &Commit{Waits: []WaitWrite{*d.wait}}) // the record's version is its ETag: it did not change
 	}

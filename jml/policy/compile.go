@@ -34,6 +34,7 @@ type rule struct {
 	Rule
 	when  program
 	attrs []mapping // sorted by path; nil: the default mapping
+	names []program // of Naming.Patterns
 }
 
 type mapping struct {
@@ -76,6 +77,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 			p.ahead = append(p.ahead, r.BeforeStart)
 		}
 	}
+	k.named(c.Accounts)
 	slices.Sort(p.ahead)
 	p.ahead = slices.Compact(p.ahead)
 	for i, when := range c.Conditions {
@@ -151,12 +153,12 @@ func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string
 		k.bad = append(k.bad, Mistake{Path: under(at, "delete_after"), Key: true, Text: "leaver: delete deletes at once; expected one of both"})
 	}
 	out := rule{Rule: r, when: k.condition(r.When, under(at, "when"))}
-	out.Attributes = nil // compiled into attrs
+	out.Attributes, out.names = nil, k.naming(r, at) // compiled into attrs
 	if r.Attributes == nil {
 		return out
 	}
 	at = under(at, "attributes")
-	if _, ok := r.Attributes["userName"]; !ok {
+	if _, ok := r.Attributes["userName"]; !ok && r.Naming == nil {
 		k.mistake(at, "userName is missing; expected it among the attributes, or no attributes for the default ones")
 	}
 	names := make([]string, 0, len(r.Attributes))

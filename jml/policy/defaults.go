@@ -5,10 +5,13 @@ import "fmt"
 // defaults is the mapping of a rule without attributes: who the person is and where they work, as the sources said it;
 // what nobody said is left out. externalId is jmld's own id of the person, so that the account is found again whatever
 // else changes. Not mapped, because they mean something else in another system: groups, roles, entitlements, manager.
-func defaults(paths []defaultPath, s *subject, attrs map[string]any) []error {
+func defaults(paths []defaultPath, s *subject, attrs map[string]any, named bool) []error {
 	var bad []error
 	for i := range paths {
 		m := &paths[i]
+		if named && m.name == "userName" {
+			continue
+		}
 		v, err := m.get(s)
 		switch {
 		case err != nil:

@@ -44,9 +44,9 @@ func newEnv(fields []field, parts []*partType) (*cel.Env, error) {
 }
 
 // Language is what all expressions of the configuration have in common: CEL's own functions, its string extension, lower(),
-// and bounds on what is compiled. Whoever runs one bounds its cost with MaxCost.
+// what names are made with, and bounds on what is compiled. Whoever runs one bounds its cost with MaxCost.
 func Language() []cel.EnvOption {
-	return []cel.EnvOption{
+	return append(nameOptions(),
 		ext.Strings(),
 		cel.Function("lower", cel.MemberOverload("string_lower", []*cel.Type{cel.StringType}, cel.StringType,
 			cel.UnaryBinding(func(v ref.Val) ref.Val {
@@ -64,7 +64,7 @@ func Language() []cel.EnvOption {
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNodeLimit(maxNodes),
-	}
+	)
 }
 
 // provider adds the type of `person` to CEL's own types.

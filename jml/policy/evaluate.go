@@ -79,8 +79,12 @@ func (p *Policy) categorise(s *subject, out *Outcome) {
 func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
 	attrs := map[string]any{}
 	var bad []Finding
+	var naming *Naming
+	if r.Naming != nil {
+		naming, bad = p.names(s, r)
+	}
 	if r.attrs == nil {
-		for _, err := range defaults(p.defaults, s, attrs) {
+		for _, err := range defaults(p.defaults, s, attrs, naming != nil) {
 			bad = append(bad, Finding{r.Target, r.Name, err.Error()})
 		}
 	}
@@ -92,14 +96,14 @@ func (p *Policy) grant(s *subject, r *rule, out *Outcome) {
 		}
 		m.path.put(attrs, v)
 	}
-	if len(bad) == 0 && attrs["userName"] == nil {
+	if len(bad) == 0 && attrs["userName"] == nil && naming == nil {
 		bad = append(bad, Finding{r.Target, r.Name, "attribute userName: is empty, and an account needs one"})
 	}
 	if len(bad) > 0 {
 		out.Findings = append(out.Findings, bad...)
 		return
 	}
-	out.Grants = append(out.Grants, Grant{Target: r.Target, Rule: r.Name, Attrs: attrs, Leaver: r.Leaver})
+	out.Grants = append(out.Grants, Grant{Target: r.Target, Rule: r.Name, Attrs: attrs, Leaver: r.Leaver, Naming: naming})
 }
 
 func evaluate(prog program, s *subject) (bool, error) {

@@ -42,8 +42,18 @@ type Rule struct {
 	BeforeStart time.Duration
 	// DeleteAfter is how long a deactivated account is kept before it is deleted; 0: for ever.
 	DeleteAfter time.Duration
+	// Naming makes user names that nobody else has in the target; nil: the attribute userName, or the sources, say it.
+	Naming *Naming
 	// Administrator: its accounts administer the target.
 	Administrator bool
+}
+
+// Naming is how user names are made.
+type Naming struct {
+	Patterns []string // in a rule CEL, text; in a grant what they yield. The first name that is free counts
+	Numbered bool     // when all are taken, a number is put behind the last one
+	Rename   bool     // an account gets another name when the patterns do not make the one it has any more
+	Longest  int      // characters; 0: 64
 }
 
 // Leaver is what a target does with the account of somebody who leaves. The zero value is the reversible one.
@@ -83,6 +93,7 @@ type Grant struct {
 	Rule   string
 	Attrs  map[string]any // SCIM-shaped
 	Leaver Leaver
+	Naming *Naming // the name is still to be given: Attrs has no userName
 }
 
 // Finding is a rule that could not be evaluated for this person. What its target has is kept.

@@ -22,6 +22,7 @@ type Case struct {
 	Line    int      // in the file
 	Moments []Moment // in order of time; at least one
 	Access  []model.AccessMember
+	Taken   map[jml.NameKey]bool // user names of others
 	Expect  Expect
 }
 
@@ -53,9 +54,12 @@ type Happening struct {
 // mostReviews is how often time alone may make us decide again, in one case.
 const mostReviews = 10_000
 
+// mostAsks is how often a name is looked for; each time among more of them.
+const mostAsks = 12
+
 // Play lets the case happen. groups is the tree of groups with its roles.
 func Play(r *jml.Rules, groups access.State, c Case) (Played, error) {
-	p := &player{rules: r, played: Played{Accounts: map[string]model.Account{}}}
+	p := &player{rules: r, taken: c.Taken, names: map[jml.NameKey]string{}, played: Played{Accounts: map[string]model.Account{}}}
 	if err := p.plant(groups, c); err != nil {
 		return Played{}, err
 	}
@@ -83,7 +87,9 @@ type player struct {
 	rows   []model.AccessMember
 	keys   []model.Key
 	now    Moment
-	known  bool // there is an identity
+	taken  map[jml.NameKey]bool
+	names  map[jml.NameKey]string // of the person
+	known  bool                   // there is an identity
 	played Played
 }
 
@@ -131,6 +137,23 @@ func (p *player) decide(at time.Time, cause string) {
 		s.Administrators[target] = 1 // somebody else
 	}
 	d := p.rules.Decide(s)
+	for range mostAsks {
+		if len(d.Asks) == 0 {
+			break
+		}
+		if s.Names == nil {
+			s.Names = map[jml.NameKey]string{}
+		}
+		for _, key := range d.Asks {
+			if s.Names[key] = p.names[key]; p.taken[key] {
+				s.Names[key] = "somebody else"
+			}
+		}
+		d = p.rules.Decide(s)
+	}
+	for _, n := range d.Names {
+		p.names[jml.NameKey{Target: n.Target, Name: n.Name}] = Person
+	}
 	p.played.Identity, p.known = d.Identity, true
 	p.keys = append(slices.DeleteFunc(p.keys, func(k model.Key) bool { return slices.Contains(d.DropKeys, k) }), d.AddKeys...)
 	for _, a := range d.Marks {

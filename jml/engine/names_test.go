@@ -1,0 +1,141 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml"
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// named is the engine with a rule that makes names in the app.
+func (h *house) named(replica string, rename bool) *engine.Engine {
+	o := h.opts
+	o.Replica = replica
+	r := *o.Rules
+	r.Policy = compiled(h.t, policy.Rule{Name: "everybody", Target: "app", When: "true", Naming: &policy.Naming{
+		Patterns: []string{`person.givenName.slug() + "." + person.familyName.slug()`}, Numbered: true, Rename: rename}})
+	o.Rules = &r
+	return engine.New(o)
+}
+
+func called(given, family string) map[string]any {
+	return map[string]any{"name": map[string]any{"givenName": given, "familyName": family}}
+}
+
+func johns(n int) []string {
+	out := []string{"john.smith"}
+	for i := 2; i <= n; i++ {
+		out = append(out, fmt.Sprintf("john.smith%d", i))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestTwoReplicasNeverGiveOneNameTwice: many people of one name join at once, by pushes to two replicas and by a read.
+func TestTwoReplicasNeverGiveOneNameTwice(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		const pushed, read = 12, 8
+		one, two := h.named("one", false), h.named("two", false)
+		for i := range read { // in one transaction
+			en := person(i)
+			en.Attrs = jml.Canonical(map[string]any{"userName": en.UserName, "name": map[string]any{"givenName": "JOHN", "familyName": "Smith"}})
+			h.dir.users = append(h.dir.users, en)
+		}
+		var wg sync.WaitGroup
+		for i := range pushed {
+			e := []*engine.Engine{one, two}[i%2]
+			wg.Go(func() {
+				side := *h
+				side.Engine = e
+				if _, err := side.scim("entra", fmt.Sprint("e", i), fmt.Sprint("john", i), true, called("John", []string{"Smith", "SMITH"}[i%2])); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			if _, err := one.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand", Actor: "test"}); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		h.Engine = one
+		h.work()
+		if d := cmp.Diff(johns(pushed+read), h.app.active()); d != "" {
+			t.Errorf("names (-want +got):\n%s", d)
+		}
+	})
+}
+
+// TestNamesOfBeforeTheRuleAreTaken: accounts that were there when the rule came keep their names, and nobody else gets one.
+func TestNamesOfBeforeTheRuleAreTaken(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.say("entra", "e1", "John.Smith", "1")
+		h.work()
+		h.Engine = h.named("one", false)
+		if _, err := h.scim("entra", "e2", "js", true, called("John", "Smith")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.scim("entra", "e1", "renamed", true, called("John", "Smith")); err != nil {
+			t.Fatal(err)
+		}
+		h.work()
+		if d := cmp.Diff([]string{"John.Smith", "john.smith2"}, h.app.active()); d != "" {
+			t.Errorf("names (-want +got):\n%s", d)
+		}
+	})
+}
+
+// TestNamesGoWithTheAccount: who is merged brings their account and all names it ever had.
+func TestNamesGoWithTheAccount(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.Engine = h.named("one", true)
+		says := func(id, given, family string) string {
+			t.Helper()
+			got, err := h.scim("entra", id, id, true, called(given, family))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.Record.IdentityID
+		}
+		eva := says("e1", "Eva", "Lind")
+		says("e1", "Eva", "Brandt")
+		h.work()
+		owners := func() map[string]string {
+			t.Helper()
+			found, err := h.store.NameOwners(h.ctx, []jml.NameKey{{Target: "app", Name: "eva.lind"}, {Target: "app", Name: "eva.brandt"}, {Target: "platform", Name: "eva.lind"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := map[string]string{}
+			for k, owner := range found {
+				out[k.Target+" "+k.Name] = owner
+			}
+			return out
+		}
+		if d := cmp.Diff(map[string]string{"app eva.lind": eva, "app eva.brandt": eva}, owners()); d != "" {
+			t.Errorf("before (-want +got):\n%s", d)
+		}
+		other := model.NewID(time.Now())
+		if err := h.store.Commit(h.ctx, &engine.Commit{MoveAccounts: []engine.AccountMove{{From: eva, To: other, Target: "app"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(map[string]string{"app eva.lind": other, "app eva.brandt": other}, owners()); d != "" {
+			t.Errorf("after (-want +got):\n%s", d)
+		}
+		if got := h.app.active(); len(got) != 1 || !strings.HasPrefix(got[0], "eva.brandt") {
+			t.Error(got)
+		}
+	})
+}
