@@ -29,11 +29,26 @@ type ValuePath struct {
 	Term Filter
 }
 
+// Related holds when one member of the group, or one group that the user is in, directly or through others, satisfies Term. The
+// attributes in Term are value, display and, of members, type; texts in it are neither empty nor longer than a key. Nothing in a record
+// says whether it holds: the store knows.
+type Related struct {
+	Attr string // RelatedMembers or RelatedGroups
+	Term Filter
+}
+
+// What Related is about.
+const (
+	RelatedMembers = "members"
+	RelatedGroups  = "groups"
+)
+
 func (And) isFilter()       {}
 func (Or) isFilter()        {}
 func (Not) isFilter()       {}
 func (Compare) isFilter()   {}
 func (ValuePath) isFilter() {}
+func (Related) isFilter()   {}
 
 // CompareOp is a comparison operator in lower case.
 type CompareOp string

@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,33 @@ func matcher(f model.Filter, rt *resourceType, groups map[string]map[string]bool
 		v := recordView{rec: rec, rt: rt, groups: groups}
 		return matches(f, &v)
 	}
+}
+
+// decidable says whether matcher can decide a filter for the records that the store finds: what is Related must then hold for each of
+// them, as it does where it stands alone or is joined to the rest by and.
+func decidable(f model.Filter) bool {
+	switch f := f.(type) {
+	case model.And:
+		return !slices.ContainsFunc(f.Terms, func(t model.Filter) bool { return !decidable(t) })
+	case model.Related:
+		return true
+	}
+	return !relates(f)
+}
+
+// relates says whether there is a Related in the filter.
+func relates(f model.Filter) bool {
+	switch f := f.(type) {
+	case model.And:
+		return slices.ContainsFunc(f.Terms, relates)
+	case model.Or:
+		return slices.ContainsFunc(f.Terms, relates)
+	case model.Not:
+		return relates(f.Term)
+	case model.Related:
+		return true
+	}
+	return false
 }
 
 // view is what a filter looks at: a resource, or one element of a multi-valued attribute.
@@ -48,6 +76,8 @@ func matches(f model.Filter, v view) bool {
 			}
 		}
 		return false
+	case model.Related: // the store has seen to it: see decidable
+		return true
 	case model.Compare:
 		if r, ok := v.(*recordView); ok && (f.Attr.String() == "members.value" || f.Attr.String() == "groups.value") {
 			id, _ := f.Value.(string)

@@ -19,6 +19,9 @@ type resolver struct {
 	// members are the ids that the filter compares members with, or groups. The filter holds by what the members table says,
 	// not by attributes.
 	members []string
+	place   string // what meta.location begins with
+	// related: it says more about members or groups.
+	related bool
 }
 
 // The filters that always and never hold. simplify takes them out, so that the store sees them only as a whole filter.
@@ -115,13 +118,8 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		return constant(false), nil
 	case a == nil:
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
-	case a.tabled():
-		if inner := e.terms[0]; inner.kind == exprCompare && e.sub == "" {
-			if s := a.sub(inner.attr); s != nil {
-				return r.member(s, inner)
-			}
-		}
-		return nil, invalidFilter("Of %s only value can be compared, with eq.", a.name)
+	case a.tabled() && e.sub == "" && isMember(a, e.terms[0]):
+		return r.member(a.sub("value"), e.terms[0])
 	}
 	if !a.multi && a.typ != typeComplex {
 		return nil, invalidFilter("%s has one value; a filter cannot select from it.", a.label())
@@ -138,24 +136,88 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		}
 		term = simplify([]model.Filter{term, more}, true)
 	}
+	if a.tabled() {
+		return r.relate(a, term)
+	}
 	return model.ValuePath{Attr: a.ref(), Term: term}, nil
 }
 
-// member resolves a comparison with the members of a group, or with the groups of a user. Whatever form it has, it becomes
-// members.value eq id, or groups.value eq id.
+// isMember says whether the filter of an element is value eq id, which an index answers.
+func isMember(a *attribute, e *expr) bool {
+	return e.kind == exprCompare && e.op == model.OpEq && e.value != nil && a.sub(e.attr) == a.sub("value")
+}
+
+// member resolves a comparison with the members of a group, or with the groups of a user. Whatever form it has, one of value with an id
+// becomes members.value eq id, or groups.value eq id.
 func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
 	top := a.top()
-	id, ok := e.value.(string)
-	if e.op != model.OpEq || !ok || a != top && a.name != "value" {
-		return nil, invalidFilter("Of %s only value can be compared, with eq.", top.name)
-	}
 	if a == top {
 		r.notes.filter("filter: %s read as %s.value", top.label(), top.label())
+		a = top.sub("value")
 	}
-	r.members = append(r.members, id)
-	ref := model.AttrRef{Path: []string{top.name, "value"}, CaseExact: true}
-	return model.Compare{Attr: ref, Op: model.OpEq, Value: id}, nil
+	if id, ok := e.value.(string); ok && e.op == model.OpEq && a.name == "value" {
+		r.members = append(r.members, id)
+		return model.Compare{Attr: model.AttrRef{Path: []string{top.name, "value"}, CaseExact: true}, Op: model.OpEq, Value: id}, nil
+	}
+	exists := func(op model.CompareOp) (model.Filter, error) {
+		term, err := elementFilter(top, &expr{attr: a.name, op: op, value: e.value, loose: e.loose}, r.notes)
+		if err != nil {
+			return nil, err
+		}
+		return r.relate(top, term)
+	}
+	present, err := exists(model.OpPr)
+	switch {
+	case err != nil || e.op == model.OpPr || e.op == model.OpNe && e.value == nil:
+		return present, err
+	case e.op == model.OpEq && e.value == nil:
+		return model.Not{Term: present}, nil
+	}
+	other, err := exists(e.op)
+	if err == nil && e.op == model.OpNe { // of nobody, too
+		return model.Or{Terms: []model.Filter{model.Not{Term: present}, other}}, nil
+	}
+	return other, err
 }
+
+// relate makes a filter of members or groups, of what the store can compare of them.
+func (r *resolver) relate(top *attribute, term model.Filter) (model.Filter, error) {
+	if holds, ok := isConstant(term); ok && !holds {
+		return constant(false), nil
+	}
+	r.related = true
+	return model.Related{Attr: top.name, Term: term}, checkRelated(top, term)
+}
+
+// checkRelated refuses what the store cannot compare of the elements of members or groups.
+func checkRelated(top *attribute, term model.Filter) error {
+	var terms []model.Filter
+	switch f := term.(type) {
+	case model.And:
+		terms = f.Terms
+	case model.Or:
+		terms = f.Terms
+	case model.Not:
+		terms = []model.Filter{f.Term}
+	case model.Compare:
+		name := f.Attr.Path[0]
+		if name != "value" && name != "display" && (name != "type" || top.name != model.RelatedMembers) {
+			return invalidFilter("Of %s.%s nothing can be compared.", top.name, name)
+		}
+		if text, ok := f.Value.(string); f.Op != model.OpPr && f.Value != nil && (!ok || fold(text) == "" || len(fold(text)) > maxCompared) {
+			return invalidFilter("%s.%s can be compared with a text of 1 to %d bytes.", top.name, name, maxCompared)
+		}
+	}
+	for _, t := range terms {
+		if err := checkRelated(top, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxCompared bounds what names and ids of members and groups are compared with.
+const maxCompared = 200
 
 // elementFilter resolves a filter over the elements of a multi-valued complex attribute, names relative to it.
 func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
@@ -185,8 +247,12 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 		return nil, invalidFilter("%s needs an attribute to be compared.", a.label())
 	case a.returned == never:
 		return nil, invalidFilter("%s cannot be compared.", a.label()) // RFC 7644 §7.5.2: not an oracle
-	case a.label() == "meta.location":
-		return nil, invalidFilter("%s cannot be compared.", a.label())
+	case a.label() == "meta.location" && e.op != model.OpPr:
+		v, err := r.literal(a, e)
+		if err != nil {
+			return nil, err
+		}
+		return r.located(e.op, v), nil
 	}
 	if e.op == model.OpPr {
 		return r.fold(model.Compare{Attr: ref, Op: model.OpPr}), nil
@@ -243,6 +309,45 @@ func inMilliseconds(c model.Compare, t time.Time) model.Filter {
 		return model.Or{Terms: []model.Filter{with(model.OpLt, t), with(model.OpGe, next)}}
 	}
 	return with(c.Op, t)
+}
+
+// located compares meta.location, which is not stored: it is the address of the endpoint and the id behind it.
+func (r *resolver) located(op model.CompareOp, value any) model.Filter {
+	text, ok := value.(string)
+	if !ok { // null: everything has one
+		return constant(op == model.OpNe)
+	}
+	id := func(op model.CompareOp, v string) model.Filter {
+		return model.Compare{Attr: model.AttrRef{Path: []string{"id"}, CaseExact: true}, Op: op, Value: v}
+	}
+	if rest, below := strings.CutPrefix(text, r.place); below && rest != "" && op != model.OpCo && op != model.OpEw {
+		return id(op, rest)
+	}
+	switch op {
+	case model.OpSw:
+		return constant(strings.HasPrefix(r.place, text))
+	case model.OpCo, model.OpEw:
+		var either []model.Filter
+		if op == model.OpCo && strings.Contains(r.place, text) || text == "" {
+			return constant(true)
+		}
+		if !strings.Contains(text, "/") {
+			either = append(either, id(op, text))
+		}
+		for i := 1; i <= len(text); i++ { // it begins in the address and ends in the id
+			if rest := text[i:]; strings.HasSuffix(r.place, text[:i]) {
+				switch {
+				case rest == "":
+				case op == model.OpCo:
+					either = append(either, id(model.OpSw, rest))
+				default:
+					either = append(either, id(model.OpEq, rest))
+				}
+			}
+		}
+		return simplify(either, false)
+	}
+	return constant(ordered(op, strings.Compare(r.place, text))) // they differ before the id
 }
 
 // literal converts the literal of a comparison to the attribute's type.

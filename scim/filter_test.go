@@ -91,7 +91,7 @@ func TestFilterIsRefused(t *testing.T) { // Casdoor SCIM
 		``, ` `, `userName`, `userName eq`, `userName regex "x"`, `userName eq "x`, `userName eq "x" and`, `(userName pr`, `userName pr)`,
 		`nickname[value pr]`, `unknown eq "x"`, `urn:none:attr eq "x"`, `password eq "x"`, `password pr`, `password sw "a"`,
 		`active gt true`, `active co "t"`, `active eq "perhaps"`, `userName gt null`, `meta.created co "2026"`, `meta.created gt "soon"`,
-		`name eq "x"`, `groups pr`, `groups.display eq "x"`, `groups.value co "x"`, `meta.location eq "x"`, `emails[type eq "work"`, `emails[].value eq "x"`,
+		`name eq "x"`, `groups.type eq "direct"`, `groups.$ref co "x"`, `groups.display eq ""`, `groups.display gt null`, `emails[type eq "work"`, `emails[].value eq "x"`,
 		`emails[emails[type pr]]`, `emails[nothing eq "x"]`, `not userName pr`, `userName eq "\ud800"`, `userName eq "a" userName eq "b"`,
 		`x509Certificates.value gt "a"`, strings.Repeat("(", 33) + "userName pr" + strings.Repeat(")", 33),
 		"userName pr" + strings.Repeat(" or userName pr", 100), strings.Repeat("a", 5000),
@@ -101,7 +101,7 @@ func TestFilterIsRefused(t *testing.T) { // Casdoor SCIM
 			t.Errorf("%.80q: %v, %v", text, f, err)
 		}
 	}
-	for _, text := range []string{`members co "x"`, `members pr`, `members.display eq "x"`, `members[type eq "User"]`, `userName eq "x"`} {
+	for _, text := range []string{`members.$ref eq "x"`, `members[$ref pr]`, `members.display eq ""`, `members.type eq true and members.display co " "`, `members[type[value pr]]`, `userName eq "x"`} {
 		if _, _, err := resolveText(t, s.group, text); err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidFilter {
 			t.Errorf("%q: %v", text, err)
 		}

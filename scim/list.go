@@ -189,7 +189,7 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if filter == nil {
 		return true, nil
 	}
-	r := resolver{rt: rt, other: other, notes: &q.notes}
+	r := resolver{rt: rt, other: other, notes: &q.notes, place: q.location(rt, "")}
 	f, err := r.filter(filter)
 	if err != nil {
 		return false, err
@@ -199,8 +199,13 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	}
 	sets := map[string]map[string]bool{}
 	query.Filter, query.Match = f, matcher(f, rt, sets)
-	if len(r.members) > 0 {
-		query.Ready = func(ctx context.Context) error { return q.memberships(ctx, rt, r.members, sets) }
+	if len(r.members) > 0 || r.related {
+		query.Ready = func(ctx context.Context) error {
+			if !decidable(f) {
+				return invalidFilter("The database cannot answer this filter by itself; conditions on members or groups can then only be joined by and, or compare value with eq.")
+			}
+			return q.memberships(ctx, rt, r.members, sets)
+		}
 	}
 	return true, nil
 }

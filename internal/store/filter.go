@@ -38,6 +38,8 @@ func (b *query) filter(f model.Filter) (condition, error) {
 		return b.compare(f)
 	case model.ValuePath:
 		return b.valuePath(f), nil
+	case model.Related:
+		return b.related(f)
 	}
 	return condition{}, fmt.Errorf("%w: filter %T", model.ErrInvalid, f)
 }
