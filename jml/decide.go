@@ -99,8 +99,9 @@ func (r *Rules) Decide(s Situation) Decision {
 	if r.Policy != nil {
 		home, _ := r.Policy.Home(fused.Attrs)
 		w.phase = r.phase(s, live, fused, home)
-		out = r.Policy.Evaluate(policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
-			Sources: sources(live), Groups: groupNames(s.Groups, live), Access: s.Access})
+		who := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
+			Sources: sources(live), Groups: groupNames(s.Groups, live)}
+		out = r.outcome(&w, who)
 	} else {
 		w.phase = r.phase(s, live, fused, "")
 	}
@@ -112,6 +113,9 @@ func (r *Rules) Decide(s Situation) Decision {
 
 	var d Decision
 	d.Identity = r.identity(s, w.lifecycle, fused, out)
+	if r.Policy != nil {
+		w.entitled.note(&d.Identity, r.separated())
+	}
 	r.external(&w, out)
 	d.AddKeys, d.DropKeys = r.keyChanges(live, s.Keys)
 	w.now = d.Identity
@@ -130,6 +134,7 @@ func (r *Rules) Decide(s Situation) Decision {
 type situation struct {
 	Situation
 	phase
+	entitled
 	owned []string
 	fused Fused
 	live  []model.Record
@@ -283,6 +288,9 @@ func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *St
 	event, text := model.EventLeaver, w.text
 	if w.verdict != take {
 		event, text = model.EventMover, fmt.Sprintf("rule %s no longer holds", rule)
+		if denied := w.denied[acct.Target]; denied != "" {
+			text = denied
+		}
 	}
 	event = cmp.Or(w.Cause.Event, event)
 	return w.step(&acct, next, op, event, model.Reason{Rule: rule, Text: w.because(text, w.dated && w.Cause.Record == "") + waits})

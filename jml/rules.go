@@ -26,6 +26,9 @@ type Rules struct {
 	Policy *policy.Policy
 	// Calendar is how dates are read.
 	Calendar Calendar
+	// Certification and Separation restrict what people may have.
+	Certification Certification
+	Separation    []Separation
 	// Protect is what nothing takes away.
 	Protect Protection
 	// Targets are the names of the configured targets. Accounts of others are left alone.

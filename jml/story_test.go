@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -48,6 +49,7 @@ type storyRules struct {
 		From, Until, Sponsor, Reason string
 	} `yaml:"engagements"`
 	Protect  storyProtection `yaml:"protect"`
+	Entitle  storyEntitle    `yaml:",inline"`
 	External struct {
 		RequireEnd     bool     `yaml:"require_end"`
 		RequireSponsor bool     `yaml:"require_sponsor"`
@@ -99,6 +101,7 @@ type storyPolicy struct {
 			Longest        int
 		} `yaml:"user_name"`
 	} `yaml:"accounts"`
+	Roles []struct{ Name, Role, Place, When string } `yaml:"roles"`
 }
 
 func TestStories(t *testing.T) { // M-01, M-02, M-24, D-20
@@ -146,6 +149,7 @@ func (s story) play(t *testing.T) string {
 	rules.Authority = s.Rules.Authority
 	rules.Calendar, rules.Protect = s.Rules.calendar(t), s.Rules.Protect.protection()
 	rules.JoinOnly = s.Rules.JoinOnly
+	s.Rules.Entitle.rules(t, rules)
 	rules.Conditional = map[string][]jml.Authority{}
 	told := usual()
 	if s.Policy != nil {
@@ -197,6 +201,11 @@ func heading(what string, v any) string {
 //	groups of entra e1: [builders]     its groups change
 //	new policy: {…}                    the rules change, everybody is reviewed
 //	new authority: {active: [entra]}
+//	give Ada Example: {role: Developer, place: Builders, from: …, until: …}   a person gives a role
+//	take Ada Example: {role: Developer, place: Builders}
+//	except Ada Example: {rule: two hands, until: 2027-01-01}                  from a rule of separation
+//	roles of: Ada Example                                                     what they hold, and what is withheld
+//	new restrictions: {certification: …, separation: …}
 //	guard: holds | lets go             whether leavers wait from now on
 //	approve: everything                somebody approves all that waits
 //	review: everybody
@@ -209,6 +218,8 @@ func heading(what string, v any) string {
 //	asleep until: 2027-04-01           time passes, and whatever is due is done then
 func (w *world) step(t *testing.T, what string, v any) {
 	switch {
+	case w.entitles(t, what, v):
+		return
 	case what == "look":
 		attr, name, _ := strings.Cut(v.(string), " of ")
 		w.look(t, attr, name)
@@ -338,7 +349,7 @@ func record(t *testing.T, given map[string]any) *model.Record {
 			rec.ExternalID = v.(string)
 		case "employeeNumber", "department", "costCenter", "division":
 			ext[name] = v
-		case "startDate", "endDate", "workerType", "sponsor", "certification":
+		case "startDate", "endDate", "workerType", "sponsor", "certification", "certified until":
 			dates[name] = v
 		case "email":
 			attrs["emails"] = []any{map[string]any{"value": v, "type": "work", "primary": true}}
@@ -380,6 +391,9 @@ func (p storyPolicy) config() policy.Config {
 		}
 		c.Accounts = append(c.Accounts, policy.Rule{Naming: naming, Name: a.Name, Target: a.Target, When: a.When, Attributes: a.Attributes, Leaver: leaver,
 			BeforeStart: duration(a.BeforeStart), DeleteAfter: duration(a.DeleteAfter), Administrator: a.Administrator})
+	}
+	for _, r := range p.Roles {
+		c.Roles = append(c.Roles, policy.RoleRule{Name: r.Name, Role: access.ID(r.Role), Place: access.Place(access.KindGroup, r.Place), When: r.When})
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -26,14 +27,15 @@ type world struct {
 	keys       map[model.Key]string
 	names      map[jml.NameKey]string
 	accounts   map[[2]string]model.Account
-	rulings    map[string]*model.Ruling // by record
+	rulings    map[string]*model.Ruling        // by record
+	gave       map[string][]model.AccessMember // by identity
 	serial     int
 	story      strings.Builder
 }
 
 func newWorld(rules *jml.Rules) *world {
 	return &world{rules: rules, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), records: map[string]model.Record{},
-		rulings: map[string]*model.Ruling{}, groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{}, names: map[jml.NameKey]string{},
+		rulings: map[string]*model.Ruling{}, gave: map[string][]model.AccessMember{}, groups: map[string][]string{}, identities: map[string]*model.Identity{}, keys: map[model.Key]string{}, names: map[jml.NameKey]string{},
 		accounts: map[[2]string]model.Account{}}
 }
 
@@ -42,6 +44,9 @@ func at(source, id string) string { return source + " " + id }
 // person loads everything about one identity.
 func (w *world) situation(id string, cause jml.Cause) jml.Situation {
 	s := jml.Situation{Now: w.now, ID: id, Identity: w.identities[id], Cause: cause}
+	if w.rules.Policy.GivesRoles() || len(w.gave[id]) > 0 {
+		s.Access = access.NewView(houseTree(), w.gave[id], w.now)
+	}
 	for _, k := range slices.Sorted(maps.Keys(w.records)) {
 		rec := w.records[k]
 		if rec.IdentityID != id {

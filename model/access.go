@@ -52,6 +52,37 @@ type AccessMember struct {
 	ManagedBy string
 }
 
+// Entitlements is what a decision made of somebody's roles, beside what people gave them.
+type Entitlements struct {
+	Given    []Birthright     `json:"given,omitempty"`
+	Withheld []Withheld       `json:"withheld,omitempty"`
+	Apart    map[string]Apart `json:"apart,omitempty"` // by the name of a rule of separation
+	Level    string           `json:"level,omitempty"` // of certification, as it was known last
+}
+
+// Birthright is a role that a rule gives, as long as it holds. A request for the same is another thing: either can end alone.
+type Birthright struct {
+	Rule  string    `json:"rule"`
+	Place string    `json:"place"`
+	Role  string    `json:"role"`
+	Since time.Time `json:"since"`
+}
+
+// Withheld is a membership that does not count, whoever gave it.
+type Withheld struct {
+	Place string `json:"place"`
+	Role  string `json:"role,omitempty"`
+	Code  Code   `json:"code"`
+	Text  string `json:"text"`
+}
+
+// Apart is what somebody has, and may not have, of what a rule of separation keeps apart.
+type Apart struct {
+	Has   []string `json:"has,omitempty"`
+	Not   []string `json:"not,omitempty"`
+	Until string   `json:"until,omitempty"` // of the exception that lets them have all of it
+}
+
 // AccessRoot is the id of the group above all others.
 const AccessRoot = "root"
 
@@ -59,4 +90,5 @@ const AccessRoot = "root"
 const (
 	ManagedByConfig   = "configuration"
 	ManagedByOperator = "operator"
+	ManagedByPolicy   = "policy" // birthrights: no row, the rule is the truth
 )

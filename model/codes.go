@@ -54,6 +54,10 @@ const (
 	CodeReserved          Code = "JML-3043"
 	CodeNameTaken         Code = "JML-3044"
 
+	CodeUncertified   Code = "JML-3051"
+	CodeCertification Code = "JML-3052"
+	CodeSeparated     Code = "JML-3053"
+
 	CodeAccessRefused Code = "JML-3101"
 	CodeAccessForeign Code = "JML-3102"
 	CodeAccessDenied  Code = "JML-3103"
@@ -151,6 +155,12 @@ func (c Code) Advice() string {
 		return "Give the person another user name. This one is of an account of the target itself."
 	case CodeNameTaken:
 		return "Give user_name of the rule another pattern, or number: true. The person has no account there until then, or keeps the name they have."
+	case CodeUncertified:
+		return "Nothing to do, if that is right: it is given by itself when the level is there. Else correct the certification at its source."
+	case CodeCertification:
+		return "Correct the certification or its end at the source, or certification.levels. Until then the last known level counts."
+	case CodeSeparated:
+		return "Take one of the two away, or make an exception with an end: `jmld access except RULE WHO --until DATE --reason WHY`."
 	case CodeAccessRefused:
 		return "Nothing was written. Correct what is named and try again."
 	case CodeAccessForeign:

@@ -38,6 +38,8 @@ type Identity struct {
 	ReviewAt     *time.Time // when the decision may be another one
 	ReviewRun    string     // the job whose next run wants to review it itself, before ReviewAt
 	Suspect      string     // Hold, JSON: the next decision may take nothing away without approval, because of a group's loss; "" none
+	Entitlements string     // Entitlements, JSON: what the last decision made of the person's roles; "" none
+	Separated    string     // the rules of separation that the last decision knew
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }

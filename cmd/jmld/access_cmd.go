@@ -32,7 +32,7 @@ func newAccess(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(
 		newAccessShow(a), newAccessTeam(a), newAccessStats(a), newAccessGroups(a), newAccessGroup(a), newAccessRoles(a), newAccessRole(a),
-		newAccessResources(a), newAccessResource(a), newAccessLink(a), newAccessUnlink(a), newAccessMember(a), newAccessHandOver(a), newAccessApply(a),
+		newAccessResources(a), newAccessResource(a), newAccessLink(a), newAccessUnlink(a), newAccessMember(a), newAccessHandOver(a), newAccessExcept(a), newAccessApply(a),
 	)
 	return cmd
 }

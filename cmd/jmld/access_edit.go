@@ -396,7 +396,9 @@ func newMemberAdd(a *app) *cobra.Command {
 // inheritedRole is a way without an end in which the role of the row is held already.
 func inheritedRole(t *access.Tree, m model.AccessMember, now time.Time) *access.Grant {
 	ways := t.On(t.Rows(m.Person), m.Place, now)
-	i := slices.IndexFunc(ways, func(g access.Grant) bool { return !g.Direct && g.Row.Role == m.Role && g.Row.ValidTo == nil })
+	i := slices.IndexFunc(ways, func(g access.Grant) bool {
+		return !g.Direct && g.Row.Role == m.Role && g.Row.ValidTo == nil && g.Row.ManagedBy != model.ManagedByPolicy // that ends by itself
+	})
 	if i < 0 {
 		return nil
 	}
@@ -424,6 +426,10 @@ func newMemberRemove(a *app) *cobra.Command {
 						return nil
 					}
 					for _, g := range t.On(t.Rows(p.ID), at, a.now()) {
+						if g.Direct && g.Row.ManagedBy == model.ManagedByPolicy {
+							return model.Errorf(model.CodeAccessRefused, "%s holds %s in %s by right (%s); it ends when the rule no longer holds",
+								line(p.DisplayName), g.Role, t.Name(at), g.Row.Reason)
+						}
 						if !g.Direct {
 							return model.Errorf(model.CodeAccessRefused, "%s holds %s in %s only through group %s (%s); take it away there",
 								line(p.DisplayName), orElse(g.Role, "it"), t.Name(at), t.Name(g.Origin), strings.Join(g.Path, " > "))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jmld/jml/access"
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -28,11 +29,12 @@ type grantJSON struct {
 	From     string   `json:"from,omitempty"`
 	Until    string   `json:"until,omitempty"`
 	Managed  string   `json:"managedBy"`
+	Basis    string   `json:"basis"` // "requested", "declared" or "by right"
 }
 
 func grantView(g access.Grant, name string) grantJSON {
 	v := grantJSON{Person: g.Person, Name: name, Place: g.Place, Role: g.Role, Admin: g.Row.Admin && g.Direct, How: g.How, Direct: g.Direct, Origin: g.Origin,
-		Path: g.Path, Reason: g.Row.Reason, Approver: g.Row.Approver, Managed: g.Row.ManagedBy}
+		Path: g.Path, Reason: g.Row.Reason, Approver: g.Row.Approver, Managed: g.Row.ManagedBy, Basis: basis(g.Row)}
 	if t := g.Row.ValidFrom; t != nil {
 		v.From = t.Format(timeJSON)
 	}
@@ -52,6 +54,9 @@ func way(g access.Grant) string {
 
 // grantedBy is why and by whom, and for how long.
 func grantedBy(m model.AccessMember) string {
+	if m.ManagedBy == model.ManagedByPolicy {
+		return "by right: " + m.Reason
+	}
 	text := m.Reason + "; approved by " + m.Approver
 	if m.ValidFrom != nil {
 		text += ", from " + at(*m.ValidFrom)
@@ -71,6 +76,7 @@ type accessPersonJSON struct {
 	Roles       []string            `json:"roles"`
 	Permissions []access.Permission `json:"permissions"`
 	Grants      []grantJSON         `json:"grants"`
+	Aside       []roleJSON          `json:"aside"` // withheld, and exceptions from rules of separation
 	Accounts    []accountJSON       `json:"accounts"`
 }
 
@@ -106,16 +112,24 @@ func newAccessShow(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.showAccess(p, accounts, tree, where)
+				people, err := s.store.Load(ctx, []engine.Subject{{Identity: p.ID}})
+				if err != nil {
+					return err
+				}
+				roles, err := rolesOf(&p, people[0].Access)
+				if err != nil {
+					return err
+				}
+				return a.showAccess(p, accounts, tree, where, roles)
 			})
 		},
 	}
 }
 
-func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.Tree, where string) error {
+func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.Tree, where string, given []roleJSON) error {
 	now, rows := a.now(), t.Rows(p.ID)
 	v := accessPersonJSON{Schema: "jmld.access.person/1", Person: p.ID, Name: p.DisplayName, Place: where, Groups: t.GroupNames(rows, now),
-		Roles: t.RoleNames(rows, now), Permissions: t.Permissions(rows, now), Grants: []grantJSON{}, Accounts: []accountJSON{}}
+		Roles: t.RoleNames(rows, now), Permissions: t.Permissions(rows, now), Grants: []grantJSON{}, Aside: []roleJSON{}, Accounts: []accountJSON{}}
 	places := []string{where}
 	if where == "" {
 		places = t.Reach(rows, now)
@@ -135,6 +149,11 @@ func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.T
 	for _, acc := range accounts {
 		v.Accounts = append(v.Accounts, accountView(acc))
 	}
+	for _, r := range given {
+		if kind, _ := access.SplitPlace(r.Place); r.Withheld != "" || kind == access.KindException {
+			v.Aside = append(v.Aside, r)
+		}
+	}
 	if a.json() {
 		for _, g := range grants {
 			v.Grants = append(v.Grants, grantView(g, ""))
@@ -153,15 +172,28 @@ func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.T
 		v.Groups = append(v.Groups[:most:most], "…")
 	}
 	a.printf("  groups       %s\n", orElse(line(strings.Join(v.Groups, ", ")), "none"))
-	a.printf("\nHeld\n")
-	tab := newTable(a.stdout)
-	for _, g := range grants {
-		tab.indented(g.Place, strings.Join(held(directOnly(g), g.Role), ", "), directness(g), way(g), grantedBy(g.Row))
+	for _, part := range []struct {
+		title string
+		right bool
+	}{{"Held", false}, {"Held by right", true}} {
+		tab, n := newTable(a.stdout), 0
+		for _, g := range grants {
+			if (g.Row.ManagedBy == model.ManagedByPolicy) != part.right {
+				continue
+			}
+			if n++; n == 1 {
+				a.printf("\n%s\n", part.title)
+			}
+			tab.indented(g.Place, strings.Join(held(directOnly(g), g.Role), ", "), directness(g), way(g), grantedBy(g.Row))
+		}
+		if err := tab.flush(); err != nil {
+			return err
+		}
 	}
 	if len(grants) == 0 {
-		a.printf("  nothing\n")
+		a.printf("\nHeld\n  nothing\n")
 	}
-	if err := tab.flush(); err != nil {
+	if err := a.printAside(v.Aside); err != nil {
 		return err
 	}
 	return a.printAccounts(accounts)

@@ -41,6 +41,7 @@ type personJSON struct {
 	Keys         []keyJSON        `json:"keys"`
 	Groups       []membershipJSON `json:"groups"`
 	Records      []recordJSON     `json:"records"`
+	Roles        []roleJSON       `json:"roles"` // given by people and by rules, each for itself
 	Accounts     []accountJSON    `json:"accounts"`
 	Changes      []changeJSON     `json:"changes"`
 	Fusion       []fusedJSON      `json:"fusion"`
@@ -134,13 +135,17 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if err != nil {
 		return err
 	}
+	roles, err := rolesOf(people[0].Identity, people[0].Access)
+	if err != nil {
+		return err
+	}
 	boss, err := s.managerOf(ctx, people[0])
 	if err != nil {
 		return err
 	}
 	if a.json() {
 		v := personView(people[0], changes)
-		v.Manager, v.MergedInto = boss, mergedInto(merges, id)
+		v.Manager, v.MergedInto, v.Roles = boss, mergedInto(merges, id), roles
 		for _, m := range merges {
 			if m.IntoID == id {
 				v.Merged = append(v.Merged, m.IdentityID)
@@ -151,7 +156,7 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if into := mergedInto(merges, id); into != "" {
 		a.printf("merged into %s; see jmld person %s\n", into, into)
 	}
-	return a.printPerson(s, people[0], changes, boss)
+	return a.printPerson(s, people[0], changes, boss, roles)
 }
 
 func personView(p engine.Person, changes []model.Change) personJSON {
@@ -205,7 +210,7 @@ func categories(i *model.Identity) []string {
 	return strings.Split(i.Categories, ",")
 }
 
-func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss *managerJSON) error {
+func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss *managerJSON, roles []roleJSON) error {
 	i := p.Identity
 	a.printf("%s  (%s)\n", line(i.DisplayName), i.Lifecycle)
 	a.printf("  user name     %s\n", line(i.UserName))
@@ -250,6 +255,9 @@ func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss
 			}
 			a.printf("  %s: %s%s\n", g.Source, line(g.DisplayName), how)
 		}
+	}
+	if err := a.printRoles(roles); err != nil {
+		return err
 	}
 	if err := a.printAccounts(p.Accounts); err != nil {
 		return err

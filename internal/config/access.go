@@ -82,6 +82,9 @@ func declared(c *Config) (access.State, map[string]route) {
 	for i, g := range c.Access.Groups {
 		b.group(g, root.with("groups", i))
 	}
+	for i, s := range c.Policy.Separation {
+		b.exceptions(s, route{"policy", "separation", i})
+	}
 	return b.state, b.places
 }
 

@@ -31,6 +31,7 @@ func check(d *decoder, c *Config) {
 	d.checkProtect(c, targets)
 	d.checkPolicy(c, targets)
 	d.checkAccess(c)
+	d.checkEntitle(c, targets)
 	d.checkGuard(c)
 }
 
@@ -385,6 +386,9 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 			Name:   r.Name, Target: r.Target, When: r.When, Attributes: r.Attributes, Leaver: leaver,
 			BeforeStart: r.BeforeStart.Std(), DeleteAfter: r.DeleteAfter.Std(), Administrator: r.Administrator,
 		})
+	}
+	for _, r := range c.Policy.Roles {
+		in.Roles = append(in.Roles, r.rule())
 	}
 	d.warnOfGroups(c)
 	var conditions []route

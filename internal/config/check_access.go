@@ -11,7 +11,7 @@ import (
 // checkAccess looks at the tree as it is declared: it has to hold together by itself, whatever operators add at run time.
 func (d *decoder) checkAccess(c *Config) {
 	at := route{"access"}
-	if !d.has(at) {
+	if !d.has(at) && !d.has(route{"policy", "separation"}) {
 		return
 	}
 	for i, area := range c.Access.Areas {

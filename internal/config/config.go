@@ -218,6 +218,11 @@ type Organisation struct {
 type Policy struct {
 	Categories Categories `yaml:"categories"`
 	Accounts   []Rule     `yaml:"accounts"`
+
+	// Those that are empty are left out of the fingerprint.
+	Roles         []RoleRule     `yaml:"roles" json:",omitempty"`
+	Separation    []Separation   `yaml:"separation" json:",omitempty"`
+	Certification *Certification `yaml:"certification" json:",omitempty"`
 }
 
 // Categories in the order of the file.
@@ -418,6 +423,10 @@ func (c *Config) Rules() (*jml.Rules, error) {
 	}
 	r := &jml.Rules{Correlation: c.Correlation, Authority: map[string][]string{}, Conditional: map[string][]jml.Authority{}, Policy: c.compiled,
 		Calendar: c.calendar, Protect: c.protection}
+	r.Certification = c.Policy.Certification.certification()
+	for _, s := range c.Policy.Separation {
+		r.Separation = append(r.Separation, s.separation())
+	}
 	for _, s := range c.Sources {
 		r.Precedence = append(r.Precedence, s.Name)
 		if !s.CreatesPeople {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -53,6 +55,13 @@ func (s *Store) Access(ctx context.Context) (access.State, error) {
 			}
 			st.Members = append(st.Members, m)
 			return err
+		}},
+		op{text: s.sql("SELECT id, entitlements FROM identities WHERE entitlements <> '' ORDER BY id"), each: func(row scanner) error {
+			var id, text string
+			if err := row.Scan(&id, &text); err != nil {
+				return err
+			}
+			return entitle(&st, id, text)
 		}})...)
 	if err != nil || len(keys) == 0 {
 		return st, err
@@ -64,6 +73,31 @@ func (s *Store) Access(ctx context.Context) (access.State, error) {
 		st.People[name+":"+value] = id
 		return err
 	}})
+}
+
+// entitle adds what the last decision made of somebody's roles.
+func entitle(st *access.State, id, text string) error {
+	var e model.Entitlements
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return fmt.Errorf("entitlements of identity %s: %w", id, err)
+	}
+	for _, b := range e.Given {
+		st.Given = append(st.Given, access.Birthright(id, b))
+	}
+	if st.Withheld == nil && len(e.Withheld) > 0 {
+		st.Withheld = map[string]bool{}
+	}
+	for _, w := range e.Withheld {
+		st.Withheld[access.Row(id, w.Place, w.Role)] = true
+	}
+	return nil
+}
+
+// AccessRevision is the revision of AccessFrame.
+func (s *Store) AccessRevision(ctx context.Context) (int64, error) {
+	var rev int64
+	return rev, s.read(ctx, op{text: s.sql("SELECT value FROM settings WHERE name = $1"), args: []any{accessFrame},
+		each: func(row scanner) error { return scanRevision(row, &rev) }})
 }
 
 // AccessFrame is everything but the memberships; its revision is that of the last change of it.

@@ -154,7 +154,7 @@ func Affected(before, after State, c Changes) []string {
 			}
 		}
 		up := climb(s.Groups, groups)
-		for _, m := range s.Members {
+		for _, m := range slices.Concat(s.Members, s.Given) {
 			kind, id := SplitPlace(m.Place)
 			if roles[m.Role] || places[m.Place] || kind == KindGroup && up[id] {
 				people[m.Person] = true

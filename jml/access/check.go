@@ -209,6 +209,11 @@ func (c *checker) checkMembers() {
 		switch {
 		case m.Person == "":
 			c.problem(OfMember, key, "person", "nobody is named; expected a person")
+		case kind == KindException && (m.Role != "" || m.Admin):
+			c.problem(OfMember, key, "role", "an exception gives no role; expected none")
+		case kind == KindException && m.ValidTo == nil:
+			c.problem(OfMember, key, "to", "an exception has an end; expected a time")
+		case kind == KindException:
 		case !c.places[m.Place]:
 			c.problem(OfMember, key, "", "unknown %s %q; expected one that there is", kind, id)
 		case m.Role == "" && !m.Admin:
@@ -247,7 +252,9 @@ func (c *checker) checkMembers() {
 
 // checkOwners: the owner of an app that a group owns belongs to the group.
 func (c *checker) checkOwners() {
-	t, err := New(c.State)
+	s := c.State
+	s.Given, s.Withheld = nil, nil // what rules give and take comes and goes; an owner belongs to the group by what a person decided
+	t, err := New(s)
 	if err != nil {
 		c.problem(OfGroup, "", "", "%s", err)
 		return

@@ -33,6 +33,9 @@ type Grant struct {
 // Rows are what the person was given directly.
 func (t *Tree) Rows(person string) []model.AccessMember { return t.rows[person] }
 
+// Withheld are the rows of the person that do not count.
+func (t *Tree) Withheld(person string) []model.AccessMember { return t.withheld[person] }
+
 // People are all who were given something, sorted.
 func (t *Tree) People() []string {
 	people := make([]string, 0, len(t.rows))
@@ -290,9 +293,20 @@ type Stats struct {
 	AverageMembers float64 `json:"averageMembers"`
 }
 
+// holders counts who holds something: an exception is nothing.
+func (t *Tree) holders() int {
+	n := 0
+	for _, rows := range t.rows {
+		if slices.ContainsFunc(rows, func(m model.AccessMember) bool { kind, _ := SplitPlace(m.Place); return kind != KindException }) {
+			n++
+		}
+	}
+	return n
+}
+
 // Stats counts the tree: people are counted once in each group, directly.
 func (t *Tree) Stats() Stats {
-	s := Stats{Groups: len(t.groups) - 1, Roles: len(t.roles), People: len(t.rows)}
+	s := Stats{Groups: len(t.groups) - 1, Roles: len(t.roles), People: t.holders()}
 	depth := make([]int, len(t.groups))
 	for n := 1; n < len(t.groups); n++ {
 		depth[n] = depth[t.parent[n]] + 1

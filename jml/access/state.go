@@ -21,6 +21,10 @@ type State struct {
 	Resources []model.AccessResource
 	Links     []model.AccessLink
 	Members   []model.AccessMember
+	// Given are the birthrights of people, and Withheld the memberships that do not count, as Row names them: the last decisions made
+	// them, nobody edits them.
+	Given    []model.AccessMember
+	Withheld map[string]bool
 	// People are the identities behind correlation keys that members are named by, as far as they are known.
 	People map[string]string
 }
@@ -30,7 +34,16 @@ const (
 	KindGroup     = "group"
 	KindApp       = "app"
 	KindNamespace = "namespace"
+	KindException = "separation" // of a rule of separation: there, for as long, the person may have what it keeps apart
 )
+
+// Row names a membership of an identity.
+func Row(person, place, role string) string { return person + "\n" + place + "\n" + role }
+
+// Birthright is a row for what a rule gives.
+func Birthright(person string, b model.Birthright) model.AccessMember {
+	return model.AccessMember{Person: person, Place: b.Place, Role: b.Role, Reason: "rule " + b.Rule, Approver: model.ManagedByPolicy, ManagedBy: model.ManagedByPolicy}
+}
 
 // ID is how names are compared: Unicode form NFKC, without case and needless space.
 func ID(name string) string {

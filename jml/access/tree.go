@@ -29,6 +29,7 @@ type Tree struct {
 	links     []link                 // by group, then resource
 	rows      map[string][]model.AccessMember
 	at        map[string][]model.AccessMember // by place
+	withheld  map[string][]model.AccessMember
 }
 
 type role struct {
@@ -70,7 +71,8 @@ func pick[T any](s set, all []T) []T {
 // New makes the tree of a state that was checked when it was stored. An error says what is broken all the same.
 func New(s State) (*Tree, error) {
 	t := &Tree{number: make(map[string]int32, len(s.Groups)+1), roles: make(map[string]*role, len(s.Roles)),
-		rows: make(map[string][]model.AccessMember, len(s.Members)), at: map[string][]model.AccessMember{}}
+		rows: make(map[string][]model.AccessMember, len(s.Members)), at: map[string][]model.AccessMember{},
+		withheld: map[string][]model.AccessMember{}}
 	if err := t.plant(s.Groups); err != nil {
 		return nil, err
 	}
@@ -81,8 +83,12 @@ func New(s State) (*Tree, error) {
 	if err := t.link(s); err != nil {
 		return nil, err
 	}
-	for _, m := range s.Members {
+	for _, m := range slices.Concat(s.Members, s.Given) {
 		m.Person = s.who(m.Person)
+		if s.Withheld[Row(m.Person, m.Place, m.Role)] {
+			t.withheld[m.Person] = append(t.withheld[m.Person], m)
+			continue
+		}
 		t.rows[m.Person] = append(t.rows[m.Person], m)
 		t.at[m.Place] = append(t.at[m.Place], m)
 	}

@@ -17,10 +17,26 @@ type View struct {
 
 // NewView is for rows that were loaded by themselves; nobody else's are asked for.
 func NewView(t *Tree, rows []model.AccessMember, now time.Time) *View {
-	if t == nil || len(rows) == 0 {
+	if t == nil {
 		return nil
 	}
 	return &View{t, rows, now}
+}
+
+// Rows are what the view is made of.
+func (v *View) Rows() []model.AccessMember {
+	if v == nil {
+		return nil
+	}
+	return v.rows
+}
+
+// Of is the view with other rows.
+func (v *View) Of(rows []model.AccessMember) *View {
+	if v == nil {
+		return nil
+	}
+	return NewView(v.tree, rows, v.now)
 }
 
 // Groups are the names of all groups the person is a member of, directly or from above.
@@ -53,7 +69,7 @@ func (v *View) PermissionsOn(place string) []string {
 
 // Most is a number that none of the lists is longer than.
 func (v *View) Most() int {
-	if v == nil {
+	if v == nil || len(v.rows) == 0 {
 		return 0
 	}
 	return max(v.tree.CountGroups(v.rows, v.now), len(v.tree.resources), len(v.tree.roleNames), len(v.tree.perms))

@@ -97,6 +97,11 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 		return nil, model.Errorf(model.CodeAccessRefused, "%s", some(texts))
 	}
 	c.Affected = access.Affected(before, after, c.Changes)
+	if edit.Manager == model.ManagedByOperator { // what the configuration brings together with what there was is withheld instead
+		if err := e.keptApart(before, after, c); err != nil {
+			return nil, err
+		}
+	}
 	now := e.now()
 	audit := func(action, subject string, detail any) {
 		c.Audit = append(c.Audit, model.AuditEntry{ID: model.NewID(now), At: now, Actor: edit.Actor, Action: "access." + action,

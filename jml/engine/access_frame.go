@@ -36,15 +36,24 @@ func (f *frameCache) put(t *access.Tree, revision int64) {
 	}
 }
 
-// plantTrees gives the tree to the people who hold something in it.
+// plantTrees gives the tree to the people who hold something in it, and to everybody when rules give roles. How new it has to be for
+// somebody who holds nothing is asked after they were loaded: a change since then makes their commit stale.
 func (e *Engine) plantTrees(ctx context.Context, people []Person) error {
+	policy, newest := e.rules().Policy, int64(0)
+	all := policy != nil && policy.GivesRoles()
+	if all {
+		var err error
+		if newest, err = e.o.Store.AccessRevision(ctx); err != nil {
+			return fmt.Errorf("groups and roles: %w", err)
+		}
+	}
 	for i := range people {
 		p := &people[i]
-		if len(p.Access) == 0 {
+		if len(p.Access) == 0 && !all {
 			continue
 		}
 		var err error
-		if p.Tree, err = e.treeOf(ctx, p.AccessFrame); err != nil {
+		if p.Tree, err = e.treeOf(ctx, max(p.AccessFrame, newest)); err != nil {
 			return err
 		}
 	}

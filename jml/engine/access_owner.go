@@ -49,7 +49,7 @@ func (e *Engine) handOver(ctx context.Context, p Person, apps []string) (bool, e
 		case err == nil:
 			handed = true
 			e.log.Info("app handed over", zap.String(model.FieldIdentity, p.Identity.ID), zap.String("app", app))
-		case code == model.CodeAccessForeign, code == model.CodeAccessRefused: // declared in the configuration
+		case code == model.CodeAccessForeign, code == model.CodeAccessRefused, code == model.CodeSeparated: // declared in the configuration, or not theirs to have
 			e.log.Warn("app of somebody who left not handed over", zap.String(model.FieldIdentity, p.Identity.ID), zap.String("app", app), zap.Error(err))
 		default:
 			return handed, err

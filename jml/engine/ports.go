@@ -276,6 +276,8 @@ type Access interface {
 	Access(ctx context.Context) (access.State, error)
 	// AccessFrame is everything but the memberships.
 	AccessFrame(ctx context.Context) (access.State, error)
+	// AccessRevision is the revision of AccessFrame.
+	AccessRevision(ctx context.Context) (int64, error)
 	// ChangeAccess stores c and bumps the versions of those it affects. ErrStale: the revision is not as expected.
 	ChangeAccess(ctx context.Context, c *AccessChange) error
 }

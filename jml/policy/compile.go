@@ -23,6 +23,12 @@ type Policy struct {
 	defaults   []defaultPath
 	ahead      []time.Duration // of the rules, each once, sorted
 	conditions []program
+	roles      []roleRule
+}
+
+type roleRule struct {
+	RoleRule
+	when program
 }
 
 type category struct {
@@ -81,11 +87,12 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	slices.Sort(p.ahead)
 	p.ahead = slices.Compact(p.ahead)
 	for i, when := range c.Conditions {
-		at := []any{"conditions", i}
-		p.conditions = append(p.conditions, k.condition(when, at))
-		if strings.Contains(when, "categories") {
-			k.mistake(at, "person.categories is not known here: categories follow from what this decides")
-		}
+		p.conditions = append(p.conditions, k.early(when, []any{"conditions", i}))
+	}
+	for i, r := range c.Roles {
+		at := []any{"roles", i}
+		k.ruleName(r.Name, under(at, "name"), ruleNames)
+		p.roles = append(p.roles, roleRule{r, k.early(r.When, under(at, "when"))})
 	}
 	if len(k.bad) > 0 {
 		return nil, k.bad
@@ -126,19 +133,41 @@ func (k *compiler) categories(list []Category) []category {
 			k.mistake(at, "category %s is there twice; expected one expression, joined with ||", c.Name)
 		}
 		seen[c.Name] = true
-		out = append(out, category{c.Name, k.condition(c.When, at)})
+		_, when := k.condition(c.When, at)
+		out = append(out, category{c.Name, when})
 	}
 	return out
 }
 
-func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string) rule {
+func (k *compiler) ruleName(name string, at []any, seen map[string]bool) {
 	switch {
-	case r.Name == "":
-		k.mistake(under(at, "name"), "a rule needs a name; it is shown as the reason for its accounts")
-	case seen[r.Name]:
-		k.mistake(under(at, "name"), "rule %q is there twice; expected a name of its own", r.Name)
+	case name == "":
+		k.mistake(at, "a rule needs a name; it is shown as the reason for what it gives")
+	case seen[name]:
+		k.mistake(at, "rule %q is there twice; expected a name of its own", name)
 	}
-	seen[r.Name] = true
+	seen[name] = true
+}
+
+// early is a condition of something that categories and access follow from.
+func (k *compiler) early(when string, at []any) program {
+	tree, prog := k.condition(when, at)
+	if tree == nil {
+		return prog
+	}
+	ast.PreOrderVisit(tree.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		switch {
+		case e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "categories":
+			k.mistake(at, "person.categories is not known here: categories follow from what this decides")
+		case e.Kind() == ast.IdentKind && e.AsIdent() == accessVariable:
+			k.mistake(at, "access is not known here: what people may do follows from what this decides")
+		}
+	}))
+	return prog
+}
+
+func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string) rule {
+	k.ruleName(r.Name, under(at, "name"), seen)
 	if !slices.Contains(targets, r.Target) {
 		if len(targets) == 0 {
 			k.mistake(under(at, "target"), "unknown target %q; no targets are configured", r.Target)
@@ -152,7 +181,8 @@ func (k *compiler) rule(r Rule, at []any, seen map[string]bool, targets []string
 	if r.Leaver == LeaverDelete && r.DeleteAfter > 0 {
 		k.bad = append(k.bad, Mistake{Path: under(at, "delete_after"), Key: true, Text: "leaver: delete deletes at once; expected one of both"})
 	}
-	out := rule{Rule: r, when: k.condition(r.When, under(at, "when"))}
+	_, when := k.condition(r.When, under(at, "when"))
+	out := rule{Rule: r, when: when}
 	out.Attributes, out.names = nil, k.naming(r, at) // compiled into attrs
 	if r.Attributes == nil {
 		return out
@@ -195,12 +225,12 @@ func (k *compiler) mapping(name, expr string, at []any) mapping {
 	return mapping{name, p, prog}
 }
 
-func (k *compiler) condition(expr string, at []any) program {
+func (k *compiler) condition(expr string, at []any) (*cel.Ast, program) {
 	tree, prog := k.compile(expr, at)
 	if tree != nil && !tree.OutputType().IsExactType(cel.BoolType) {
 		k.mistake(at, "the expression yields %s; expected a condition, true or false", typeText(tree.OutputType()))
 	}
-	return prog
+	return tree, prog
 }
 
 // compile checks one expression; tree is nil when it has a mistake.

@@ -49,6 +49,28 @@ func (p *Policy) Holds(condition int, person Person) (bool, error) {
 	return evaluate(p.conditions[condition], s)
 }
 
+// Birthrights are the role rules that hold for the person, in order; of the others, unsure are those that could not be evaluated.
+func (p *Policy) Birthrights(person Person) (hold []RoleRule, unsure []Finding) {
+	if len(p.roles) == 0 {
+		return nil, nil
+	}
+	s := p.subject(person)
+	s.unsure = errors.New("are not known here")
+	for i := range p.roles {
+		r := &p.roles[i]
+		switch holds, err := evaluate(r.when, s); {
+		case err != nil:
+			unsure = append(unsure, Finding{Rule: r.Name, Text: err.Error()})
+		case holds:
+			hold = append(hold, r.RoleRule)
+		}
+	}
+	return hold, unsure
+}
+
+// GivesRoles says whether there are role rules.
+func (p *Policy) GivesRoles() bool { return len(p.roles) > 0 }
+
 func (p *Policy) subject(person Person) *subject {
 	s := &subject{fields: p.fields, person: person, cache: make([]cached, len(p.fields))}
 	s.metered = !ordinary(person)

@@ -16,6 +16,15 @@ type Config struct {
 	Categories    []Category // evaluated in order; later ones see the earlier in person.categories
 	Accounts      []Rule     // for each target the first rule that holds wins
 	Conditions    []string   // CEL, bool, for others than accounts: Policy.Holds by their number
+	Roles         []RoleRule // all that hold give what they say
+}
+
+// RoleRule gives a role by right, as long as When holds.
+type RoleRule struct {
+	Name  string
+	Role  string // id
+	Place string
+	When  string // CEL, bool; without access and person.categories, which follow from it
 }
 
 // Organisation is recognised by business e-mail domain (M-02). Own organisations make their people internal.

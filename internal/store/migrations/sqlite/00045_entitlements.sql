@@ -1,0 +1,5 @@
+-- +goose Up
+-- What decisions make of people's roles: given by rules, withheld; and the rules of separation that they knew.
+ALTER TABLE identities ADD COLUMN entitlements text NOT NULL DEFAULT '';
+ALTER TABLE identities ADD COLUMN separated text NOT NULL DEFAULT '';
+CREATE INDEX identities_entitled ON identities (id) WHERE entitlements <> '';

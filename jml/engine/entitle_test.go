@@ -1,0 +1,119 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml"
+	"jmld/jml/access"
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// entitled has an account with the roles for whoever holds any; those whose title is Engineer develop by right; developing and
+// operating are kept apart.
+func entitled(h *house) {
+	r := rules(h.t)
+	p, bad := policy.Compile(policy.Config{
+		Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `access.roles.size() > 0`,
+			Attributes: map[string]string{"userName": "person.userName", "roles": "access.roles", "entitlements": "access.permissions"}}},
+		Roles: []policy.RoleRule{{Name: "engineers", Role: "developer", Place: "group:builders", When: `has(person.title) && person.title == "Engineer"`}},
+	}, []string{"platform"})
+	if len(bad) > 0 {
+		h.t.Fatal(bad)
+	}
+	r.Policy = p
+	r.Separation = []jml.Separation{{Name: "two hands", Things: []access.Thing{{Kind: access.KindRole, ID: "developer"}, {Kind: access.KindRole, ID: "operator"}}}}
+	h.SetRules(r)
+}
+
+func titled(title string) map[string]any {
+	attrs := number("1")
+	attrs["title"] = title
+	return attrs
+}
+
+// M-24, M-42: a right by rule follows a change of the tree, is seen by whoever looks at the tree, and what it is kept apart from is
+// refused to an operator, by exception allowed, and gone with its end.
+func TestRolesByRightAndSeparation(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		entitled(h)
+		out, err := h.scim("entra", "e-ada", "ada", true, number("1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada := out.Record.IdentityID
+		h.edit(func(s *access.State) { company(s, ada) })
+		want := func(what string, want map[string]string) {
+			t.Helper()
+			h.settle()
+			if diff := cmp.Diff(want, h.desired()); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+		}
+		want("no title", map[string]string{})
+		if _, err := h.scim("entra", "e-ada", "ada", true, titled("Engineer")); err != nil {
+			t.Fatal(err)
+		}
+		want("by right", map[string]string{"ada": "Developer may project:edit"})
+		h.edit(func(s *access.State) { s.Roles[0].Permissions = `{"project":["read"]}` })
+		want("a change of a role reaches who has it by right", map[string]string{"ada": "Developer may project:read"})
+
+		tree, state, err := h.Tree(h.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := model.AccessMember{Person: ada, Place: "group:builders", Role: "developer", Reason: "rule engineers", Approver: "policy", ManagedBy: "policy"}
+		if diff := cmp.Diff([]model.AccessMember{right}, state.Given); diff != "" {
+			t.Error(diff)
+		}
+		if got := tree.RolesOn(tree.Rows(ada), "app:crm", time.Now()); !cmp.Equal(got, []string{"Developer"}) {
+			t.Errorf("on CRM by right: %v", got)
+		}
+
+		grant := func(more ...model.AccessMember) error {
+			_, err := h.EditAccess(h.ctx, engine.AccessEdit{Actor: "operator ada", Manager: model.ManagedByOperator, Areas: access.Areas(),
+				Edit: func(s *access.State, _ *access.Tree) error {
+					for _, m := range more {
+						s.Give(m)
+					}
+					return nil
+				}})
+			return err
+		}
+		operator := given(ada, "group:sales", "operator")
+		if err := grant(operator); model.CodeOf(err) != model.CodeSeparated {
+			t.Errorf("a forbidden pair: %v", err)
+		}
+		later := operator
+		from := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+		later.ValidFrom = &from
+		if err := grant(later); model.CodeOf(err) != model.CodeSeparated {
+			t.Errorf("a forbidden pair from tomorrow: %v", err)
+		}
+		endless := given(ada, "separation:two hands", "")
+		if err := grant(endless, operator); model.CodeOf(err) != model.CodeAccessRefused {
+			t.Errorf("an exception without an end: %v", err)
+		}
+		exception := endless
+		until := time.Now().Add(30 * 24 * time.Hour).UTC().Truncate(time.Microsecond)
+		exception.ValidTo = &until
+		if err := grant(exception, operator); err != nil {
+			t.Fatal(err)
+		}
+		want("with an exception", map[string]string{"ada": "Developer+Operator may project:read"})
+		h.edit(func(s *access.State) { s.Take(ada, "separation:two hands", "", true) })
+		want("its end", map[string]string{"ada": "Developer may project:read"})
+		if tree, _, err = h.Tree(h.ctx); err != nil || len(tree.Withheld(ada)) != 1 {
+			t.Errorf("withheld: %v, %v", tree.Withheld(ada), err)
+		}
+		if _, err := h.scim("entra", "e-ada", "ada", true, number("1")); err != nil {
+			t.Fatal(err)
+		}
+		want("the right is gone, and what it kept away is there", map[string]string{"ada": "Operator may "})
+	})
+}
