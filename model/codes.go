@@ -62,6 +62,7 @@ const (
 	CodeAccessForeign Code = "JML-3102"
 	CodeAccessDenied  Code = "JML-3103"
 	CodeAccessOwner   Code = "JML-3104"
+	CodeAccessHeld    Code = "JML-3105"
 
 	CodeTargetUnreachable Code = "JML-4001"
 	CodeTargetCredentials Code = "JML-4002"
@@ -169,6 +170,8 @@ func (c Code) Advice() string {
 		return "An admin of the group itself, or of one above it, has to approve; `jmld access team GROUP` lists them."
 	case CodeAccessOwner:
 		return "Give the app another owner: `jmld access hand-over APP WHO`, or in the configuration where it is declared. The account is deleted only then."
+	case CodeAccessHeld:
+		return "Look at `jmld access apply --dry-run`. If that is what is wanted, `jmld access apply --approve` lets it go; else correct the file."
 	case CodeTargetUnreachable:
 		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
 	case CodeTargetCredentials:

@@ -67,6 +67,8 @@ func (c Code) Meaning() string {
 		return "Approver is no admin there"
 	case CodeAccessOwner:
 		return "Owner of an app leaves"
+	case CodeAccessHeld:
+		return "Declared groups and roles wait for approval"
 	case CodeTargetUnreachable:
 		return "Target unreachable"
 	case CodeTargetCredentials:

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -14,15 +15,18 @@ import (
 )
 
 func newAccessApply(a *app) *cobra.Command {
-	var dryRun bool
+	var dryRun, approve bool
 	cmd := &cobra.Command{
 		Use: "apply", Short: "Bring the groups and roles of the configuration to the database, as the daemon does when it starts",
 		Example: `  jmld access apply --dry-run
+  jmld access apply --approve                            also when many people lose something by it
   jmld access apply -o json`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, a.operator(""), dryRun))
+				edit := declaredAccess(s.cfg, a.operator(""), dryRun)
+				edit.Brake = !approve
+				done, err := s.engine.EditAccess(ctx, edit)
 				if err != nil {
 					return err
 				}
@@ -30,6 +34,7 @@ func newAccessApply(a *app) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&approve, "approve", false, "also when more people lose something by it than the guard lets go")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything and write nothing")
 	return cmd
 }
@@ -37,6 +42,10 @@ func newAccessApply(a *app) *cobra.Command {
 // applyAccess makes the configuration's part of the tree what the file says.
 func (s *site) applyAccess(ctx context.Context, log *zap.Logger) error {
 	done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, "configuration", false))
+	if model.CodeOf(err) == model.CodeAccessHeld { // what is stored goes on
+		log.Error("groups and roles of the configuration wait for approval", zap.String(model.FieldCode, string(model.CodeAccessHeld)), zap.Error(err))
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -50,12 +59,16 @@ func (s *site) applyAccess(ctx context.Context, log *zap.Logger) error {
 // and is refused as such.
 func declaredAccess(cfg *config.Config, actor string, dryRun bool) engine.AccessEdit {
 	want := cfg.AccessState()
-	return engine.AccessEdit{Actor: actor, Manager: model.ManagedByConfig, Areas: cfg.AccessAreas(), DryRun: dryRun,
+	return engine.AccessEdit{Actor: actor, Manager: model.ManagedByConfig, Areas: cfg.AccessAreas(), DryRun: dryRun, Brake: true,
 		Edit: func(s *access.State, _ *access.Tree) error {
 			s.Roles = slices.DeleteFunc(s.Roles, func(r model.AccessRole) bool { return r.ManagedBy == model.ManagedByConfig })
 			s.Groups = slices.DeleteFunc(s.Groups, func(g model.AccessGroup) bool { return g.ManagedBy == model.ManagedByConfig })
 			s.Resources = slices.DeleteFunc(s.Resources, func(r model.AccessResource) bool { return r.ManagedBy == model.ManagedByConfig })
 			s.Links = slices.DeleteFunc(s.Links, func(l model.AccessLink) bool { return l.ManagedBy == model.ManagedByConfig })
+			ended := map[string]*time.Time{} // that somebody left is not the file's to know
+			for _, m := range s.Members {
+				ended[access.MemberKey(m)] = m.EndedAt
+			}
 			s.Members = slices.DeleteFunc(s.Members, func(m model.AccessMember) bool { return m.ManagedBy == model.ManagedByConfig })
 			for _, r := range want.Roles {
 				s.PutRole(r)
@@ -67,7 +80,10 @@ func declaredAccess(cfg *config.Config, actor string, dryRun bool) engine.Access
 				s.PutResource(r)
 			}
 			s.Links = append(s.Links, want.Links...)
-			s.Members = append(s.Members, want.Members...)
+			for _, m := range want.Members {
+				m.EndedAt = ended[access.MemberKey(m)]
+				s.Members = append(s.Members, m)
+			}
 			return nil
 		}}
 }

@@ -75,6 +75,7 @@ type accessEditedJSON struct {
 	Changes  []accessChangeJSON `json:"changes"`
 	Affected int                `json:"affected"`
 	DryRun   bool               `json:"dryRun,omitempty"`
+	Held     string             `json:"held,omitempty"` // why it needs --approve
 }
 
 func accessChanges(c access.Changes) []accessChangeJSON {
@@ -125,7 +126,7 @@ func held(m model.AccessMember, role string) []string {
 func (a *app) printEdited(done engine.AccessEdited, dryRun bool) error {
 	list := accessChanges(done.Changes)
 	if a.json() {
-		return a.printJSON(accessEditedJSON{"jmld.access.edit/1", list, done.Affected, dryRun})
+		return a.printJSON(accessEditedJSON{"jmld.access.edit/1", list, done.Affected, dryRun, done.Held})
 	}
 	if len(list) == 0 {
 		a.printf("nothing to do: it is so already\n")
@@ -136,6 +137,9 @@ func (a *app) printEdited(done engine.AccessEdited, dryRun bool) error {
 	}
 	if dryRun {
 		a.printf("nothing was written; %s would be looked at again\n", count(done.Affected, "person", "people"))
+		if done.Held != "" {
+			a.printf("needs --approve: %s\n", line(done.Held))
+		}
 		return nil
 	}
 	a.printf("%s looked at again\n", count(done.Affected, "person is", "people are"))

@@ -19,6 +19,9 @@ type AccessEdit struct {
 	Manager string   // whose objects may be changed: model.ManagedBy…
 	Areas   []string // in which roles may have permissions; nil: those they have
 	DryRun  bool     // check everything, write nothing
+	// Brake holds an edit by which more people would lose something than the guard lets go at once, or nothing would be left of what
+	// Manager manages: a file may be mistaken.
+	Brake bool
 	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
 	Edit func(s *access.State, t *access.Tree) error
 }
@@ -27,6 +30,7 @@ type AccessEdit struct {
 type AccessEdited struct {
 	Changes  access.Changes
 	Affected int // people who are reviewed
+	Held     string // why it was not done, of a dry run
 }
 
 // Tree is the stored tree of groups with its state.
@@ -59,6 +63,14 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 			return err
 		}
 		out = AccessEdited{Changes: c.Changes, Affected: len(c.Affected)}
+		if edit.Brake {
+			if out.Held, err = e.brakeAccess(edit, before, after, c); err != nil {
+				return err
+			}
+			if out.Held != "" && !edit.DryRun {
+				return model.Errorf(model.CodeAccessHeld, "%s", out.Held)
+			}
+		}
 		if edit.DryRun || c.Changes.Count() == 0 {
 			return nil
 		}
@@ -113,6 +125,26 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 	auditRows(audit, "link", c.Changes.Links, func(l model.AccessLink) string { return l.Place })
 	auditRows(audit, "member", c.Changes.Members, func(m model.AccessMember) string { return m.Person })
 	return c, nil
+}
+
+// brakeAccess says why a person has to let the edit go, "": nobody has.
+func (e *Engine) brakeAccess(edit AccessEdit, before, after access.State, c *AccessChange) (string, error) {
+	losing, err := access.Losing(before, after, c.Affected, e.now())
+	if err != nil || len(losing) == 0 {
+		return "", err
+	}
+	people := map[string]bool{}
+	for _, m := range before.Members {
+		people[m.Person] = true
+	}
+	limit := jml.Limit{Count: e.o.Guard.Count, Share: e.o.Guard.Share}
+	switch {
+	case after.Managed(edit.Manager) == 0:
+		return fmt.Sprintf("nothing is declared any more, and %d of %d people would lose what they hold by it", len(losing), len(people)), nil
+	case len(losing) > limit.Most(len(people)):
+		return fmt.Sprintf("%d of %d people would lose something they hold; the limit is %d", len(losing), len(people), limit.Most(len(people))), nil
+	}
+	return "", nil
 }
 
 // fresh are the problems that a change makes. Those that were there before it did not: two rows turn out to be one person's when

@@ -423,3 +423,64 @@ func values(text, attr string) string {
 	}
 	return strings.Join(out, "+")
 }
+
+// M-50: an emptied section, or a file of which much is missing, takes nothing from anybody without a person.
+func TestWhatIsDeclaredTakesNothingAwayByMistake(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		declare := func(members int, brake, dryRun bool) (engine.AccessEdited, error) {
+			return h.EditAccess(h.ctx, engine.AccessEdit{Actor: "configuration", Manager: model.ManagedByConfig, Brake: brake, DryRun: dryRun,
+				Edit: func(s *access.State, _ *access.Tree) error {
+					*s = access.State{Revision: s.Revision, People: s.People}
+					if members == 0 {
+						return nil
+					}
+					company(s, "employeeNumber:1")
+					for i := range members {
+						s.Give(given(fmt.Sprint("employeeNumber:", 100+i), "group:sales", "developer"))
+					}
+					for i := range s.Members {
+						s.Members[i].ManagedBy = model.ManagedByConfig
+					}
+					for i := range s.Groups {
+						s.Groups[i].ManagedBy = model.ManagedByConfig
+					}
+					for i := range s.Roles {
+						s.Roles[i].ManagedBy = model.ManagedByConfig
+					}
+					s.Resources[0].ManagedBy, s.Links[0].ManagedBy = model.ManagedByConfig, model.ManagedByConfig
+					return nil
+				}})
+		}
+		for _, step := range []struct {
+			members int
+			brake   bool
+			want    string
+		}{
+			{20, true, ""}, {15, true, ""}, {9, true, "6 of 16 people would lose something they hold; the limit is 5"}, {9, false, ""},
+			{4, true, ""}, {0, true, "nothing is declared any more, and 5 of 5 people would lose what they hold by it"}, {0, false, ""},
+		} {
+			before, err := h.store.Access(h.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tried, err := declare(step.members, step.brake, true)
+			if err != nil || tried.Held != step.want {
+				t.Errorf("%+v: %q %v", step, tried.Held, err)
+			}
+			_, err = declare(step.members, step.brake, false)
+			after, lerr := h.store.Access(h.ctx)
+			if lerr != nil {
+				t.Fatal(lerr)
+			}
+			switch {
+			case step.want == "" && err != nil, step.want != "" && model.CodeOf(err) != model.CodeAccessHeld:
+				t.Errorf("%+v: %v", step, err)
+			case step.want != "" && !cmp.Equal(before, after):
+				t.Errorf("%+v: something was written", step)
+			case step.want == "" && len(after.Members) != step.members+min(step.members, 3):
+				t.Errorf("%+v: %d members", step, len(after.Members))
+			}
+		}
+	})
+}
