@@ -13,6 +13,8 @@ type Calendar struct {
 	Grace time.Duration  // between an end and the accounts being taken away
 	// Locate finds a time zone by its name; nil: there is none but Zone. The same name gives the same zone.
 	Locate func(name string) (*time.Location, error)
+	// Memberships is what becomes of groups and roles of who has left.
+	Memberships Memberships
 	// External is what people of other organisations need.
 	External External
 	// Engagements are the periods of organisations whose people are engaged for a time only, by name.
@@ -23,6 +25,14 @@ type Calendar struct {
 type Engagement struct {
 	From, Until     time.Time // the first moment of it, and the first one after it; zero: open
 	Sponsor, Reason string
+}
+
+// Memberships says what becomes of the groups and roles somebody was given when they have left. They end, and are there again when the person
+// is back.
+type Memberships struct {
+	Keep   bool          // they count all the time
+	Again  bool          // who is back is given none of them by itself
+	Within time.Duration // who is back later is given none, either; 0: no such limit
 }
 
 // External says what people of other organisations need before they get an account. What they have stays.

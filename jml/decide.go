@@ -51,7 +51,9 @@ type Decision struct {
 	Owned    []string        // places of apps that the person owns and has to hand over
 	Names    []model.AccountName
 	Asks     []NameKey // whose these are has to be known to decide on: Situation.Names
-	Ended    string    // the organisation whose engagement is over, when that is why accounts go
+	// Memberships is what becomes of groups and roles, once what was decided about accounts has passed the guard.
+	Memberships access.Step
+	Ended       string // the organisation whose engagement is over, when that is why accounts go
 }
 
 // Step is one change of one account.
@@ -112,6 +114,7 @@ func (r *Rules) Decide(s Situation) Decision {
 	w.owner()
 
 	var d Decision
+	d.Memberships = r.memberships(&w)
 	d.Identity = r.identity(s, w.lifecycle, fused, out)
 	if r.Policy != nil {
 		w.entitled.note(&d.Identity, r.separated())

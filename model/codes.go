@@ -63,6 +63,7 @@ const (
 	CodeAccessDenied  Code = "JML-3103"
 	CodeAccessOwner   Code = "JML-3104"
 	CodeAccessHeld    Code = "JML-3105"
+	CodeAccessAdmin   Code = "JML-3106"
 
 	CodeTargetUnreachable Code = "JML-4001"
 	CodeTargetCredentials Code = "JML-4002"
@@ -172,6 +173,8 @@ func (c Code) Advice() string {
 		return "Give the app another owner: `jmld access hand-over APP WHO`, or in the configuration where it is declared. The account is deleted only then."
 	case CodeAccessHeld:
 		return "Look at `jmld access apply --dry-run`. If that is what is wanted, `jmld access apply --approve` lets it go; else correct the file."
+	case CodeAccessAdmin:
+		return "Make somebody else admin of the group: `jmld access member add GROUP WHO --admin`, or in the configuration where it is declared. The membership ends then."
 	case CodeTargetUnreachable:
 		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
 	case CodeTargetCredentials:

@@ -69,6 +69,8 @@ func (c Code) Meaning() string {
 		return "Owner of an app leaves"
 	case CodeAccessHeld:
 		return "Declared groups and roles wait for approval"
+	case CodeAccessAdmin:
+		return "Admin of a group has left"
 	case CodeTargetUnreachable:
 		return "Target unreachable"
 	case CodeTargetCredentials:

@@ -370,7 +370,7 @@ func groupViews(t *access.Tree, now time.Time) []accessGroupJSON {
 		}
 		people := map[string]bool{}
 		for _, m := range t.At(access.KindGroup + ":" + g.ID) {
-			if !people[m.Person] {
+			if m.EndedAt == nil && !people[m.Person] {
 				people[m.Person] = true
 				v.Members++
 			}

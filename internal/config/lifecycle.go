@@ -12,6 +12,15 @@ import (
 type Lifecycle struct {
 	TimeZone string   `yaml:"time_zone" default:"UTC"` // of whoever has none of their own
 	Grace    Duration `yaml:"grace"`                   // accounts stay as long after an end
+
+	Memberships Memberships `yaml:"memberships"`
+}
+
+// Memberships is what becomes of groups and roles of who has left.
+type Memberships struct {
+	Leaver string   `yaml:"leaver" default:"end" oneof:"end keep"`
+	Return string   `yaml:"return" default:"restore" oneof:"restore none"`
+	Within Duration `yaml:"within"`
 }
 
 // External is what people of other organisations need.
@@ -51,8 +60,10 @@ func (d *decoder) checkLifecycle(c *Config, targets []string) {
 		d.wrong(route{"lifecycle", "time_zone"}, "unknown time zone %q; expected a name such as UTC or Europe/Berlin", c.Lifecycle.TimeZone)
 		zone = time.UTC
 	}
+	m := c.Lifecycle.Memberships
 	d.checkWords(c.External.Forbidden, route{"external", "forbidden"}, "target", targets)
 	c.calendar = jml.Calendar{Zone: zone, Grace: c.Lifecycle.Grace.Std(), Locate: zones(), External: jml.External(c.External),
+		Memberships: jml.Memberships{Keep: m.Leaver == "keep", Again: m.Return == "none", Within: m.Within.Std()},
 		Engagements: map[string][]jml.Engagement{}}
 	for i, o := range c.Organisations {
 		at := route{"organisations", i, "engagements"}

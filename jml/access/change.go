@@ -112,7 +112,16 @@ func (c Changes) Foreign(by string) []string {
 	for _, l := range c.Links.Was {
 		add("the link of "+l.Place+" with group", l.Owner, l.ManagedBy)
 	}
+	put := make(map[string]model.AccessMember, len(c.Members.Put))
+	for _, m := range c.Members.Put {
+		put[MemberKey(m)] = m
+	}
 	for _, m := range c.Members.Was {
+		now, there := put[MemberKey(m)]
+		now.EndedAt = m.EndedAt
+		if there && sameMember(m, now) { // that its person left or is back is nobody's to manage
+			continue
+		}
 		add("the membership of "+m.Person+" in", m.Place, m.ManagedBy)
 	}
 	return out

@@ -142,6 +142,14 @@ func (s *State) Take(person, place, role string, all bool) int {
 	return n - len(s.Members)
 }
 
+// AdminBeside says whether somebody else administers the place of the row without an end.
+func (s *State) AdminBeside(m model.AccessMember) bool {
+	who := s.who(m.Person)
+	return slices.ContainsFunc(s.Members, func(x model.AccessMember) bool {
+		return x.Place == m.Place && x.Admin && permanent(x) && s.who(x.Person) != who
+	})
+}
+
 // HandOver makes somebody the owner of an app in the place of whoever was it; what the owner was given beside that stays.
 func (s *State) HandOver(place string, to model.AccessMember) {
 	s.Members = slices.DeleteFunc(s.Members, func(m model.AccessMember) bool { return m.Place == place && m.Admin })

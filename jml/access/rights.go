@@ -326,7 +326,9 @@ func (t *Tree) Stats() Stats {
 	for _, g := range t.groups[1:] {
 		people := map[string]bool{}
 		for _, m := range t.at[KindGroup+":"+g.ID] {
-			people[m.Person] = true
+			if m.EndedAt == nil {
+				people[m.Person] = true
+			}
 		}
 		s.Memberships += len(people)
 	}

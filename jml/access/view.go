@@ -82,12 +82,45 @@ func (v *View) Owns() []string {
 	}
 	var out []string
 	for _, m := range v.rows {
-		if kind, _ := SplitPlace(m.Place); kind == KindApp && m.Admin {
+		if kind, _ := SplitPlace(m.Place); kind == KindApp && m.Admin && m.EndedAt == nil {
 			out = append(out, m.Place)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Counting is how many memberships there are that have not ended because the person left, and the names of the groups they administer by
+// some of them, which are not counted. What they own is not among them.
+func (v *View) Counting() (rows int, admin []string) {
+	if v == nil {
+		return 0, nil
+	}
+	for _, m := range v.rows {
+		kind, _ := SplitPlace(m.Place)
+		switch {
+		case m.EndedAt != nil, m.Admin && kind != KindGroup:
+		case m.Admin:
+			admin = append(admin, v.tree.Name(m.Place))
+		default:
+			rows++
+		}
+	}
+	slices.Sort(admin)
+	return rows, slices.Compact(admin)
+}
+
+// Ended is when the last of the memberships ended because the person left; nil: none has.
+func (v *View) Ended() (last *time.Time) {
+	if v == nil {
+		return nil
+	}
+	for _, m := range v.rows {
+		if m.EndedAt != nil && (last == nil || m.EndedAt.After(*last)) {
+			last = m.EndedAt
+		}
+	}
+	return last
 }
 
 // NextChange is when the person holds something else by time alone, nil: never.

@@ -29,7 +29,7 @@ type AccessEdit struct {
 // AccessEdited is what became of it.
 type AccessEdited struct {
 	Changes  access.Changes
-	Affected int // people who are reviewed
+	Affected int    // people who are reviewed
 	Held     string // why it was not done, of a dry run
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -72,6 +73,37 @@ func (e *Engine) successor(ctx context.Context, t *access.Tree, app, leaver stri
 		}
 	}
 	return nil, nil //nolint:nilnil // nobody is no mistake
+}
+
+// settleMemberships ends what somebody who left was given, gives it back to who is back, or drops it. What is declared in the configuration is
+// given back in any case. It says whether anything changed; a group without any other admin keeps the one it has.
+func (e *Engine) settleMemberships(ctx context.Context, p Person, step access.Step, now time.Time) (bool, error) {
+	theirs := map[string]bool{}
+	for _, m := range p.Access {
+		theirs[access.MemberKey(m)] = true
+	}
+	done, err := e.EditAccess(ctx, AccessEdit{Actor: "lifecycle", Manager: model.ManagedByOperator, Edit: func(s *access.State, _ *access.Tree) error {
+		var members []model.AccessMember
+		for _, m := range s.Members {
+			if theirs[access.MemberKey(m)] {
+				var left bool
+				if m, left = access.Turn(m, step, s.AdminBeside(m), now); !left {
+					continue
+				}
+			}
+			members = append(members, m)
+		}
+		s.Members = members
+		return nil
+	}})
+	switch code := model.CodeOf(err); {
+	case code == model.CodeAccessRefused: // what rests on it is to be mended first
+		e.log.Warn("memberships not settled", zap.String(model.FieldIdentity, p.Identity.ID), zap.Error(err))
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return done.Changes.Count() > 0, nil
 }
 
 // storedAreas are those that stored roles have permissions in, with the usual ones.

@@ -28,6 +28,7 @@ type draft struct {
 	names    []model.AccountName
 	asks     []jml.NameKey // whose these are has to be known first
 	owned    []string      // apps that a leaver owns
+	members  access.Step   // of their memberships
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -139,7 +140,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
 		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Names: names, Cause: cause})
 	d.names, d.asks = out.Names, out.Asks
-	d.owned = out.Owned
+	d.owned, d.members = out.Owned, out.Memberships
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	for _, k := range out.AddKeys {

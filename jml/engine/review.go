@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -73,7 +74,7 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil {
+		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil && d.members == access.Stays {
 			quiet.Identities = append(quiet.Identities, *d.identity)
 			continue
 		}
@@ -126,6 +127,14 @@ func (e *Engine) review(ctx context.Context, id string, together map[string]*ahe
 			return err
 		case handed: // decided again, without what was handed over
 			return fmt.Errorf("apps were handed over: %w", model.ErrStale)
+		}
+	}
+	if d.members != access.Stays && (d.members != access.Ends || hasLeft(p)) {
+		switch changed, err := e.settleMemberships(ctx, p, d.members, now); {
+		case err != nil:
+			return err
+		case changed: // decided again, with what the person has now
+			return fmt.Errorf("memberships were settled: %w", model.ErrStale)
 		}
 	}
 	var all *ahead // nil: became due between

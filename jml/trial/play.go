@@ -156,6 +156,13 @@ func (p *player) decide(at time.Time, cause string) {
 	}
 	p.played.Identity, p.known = d.Identity, true
 	p.keys = append(slices.DeleteFunc(p.keys, func(k model.Key) bool { return slices.Contains(d.DropKeys, k) }), d.AddKeys...)
+	var rows []model.AccessMember
+	for _, m := range p.rows {
+		if m, left := access.Turn(m, d.Memberships, true, at); left {
+			rows = append(rows, m)
+		}
+	}
+	p.rows = rows
 	for _, a := range d.Marks {
 		p.played.Accounts[a.Target] = a
 	}
