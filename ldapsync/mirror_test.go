@@ -88,7 +88,7 @@ func (m *mirror) content() map[string]model.Entry {
 	m.t.Helper()
 	all := map[string]model.Entry{}
 	var ids []string
-	err := m.store.Hashes(m.t.Context(), "corp", func(id string, _ model.Kind, _ []byte) error { ids = append(ids, id); return nil })
+	err := m.store.Hashes(m.t.Context(), "corp", func(id []byte, _ model.Kind, _ []byte) error { ids = append(ids, string(id)); return nil })
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -28,7 +28,9 @@ func (r *run) prove(err error) model.Proof {
 		p.Server += " (" + c.conn.RemoteAddr().String() + ")"
 	}
 	if err == nil {
-		p.Mark, p.Method = r.mark.String(), r.methodSeen()
+		if p.Method = r.methodSeen(); r.once == nil {
+			p.Mark = r.mark.String()
+		}
 	}
 	p.Complete = err == nil && r.finished
 	for _, c := range p.Conditions {
@@ -78,8 +80,15 @@ func (r *run) conditions(err error) []model.Condition {
 	always("no id twice", r.duplicates == 0, "%d twice", r.duplicates)
 	always("every DN understood", r.unnamed == 0, "%d not", r.unnamed)
 	lost := r.seen.lost()
-	atEnd("listed twice alike", lost == 0, "%d listed first and missing then", lost)
-	found := r.seen.count(userListed | userRead)
+	switch {
+	case r.once == nil:
+		atEnd("listed twice alike", lost == 0, "%d listed first and missing then", lost)
+	case r.once.listed:
+		atEnd("listed twice alike", lost == 0, "%d missing first and listed then", lost)
+	default:
+		atEnd("listed twice alike", lost == 0, "everybody listed is who was known, and everybody known was listed")
+	}
+	found := r.seen.count(userRead)
 	atEnd("people found", found > 0, "%d", found)
 	always("skipped entries named", r.skippedMore == 0, "%d skipped, %d of them without a name here", len(r.skipped)+r.skippedMore, r.skippedMore)
 	known, ok, seen := r.notOlder()

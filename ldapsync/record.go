@@ -25,8 +25,10 @@ type content struct {
 	values      [][][]byte        // by slot
 	spelled     map[string]places // see mapping.collect
 	x           filler
-	text        []byte // canonical JSON
-	hash        [16]byte
+	text        []byte   // canonical JSON, with references left open
+	refs        []named  // these
+	part        [16]byte // hash of the text
+	hash        [16]byte // of that and of whom the references name
 	active      bool
 	userName    []byte
 	displayName []byte
@@ -38,15 +40,15 @@ type content struct {
 // person makes a user record of an entry. doubts says what is unknown about it, and why.
 func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (string, bool)) (out model.Entry, doubts []string, err error) {
 	var c content
-	if err := s.read(&c, e, resolve); err != nil {
+	if err := s.read(&c, e); err != nil {
 		return out, nil, err
 	}
-	return s.entry(&c, id), c.doubts, nil
+	return s.entry(&c, id, resolve), c.doubts, nil
 }
 
-// read reads the content of an entry. The same content has the same text and hash, in whatever order the directory gives
-// attributes and values: both are sets (RFC 4512 §2.2).
-func (s *Source) read(c *content, e *wire.Entry, resolve func(dn []byte) (string, bool)) error {
+// read reads the content of an entry, but for whom its references name. The same content has the same text and hash, in whatever order
+// the directory gives attributes and values: both are sets (RFC 4512 §2.2).
+func (s *Source) read(c *content, e *wire.Entry) error {
 	m := &s.people
 	if c.values == nil {
 		c.values, c.spelled = make([][][]byte, m.size), map[string]places{}
@@ -72,16 +74,42 @@ func (s *Source) read(c *content, e *wire.Entry, resolve func(dn []byte) (string
 	if c.displayName = nil; m.displayName.path != "" {
 		c.displayName = choose(c.values[m.displayName.slot], e.DN, m.displayName.attr)
 	}
-	c.x = filler{values: c.values, dn: e.DN, active: c.active, resolve: resolve}
+	c.x = filler{values: c.values, dn: e.DN, active: c.active, refs: c.refs[:0]}
 	c.text = c.x.object(c.text[:0], m.shape)
+	c.refs = c.x.refs
 	slices.Sort(c.unknown)
 	c.unknown = slices.Compact(c.unknown)
-	c.b, c.hash = hashContent(c.b, model.KindUser, c.text, c.unknown)
+	c.b, c.part = hashContent(c.b, model.KindUser, c.text, c.unknown)
+	c.hash = c.part
 	return nil
 }
 
-// entry makes a record of the content.
-func (s *Source) entry(c *content, id string) model.Entry {
+// addNamed adds one reference to what hashNamed hashes; "" names nobody.
+func addNamed[T string | []byte](b []byte, id T) []byte {
+	return append(append(b, byte(len(id)>>8), byte(len(id))), id...)
+}
+
+// hashNamed is the hash of a content of which part is the hash without the references.
+func hashNamed(part [16]byte, b []byte) [16]byte {
+	if len(b) == 0 {
+		return part
+	}
+	sum := sha256.Sum256(append(b, part[:]...))
+	return [16]byte(sum[:16])
+}
+
+// entry makes a record of the content that was read last.
+func (s *Source) entry(c *content, id string, resolve func(dn []byte) (string, bool)) model.Entry {
+	c.b = c.b[:0]
+	for _, r := range c.refs {
+		is, _ := resolve(r.dn)
+		c.b = addNamed(c.b, is)
+	}
+	c.hash = hashNamed(c.part, c.b)
+	if len(c.refs) > 0 {
+		c.x.resolve = resolve
+		c.text = c.x.object(c.text[:0], s.people.shape)
+	}
 	out := model.Entry{Unknown: c.unknown, Dangling: c.x.dangling}
 	out.Record = model.Record{Kind: model.KindUser, ID: id, UserName: string(c.userName), DisplayName: string(c.displayName), Active: c.active}
 	out.UserNameKey = foldKey(out.UserName)

@@ -50,13 +50,20 @@ func newNode(name string) node {
 	return node{name: name, key: string(append(appendText(nil, []byte(name)), ':'))}
 }
 
+// named is a reference to another entry.
+type named struct {
+	field *field
+	dn    []byte
+}
+
 // filler writes the record of one entry.
 type filler struct {
 	values  [][][]byte // by slot
 	dn      string
 	active  bool
-	resolve func(dn []byte) (string, bool)
+	resolve func(dn []byte) (string, bool) // nil: references are left open
 
+	refs     []named  // left open
 	dangling []string // pointers of references that name nobody
 }
 
@@ -103,7 +110,12 @@ func (x *filler) node(b []byte, n *node) []byte {
 		if len(values) == 0 {
 			return b
 		}
-		id, ok := x.resolve(choose(values, x.dn, f.attr))
+		dn := choose(values, x.dn, f.attr)
+		if x.resolve == nil {
+			x.refs = append(x.refs, named{f, dn})
+			return append(b, `{}`...)
+		}
+		id, ok := x.resolve(dn)
 		if !ok {
 			x.dangling = append(x.dangling, f.pointer())
 			return b

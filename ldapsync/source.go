@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"jmld/jml/engine"
 	"jmld/jml/entry"
 	"jmld/ldapsync/wire"
 	"jmld/model"
@@ -76,9 +77,9 @@ func (s *Source) ReadAfter(ctx context.Context, mark string, emit func(model.Ent
 	return s.ReadUnlike(ctx, mark, nil, emit)
 }
 
-// ReadUnlike is ReadAfter without the people of whom same says that their content is known. They cost no record.
-func (s *Source) ReadUnlike(ctx context.Context, mark string, same func(kind model.Kind, id, hash []byte) bool,
-	emit func(model.Entry) error) (model.Proof, error) {
+// ReadUnlike is ReadAfter without the people whose content is known. They cost no record; and when everybody is known and there, they are
+// listed once, not twice.
+func (s *Source) ReadUnlike(ctx context.Context, mark string, known engine.Known, emit func(model.Entry) error) (model.Proof, error) {
 	if !s.busy.TryLock() {
 		return model.Proof{}, s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
 	}
@@ -86,7 +87,7 @@ func (s *Source) ReadUnlike(ctx context.Context, mark string, same func(kind mod
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.Timeouts.Run, errTimeout)
 	defer cancel()
 	r := newRun(s)
-	r.full, r.same, r.was = true, same, parsePosition(mark)
+	r.full, r.known, r.was = true, known, parsePosition(mark)
 	r.emit = func(e model.Entry) error {
 		start := time.Now()
 		err := emit(e)
@@ -108,15 +109,17 @@ func newRun(s *Source) *run {
 
 // run is one Read.
 type run struct {
-	src  *Source
-	full bool // everything is read
-	emit func(model.Entry) error
-	same func(kind model.Kind, id, hash []byte) bool // nil: nothing is known
-	sess *session
-	seen *table
+	src   *Source
+	full  bool // everything is read
+	emit  func(model.Entry) error
+	known engine.Known // nil: nothing is known
+	once  *once        // the people were not listed before they are read
+	sess  *session
+	seen  *table
 
 	elsewhere time.Duration // spent by emit
 	id        []byte        // of the entry at hand
+	name      []byte        // the id of one that it names
 	content   content       // and what it says
 
 	who, whoAfter string
@@ -167,14 +170,20 @@ func (r *run) read(ctx context.Context) (err error) {
 	if r.stamps {
 		r.listed = r.noteStamp
 	}
-	if err := r.census(ctx); err != nil {
-		return err
-	}
-	if err := r.markPosition(ctx); err != nil {
-		return err
-	}
-	if err := r.readPeople(ctx); err != nil {
-		return err
+	if r.mayReadOnce() {
+		if err := r.readOnce(ctx); err != nil {
+			return err
+		}
+	} else {
+		if err := r.census(ctx); err != nil {
+			return err
+		}
+		if err := r.markPosition(ctx); err != nil {
+			return err
+		}
+		if err := r.readPeople(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.readGroups(ctx); err != nil {
 		return err
@@ -231,45 +240,65 @@ func (s *Source) bases() []string {
 
 // census lists ids and names of people and groups, so that a DN can be resolved wherever its entry stands.
 func (r *run) census(ctx context.Context) error {
-	o := r.src.o
-	note := func(m mark) func(*wire.Entry) error {
-		return func(e *wire.Entry) error {
-			id, err := r.entryID(e)
-			if err != nil {
-				return nil //nolint:nilerr // the pass for the content reports it
-			}
-			n, fine := r.seen.note(id, m)
-			if !fine {
-				r.duplicates++
-			}
-			r.addName(e.DN, n)
-			r.noteNames(e, n, m)
-			if r.listed != nil {
-				r.listed(m, id, e)
-			}
-			return nil
-		}
+	if err := r.listPeople(ctx); err != nil {
+		return err
 	}
-	attrs, groupAttrs := r.idAttrs(), r.idAttrs()
+	return r.listGroups(ctx)
+}
+
+func (r *run) listPeople(ctx context.Context) error {
+	o, attrs := r.src.o, r.idAttrs()
 	if r.src.byUID() {
 		attrs = append(attrs, "uid")
 	}
-	if r.src.preset.Primary {
-		groupAttrs = append(groupAttrs, "objectSid")
-	}
-	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, attrs, note(userListed)); err != nil {
+	if err := r.sess.list(ctx, "list people below "+o.People.Base, o.People.Base, o.People.Filter, attrs, r.noteListed(userListed)); err != nil {
 		return err
 	}
-	if r.seen.count(userListed) == 0 {
-		if r.sess.referrals > 0 {
-			return r.src.failed(model.CodeSourceReferral, "list people below "+o.People.Base, fmt.Errorf("the server has nobody itself and points to %s", printable(r.sess.firstReferral)))
-		}
-		return r.src.failed(model.CodeSourceEmpty, "list people below "+o.People.Base, fmt.Errorf("nobody with an id (%s) matches %s", o.ID, o.People.Filter))
+	return r.anybody(userListed)
+}
+
+// anybody fails when nobody has the mark.
+func (r *run) anybody(m mark) error {
+	o := r.src.o
+	if r.seen.any(m) {
+		return nil
 	}
+	if r.sess.referrals > 0 {
+		return r.src.failed(model.CodeSourceReferral, "list people below "+o.People.Base, fmt.Errorf("the server has nobody itself and points to %s", printable(r.sess.firstReferral)))
+	}
+	return r.src.failed(model.CodeSourceEmpty, "list people below "+o.People.Base, fmt.Errorf("nobody with an id (%s) matches %s", o.ID, o.People.Filter))
+}
+
+func (r *run) listGroups(ctx context.Context) error {
+	o, attrs := r.src.o, r.idAttrs()
 	if o.Groups == nil {
 		return nil
 	}
-	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, groupAttrs, note(groupListed))
+	if r.src.preset.Primary {
+		attrs = append(attrs, "objectSid")
+	}
+	return r.sess.list(ctx, "list groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, attrs, r.noteListed(groupListed))
+}
+
+func (r *run) noteListed(m mark) func(*wire.Entry) error {
+	return func(e *wire.Entry) error {
+		id, err := r.entryID(e)
+		if err != nil {
+			return nil //nolint:nilerr // the pass for the content reports it
+		}
+		n, fine := r.seen.note(id, m)
+		if !fine {
+			r.duplicates++
+		}
+		r.addName(e.DN, n)
+		if m == groupListed || r.once == nil { // names of people are known then
+			r.noteNames(e, n, m)
+		}
+		if r.listed != nil {
+			r.listed(m, id, e)
+		}
+		return nil
+	}
 }
 
 // addName makes the entry's DN resolvable.
@@ -289,28 +318,70 @@ func (r *run) readPeople(ctx context.Context) error {
 
 // readPeopleBy reads those of the people whom the filter selects.
 func (r *run) readPeopleBy(ctx context.Context, filter string) error {
-	o, resolve, c := r.src.o, r.seen.resolve, &r.content
+	o := r.src.o
 	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, filter, r.src.people.request, func(e *wire.Entry) error {
 		id, n, ok := r.identify(e, userRead)
 		if !ok {
 			return nil
 		}
 		r.notePrimary(e, n) // who is skipped stays a member
-		if err := r.src.read(c, e, resolve); err != nil {
-			r.skip(string(id), e.DN, err)
+		if !r.readContent(id, e) {
 			return nil
 		}
-		r.doubt(id, e.DN, c.doubts)
-		r.users++
-		if r.same != nil && r.same(model.KindUser, id, c.hash[:]) {
-			return nil
-		}
-		en := r.src.entry(c, string(id))
-		if err := r.noteNamed(ctx, en); err != nil {
-			return err
-		}
-		return r.emit(en)
+		r.doubt(id, e.DN, r.content.doubts)
+		r.nameAll()
+		return r.handOut(ctx, id)
 	})
+}
+
+// readContent reads the content of a person into r.content, and says whether it can be used.
+func (r *run) readContent(id []byte, e *wire.Entry) bool {
+	c := &r.content
+	if err := r.src.read(c, e); err != nil {
+		r.skip(string(id), e.DN, err)
+		return false
+	}
+	r.users++
+	return true
+}
+
+// nameAll finds whom the references of the content name.
+func (r *run) nameAll() {
+	c := &r.content
+	c.b = c.b[:0]
+	for _, ref := range c.refs {
+		key, err := dnKey(ref.dn)
+		if err != nil {
+			key = nameKey{} // nobody's
+		}
+		c.b = r.addReferred(c.b, key)
+	}
+	c.hash = hashNamed(c.part, c.b)
+}
+
+// addReferred is addNamed for the entry whose name has the key.
+func (r *run) addReferred(b []byte, key nameKey) []byte {
+	n, found := r.seen.names[key]
+	if !found || n == severalPeople {
+		return addNamed(b, "")
+	}
+	r.name = r.seen.ids.AppendID(r.name[:0], int(n))
+	return addNamed(b, r.name)
+}
+
+// handOut hands out the content, unless it is known.
+func (r *run) handOut(ctx context.Context, id []byte) error {
+	if r.known != nil && r.known.Same(model.KindUser, id, r.content.hash[:]) {
+		return nil
+	}
+	if r.once != nil && !r.known.Has(id) {
+		r.once.fresh++
+	}
+	en := r.src.entry(&r.content, string(id), r.seen.resolve)
+	if err := r.noteNamed(ctx, en); err != nil {
+		return err
+	}
+	return r.emit(en)
 }
 
 // identify returns the id and the number of an entry that was not seen before in this pass. The id is valid until the next one.

@@ -95,6 +95,11 @@ func (t *table) count(m mark) int {
 	return n
 }
 
+// any says whether an id carries all of m.
+func (t *table) any(m mark) bool {
+	return slices.ContainsFunc(t.marks, func(have mark) bool { return have&m == m })
+}
+
 // lost returns how many ids were listed and not read again.
 func (t *table) lost() int {
 	n := 0

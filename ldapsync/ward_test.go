@@ -478,8 +478,8 @@ func (w *ward) facts() map[string]fact {
 	ctx := w.t.Context()
 	all := map[string]fact{}
 	var subjects []engine.Subject
-	err := w.store.Hashes(ctx, w.name, func(id string, _ model.Kind, _ []byte) error {
-		subjects = append(subjects, engine.Subject{Source: w.name, Record: id})
+	err := w.store.Hashes(ctx, w.name, func(id []byte, _ model.Kind, _ []byte) error {
+		subjects = append(subjects, engine.Subject{Source: w.name, Record: string(id)})
 		return nil
 	})
 	if err != nil {

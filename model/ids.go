@@ -40,6 +40,15 @@ func (s *IDs) ID(n int) string {
 	if text, ok := s.texts[uint32(n)]; ok {
 		return text
 	}
+	var room [36]byte
+	return string(s.AppendID(room[:0], n))
+}
+
+// AppendID appends the id with the number.
+func (s *IDs) AppendID(to []byte, n int) []byte {
+	if text, ok := s.texts[uint32(n)]; ok {
+		return append(to, text...)
+	}
 	u := s.key(uint32(n))
 	var b [36]byte
 	hex.Encode(b[:8], u[:4])
@@ -48,7 +57,7 @@ func (s *IDs) ID(n int) string {
 	hex.Encode(b[19:23], u[8:10])
 	hex.Encode(b[24:], u[10:])
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return string(b[:])
+	return append(to, b[:]...)
 }
 
 func (s *IDs) key(n uint32) *uuid { return &s.pages[n/pageIDs][n%pageIDs] }

@@ -345,11 +345,11 @@ func TestHashesStreamsEveryRecordOfTheSource(t *testing.T) {
 		c.Records = append(c.Records, engine.Write{New: &other})
 		must(t, s.Commit(ctx, c))
 		got := map[string]string{}
-		must(t, s.Hashes(ctx, "corp", func(id string, kind model.Kind, hash []byte) error {
+		must(t, s.Hashes(ctx, "corp", func(id []byte, kind model.Kind, hash []byte) error {
 			if kind != model.KindUser {
 				t.Errorf("%s is a %s", id, kind)
 			}
-			got[id] = string(hash)
+			got[string(id)] = string(hash)
 			return nil
 		}))
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -1,9 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -12,32 +13,32 @@ import (
 	"jmld/model"
 )
 
-// Hashes streams id, kind and hash of every record of the source, in no order. The hash is valid during the call only.
-func (s *Store) Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error {
+// Hashes streams id, kind and hash of every record of the source, in no order. Both are valid during the call only.
+func (s *Store) Hashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error {
 	query := "SELECT id, kind = 'group', hash FROM records WHERE source = $1"
-	var id string
 	var group bool
-	var hash pgtype.DriverBytes // pgx does not copy it
+	var id, hash pgtype.DriverBytes // pgx does not copy them
+	into := []any{&id, &group, &hash}
 	each := func(row scanner) error {
-		if err := row.Scan(&id, &group, &hash); err != nil {
+		if err := row.Scan(into...); err != nil {
 			return err
 		}
 		return yield(id, recordKind(group), hash)
 	}
 	if s.lite { // a row of one text costs a third of what three columns do
 		query = "SELECT (kind = 'group') || hex(hash) || ' ' || id FROM records WHERE source = $1"
-		var text []byte
+		var text sql.RawBytes // nor database/sql this
+		into = []any{&text}
 		each = func(row scanner) error {
-			if err := row.Scan(&id); err != nil {
+			if err := row.Scan(into...); err != nil {
 				return err
 			}
-			first, id, _ := strings.Cut(id, " ")
-			text = append(text[:0], first[1:]...)
-			n, err := hex.Decode(text, text)
+			first, id, _ := bytes.Cut(text, []byte(" "))
+			n, err := hex.Decode(first[1:], first[1:])
 			if err != nil {
 				return err
 			}
-			return yield(id, recordKind(first[0] == '1'), text[:n])
+			return yield(id, recordKind(first[0] == '1'), first[1:1+n])
 		}
 	}
 	ops := []op{{text: s.sql(query), args: []any{source}, each: each}}

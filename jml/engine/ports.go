@@ -27,9 +27,19 @@ type Source interface {
 // Comparing is a source that need not make a record of somebody whose content is known.
 type Comparing interface {
 	Source
-	// ReadUnlike is Read, without emit for the users of whom same says that they are known with this hash. id and hash are valid
-	// during the call only. For mark see Incremental.ReadAfter.
-	ReadUnlike(ctx context.Context, mark string, same func(kind model.Kind, id, hash []byte) bool, emit func(model.Entry) error) (model.Proof, error)
+	// ReadUnlike is Read, without emit for the users of whom known says that they are the same. For mark see Incremental.ReadAfter. A
+	// proof without a mark leaves the one there was.
+	ReadUnlike(ctx context.Context, mark string, known Known, emit func(model.Entry) error) (model.Proof, error)
+}
+
+// Known is what the store has of a source. ids and hashes are not kept.
+type Known interface {
+	// Same says that an entry is known with this hash. It is taken as read then.
+	Same(kind model.Kind, id, hash []byte) bool
+	// Has says whether an entry is known.
+	Has(id []byte) bool
+	// Lacks says whether an entry of the kind is known that was neither the same nor handed out.
+	Lacks(kind model.Kind) bool
 }
 
 // Incremental is a source that can read less than everything.
@@ -243,7 +253,7 @@ type Correlations interface {
 // Snapshots is what a directory read is compared with.
 type Snapshots interface {
 	// Hashes streams id, kind and hash of every record of the source. The hash is valid during the call only.
-	Hashes(ctx context.Context, source string, yield func(id string, kind model.Kind, hash []byte) error) error
+	Hashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error
 	// Checkpoint is up to where the source was read, or ErrNotFound.
 	Checkpoint(ctx context.Context, source string) (model.Checkpoint, error)
 	// Referrers lists the people of the source whose manager is one of the ids.

@@ -69,8 +69,8 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
-	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id string, kind model.Kind, hash []byte) error {
-		rd.known.set(rd.known.add(id, kind), hash)
+	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id []byte, kind model.Kind, hash []byte) error {
+		rd.known.set(rd.known.addBytes(id, kind), hash)
 		return nil
 	})
 	if err != nil {
@@ -187,14 +187,30 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	return rd.flush(ctx)
 }
 
-// same takes an entry of the stream if its content is known.
-func (rd *reading) same(kind model.Kind, id, hash []byte) bool {
-	n, ok := rd.known.ids.FindBytes(id)
+// listing is what a Comparing source may ask the run.
+type listing struct{ rd *reading }
+
+func (l listing) Same(kind model.Kind, id, hash []byte) bool {
+	n, ok := l.rd.known.ids.FindBytes(id)
 	if !ok {
 		return false
 	}
-	k := rd.known.at(n)
-	return rd.known.same(k, hash) && rd.meet(k, kind, hash)
+	k := l.rd.known.at(n)
+	return l.rd.known.same(k, hash) && l.rd.meet(k, kind, hash)
+}
+
+func (l listing) Has(id []byte) bool {
+	_, ok := l.rd.known.ids.FindBytes(id)
+	return ok
+}
+
+func (l listing) Lacks(kind model.Kind) bool {
+	for n := range l.rd.known.len() {
+		if k := l.rd.known.at(n); !k.seen && k.is(kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // meet counts an entry, of which k is known, or nil, and says whether that is all there is to do.

@@ -47,6 +47,16 @@ func (s *snapshot) find(id string) *known {
 // add makes an entry known, if it is not yet.
 func (s *snapshot) add(id string, kind model.Kind) *known {
 	n, fresh := s.ids.Add(id)
+	return s.added(n, fresh, kind)
+}
+
+// addBytes is add.
+func (s *snapshot) addBytes(id []byte, kind model.Kind) *known {
+	n, fresh := s.ids.AddBytes(id)
+	return s.added(n, fresh, kind)
+}
+
+func (s *snapshot) added(n int, fresh bool, kind model.Kind) *known {
 	if fresh && n%pageKnown == 0 {
 		s.pages = append(s.pages, make([]known, pageKnown))
 	}

@@ -43,6 +43,11 @@ type Conn struct {
 	buf  []byte // the message being read
 	size int64  // bytes received
 
+	// Of the answer being read: how many more entries are expected, how often little of it came at once, and when it was asked for.
+	ahead, small int
+	asked        time.Time
+	sizeBefore   int64
+
 	trips int64 // requests sent; several at once count as one
 	e     Entry
 	vals  [][]byte
@@ -64,15 +69,32 @@ func New(conn, raw net.Conn, idle time.Duration) *Conn {
 	return c
 }
 
+// A server sends each entry by itself, and to be woken for each costs more than to read it. Where many entries are still to come and
+// little of them came at once, patient waits for a handful: the server goes on meanwhile.
+const (
+	handful    = 16 << 10 // bytes
+	longestNap = 5 * time.Millisecond
+	fewSmall   = 16
+	farAhead   = 100 // entries, more than a handful: the end of an answer is not waited for
+)
+
 // patient reads with a deadline that begins when there is nothing to read.
 type patient struct{ c *Conn }
 
 func (p patient) Read(b []byte) (int, error) {
-	if err := p.c.conn.SetReadDeadline(time.Now().Add(p.c.idle)); err != nil {
+	now := time.Now()
+	if got := p.c.size - p.c.sizeBefore; p.c.small > fewSmall && p.c.ahead > farAhead && got > 0 {
+		time.Sleep(min(longestNap, now.Sub(p.c.asked)*handful/time.Duration(got))) // as long as a handful has taken so far
+		now = time.Now()
+	}
+	if err := p.c.conn.SetReadDeadline(now.Add(p.c.idle)); err != nil {
 		return 0, err
 	}
 	n, err := p.c.conn.Read(b)
 	p.c.size += int64(n)
+	if n < handful/2 {
+		p.c.small++
+	}
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
 		err = fmt.Errorf("the server was silent for %s: %w", p.c.idle, err)
@@ -186,6 +208,7 @@ func (c *Conn) send(op *ber.Packet, controls []ldap.Control) error {
 	}
 	c.id++
 	c.trips++
+	c.ahead, c.small, c.asked, c.sizeBefore = 0, 0, time.Now(), c.size
 	m := envelope(c.id, op)
 	if len(controls) > 0 {
 		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "controls")
