@@ -48,7 +48,7 @@ func (r *run) mayReadOnce() bool {
 	if methodOf(is) == nil {
 		is = entry.MethodModifyTime
 	}
-	return !r.was.empty() && r.was.wanted() == is // from which changes can be read
+	return !r.known.Doubted() && !r.was.empty() && r.was.wanted() == is // from which changes can be read
 }
 
 func (r *run) readOnce(ctx context.Context) error {

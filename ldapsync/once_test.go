@@ -25,6 +25,8 @@ func (k *remembered) Same(_ model.Kind, id, hash []byte) bool {
 
 func (k *remembered) Has(id []byte) bool { _, ok := k.hash[string(id)]; return ok }
 
+func (k *remembered) Doubted() bool { return false }
+
 func (k *remembered) Lacks(model.Kind) bool {
 	for id := range k.hash {
 		if !k.met[id] {

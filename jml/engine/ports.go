@@ -40,6 +40,8 @@ type Known interface {
 	Has(id []byte) bool
 	// Lacks says whether an entry of the kind is known that was neither the same nor handed out.
 	Lacks(kind model.Kind) bool
+	// Doubted says that the mark is of no use for changes: the read has to give another one.
+	Doubted() bool
 }
 
 // Incremental is a source that can read less than everything.

@@ -188,7 +188,12 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 }
 
 // listing is what a Comparing source may ask the run.
-type listing struct{ rd *reading }
+type listing struct {
+	rd      *reading
+	doubted bool
+}
+
+func (l listing) Doubted() bool { return l.doubted }
 
 func (l listing) Same(kind model.Kind, id, hash []byte) bool {
 	n, ok := l.rd.known.ids.FindBytes(id)

@@ -88,7 +88,7 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 	var proof model.Proof
 	var err error
 	if c, ok := src.(Comparing); ok {
-		proof, err = c.ReadUnlike(ctx, rd.epoch.Mark, listing{rd}, emit)
+		proof, err = c.ReadUnlike(ctx, rd.epoch.Mark, listing{rd, why != ""}, emit)
 	} else if inc, ok := src.(Incremental); ok {
 		proof, err = inc.ReadAfter(ctx, rd.epoch.Mark, emit)
 	} else {
