@@ -181,7 +181,7 @@ func TestRolesAreFoundByName(t *testing.T) {
 	}
 }
 
-// M-48, M-51–M-54, M-24, M-60: what cannot be stored, and why.
+// M-08, M-48, M-51–M-54, M-24, M-60: what cannot be stored, and why.
 func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
 	soon, later := noon(), noon().Add(time.Hour)

@@ -24,7 +24,7 @@ func (s shifted) Next(t time.Time) time.Time {
 
 // A time that nobody was there for is caught up or passed over, one that meets another read waits or is passed over, and jitter is
 // the same for all who ask.
-func TestCalendarsArePaced(t *testing.T) {
+func TestCalendarsArePaced(t *testing.T) { // M-30
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		h.dir.users = people(3)
