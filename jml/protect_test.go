@@ -62,8 +62,8 @@ func TestWhatIsProtectedSurvives(t *testing.T) {
 			case 3:
 				w.approve()
 			case 4:
-				c.Accounts[0].When = rapid.SampledFrom([]string{"true", "false", `"builders" in person.groups`}).Draw(rt, "builders")
-				c.Accounts[1].When = rapid.SampledFrom([]string{"true", "false", `person.department == "A"`}).Draw(rt, "everybody")
+				c.Accounts[0].When = rapid.SampledFrom([]string{"true", `person.id == ""`, `"builders" in person.groups`}).Draw(rt, "builders")
+				c.Accounts[1].When = rapid.SampledFrom([]string{"true", `person.id == ""`, `person.department == "A"`}).Draw(rt, "everybody")
 				c.Accounts[1].DeleteAfter = time.Duration(rapid.IntRange(0, 3).Draw(rt, "delete after")) * 24 * time.Hour
 				w.rules.Policy = compile(t, c)
 				w.everybody("rules changed")

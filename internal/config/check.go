@@ -367,7 +367,7 @@ func (d *decoder) warnOfGroups(c *Config) {
 
 // checkPolicy compiles the rules, and finds the place of each mistake in them.
 func (d *decoder) checkPolicy(c *Config, targets []string) {
-	in := policy.Config{Extensions: c.Declared()}
+	in := policy.Config{Extensions: c.Declared(), Known: c.known()}
 	for _, o := range c.Organisations {
 		in.Organisations = append(in.Organisations, policy.Organisation{Name: o.Name, Own: o.Own, Domains: o.Domains})
 	}

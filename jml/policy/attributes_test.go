@@ -104,7 +104,7 @@ func TestMapping(t *testing.T) {
 func TestMappingThatCannotBeEvaluated(t *testing.T) {
 	t.Parallel()
 	p := compile(t, policy.Config{Accounts: []policy.Rule{
-		{Name: "r", Target: "t", When: "true", Attributes: map[string]string{
+		{Name: "r", Target: "t", When: "person.id != ''", Attributes: map[string]string{
 			"userName": "person.userName", "title": "person.title", "department": "person.department",
 			"displayName": `has(person.displayName) ? person.displayName : ""`,
 		}},

@@ -71,7 +71,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	if err != nil {
 		return nil, []Mistake{{Text: "expressions cannot be compiled at all: " + err.Error()}}
 	}
-	k := &compiler{env: env, fields: fields, parts: parts}
+	k := &compiler{env: env, fields: fields, parts: parts, known: c.Known, yielded: []string{}}
 	p := &Policy{fields: fields, rules: map[string][]rule{}, defaults: defaultPaths()}
 	p.domains, k.bad = compileDomains(c.Organisations)
 	p.categories = k.categories(c.Categories)
@@ -84,8 +84,10 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 		}
 	}
 	k.named(c.Accounts)
+	k.shadowed(c.Accounts)
 	slices.Sort(p.ahead)
 	p.ahead = slices.Compact(p.ahead)
+	k.yielded = nil // what is said of categories is said below
 	for i, when := range c.Conditions {
 		p.conditions = append(p.conditions, k.early(when, []any{"conditions", i}))
 	}
@@ -110,6 +112,9 @@ type compiler struct {
 	fields []field
 	parts  []*partType
 	bad    []Mistake
+
+	known   Known
+	yielded []string // categories of the rules so far
 }
 
 func (k *compiler) mistake(at []any, format string, args ...any) {
@@ -135,6 +140,7 @@ func (k *compiler) categories(list []Category) []category {
 		seen[c.Name] = true
 		_, when := k.condition(c.When, at)
 		out = append(out, category{c.Name, when})
+		k.yielded = append(k.yielded, c.Name)
 	}
 	return out
 }
@@ -229,6 +235,13 @@ func (k *compiler) condition(expr string, at []any) (*cel.Ast, program) {
 	tree, prog := k.compile(expr, at)
 	if tree != nil && !tree.OutputType().IsExactType(cel.BoolType) {
 		k.mistake(at, "the expression yields %s; expected a condition, true or false", typeText(tree.OutputType()))
+		return tree, prog
+	}
+	if tree != nil {
+		if m := k.never(tree); m != nil {
+			m.Path = at
+			k.bad = append(k.bad, *m)
+		}
 	}
 	return tree, prog
 }
@@ -251,6 +264,11 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 		return nil, program{}
 	}
 	if m := k.objects(tree); m != nil {
+		m.Path = at
+		k.bad = append(k.bad, *m)
+		return nil, program{}
+	}
+	if m := k.unknown(tree); m != nil {
 		m.Path = at
 		k.bad = append(k.bad, *m)
 		return nil, program{}

@@ -72,7 +72,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		Organisations: []policy.Organisation{{Name: "A", Domains: []string{"a.example", "x"}}, {Name: "A"}, {Domains: []string{"A.EXAMPLE"}}},
 		Categories:    []policy.Category{{Name: "apps", When: "true"}, {Name: "app", When: "1"}, {Name: "app", When: "true"}},
 		Accounts: []policy.Rule{
-			{Target: "t", When: "true"},
+			{Target: "t", When: "person.active"},
 			{Name: "a", Target: "u", When: "true", Leaver: "archive"},
 			{Name: "a", Target: "t", When: "true", Attributes: map[string]string{
 				"displayName": "person.active", "title": "person.titel", "urn:x": "''", "active": "true", "emails": "1",

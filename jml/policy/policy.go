@@ -15,6 +15,7 @@ type Config struct {
 	Organisations []Organisation
 	Categories    []Category // evaluated in order; later ones see the earlier in person.categories
 	Accounts      []Rule     // for each target the first rule that holds wins
+	Known         Known
 	Conditions    []string   // CEL, bool, for others than accounts: Policy.Holds by their number
 	Roles         []RoleRule // all that hold give what they say
 }

@@ -178,7 +178,7 @@ func TestShapesOfAttributes(t *testing.T) {
 		"the string extension is there":     {map[string]any{"title": " a,b "}, "person.title.trim().split(',') == ['a', 'b']", "yes"},
 		"or is decided by one side":         {nil, "person.title == 'x' || true", "yes"},
 		"or is not decided by the other":    {nil, "person.title == 'x' || false", "person.title is unassigned"},
-		"and is decided by one side":        {nil, "person.title == 'x' && false", "no"},
+		"and is decided by one side":        {nil, "person.title == 'x' && person.id == ''", "no"},
 		"not of unknown is unknown":         {nil, "!(person.title == 'x')", "person.title is unassigned"},
 		"a choice asks only what it needs":  {nil, "has(person.title) ? person.title == 'x' : true", "yes"},
 		"exists with an error is an error":  {nil, "['a'].exists(x, x == person.title)", "person.title is unassigned"},
@@ -325,7 +325,7 @@ func TestUnknownCategory(t *testing.T) {
 // TestFirstRuleWins: the table of Evaluate.
 func TestFirstRuleWins(t *testing.T) {
 	t.Parallel()
-	expr := map[string]string{"yes": "true", "no": "false", "error": "person.title == 'x'"}
+	expr := map[string]string{"yes": "person.id == '1'", "no": "person.id == '2'", "error": "person.title == 'x'"}
 	for _, c := range []struct {
 		rules []string
 		want  string
@@ -361,7 +361,7 @@ func TestFirstRuleWins(t *testing.T) {
 func TestLeaver(t *testing.T) {
 	t.Parallel()
 	p := compile(t, policy.Config{Accounts: []policy.Rule{
-		{Name: "a", Target: "t", When: "false"}, {Name: "b", Target: "t", When: "true", Leaver: policy.LeaverDelete},
+		{Name: "a", Target: "t", When: "!person.active && person.external"}, {Name: "b", Target: "t", When: "true", Leaver: policy.LeaverDelete},
 	}})
 	for _, c := range []struct {
 		target, rule string
