@@ -23,7 +23,7 @@ RACE ?=
 # Many tests wait for servers, so more of them run side by side than there are cores.
 TESTFLAGS := -parallel 4 $(if $(RACE),-race -timeout 40m,-timeout 20m)
 
-.PHONY: help run build test lint bench fuzz soak matrix clean
+.PHONY: help run build test lint bench fuzz soak matrix kill clean
 
 help: ## these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ soak: ## RUNS reads of a directory with random faults between real changes; SEED
 
 matrix: ## each fault at each search of a run, in each mode, on each kind of server
 	go test -run FaultMatrix -timeout 0 ./ldapsync/ -matrix.all
+
+kill: ## daemons and readers killed 55 times, and engines that die at each write
+	go test -run 'Killed' -timeout 0 ./cmd/jmld/ -kill.rounds=55
+	go test -run 'ACrash' -timeout 0 ./jml/engine/ -crash.all
 
 clean: ## remove what build made
 	rm -rf bin

@@ -82,7 +82,8 @@ func active(h *house) []string {
 func TestReaderKilledInMidRunAndInACommit(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, database string) {
-		const people, rounds = 700, 14
+		const people = 700
+		rounds := *killRounds / 2 * 2 // as many of each kind
 		dir := newDirectory(t, people)
 		proxy := testserver.Proxy(t, dir.Addr)
 		h := dir.house(t, houseOptions{Database: database, LDAP: "ldap://" + proxy.Addr, Accounts: everybodyRule})

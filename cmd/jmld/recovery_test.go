@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
@@ -20,15 +21,14 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+var killRounds = flag.Int("kill.rounds", 10, "how often processes are killed") //nolint:gochecknoglobals // of this test binary
+
 // TestKilledAtAnyMoment kills the daemon, and a read of the directory beside it, at random moments while SCIM clients
 // create and change people. After each start every write that was acknowledged is there; at the end every account is as
 // its person is, none was created twice, and nobody of the directory was lost (M-24, D-05, D-19).
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	rounds := 55
-	if testing.Short() {
-		rounds = 8
-	}
+	rounds := *killRounds
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		killed(t, rounds, "")

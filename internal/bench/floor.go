@@ -71,8 +71,8 @@ func (f byHand) create(ctx context.Context, n int64) error {
 	p := texts(n, iid, id, now, true, titleOf(n))
 	return f.db.write(ctx, []stmt{
 		{"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
-			"findings, version, review_at, review_run, suspect, entitlements, separated, created_at, updated_at) " +
-			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', '', '', '', $7, $7)",
+			"findings, version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at) " +
+			"VALUES ($1, 'active', $2, $3, $2, $4, 'Example', false, 'app', $5, $6, '', 1, NULL, '', '', '', '', '', $7, $7)",
 			[]any{iid, name, p.display, p.search, p.attrs, p.provenance, at}},
 		{"INSERT INTO identity_keys (name, value, identity_id) VALUES ($1, $2, $7), ($3, $4, $7), ($5, $6, $7)",
 			[]any{"employeeNumber", number, "userName", name, "email", name, iid}},

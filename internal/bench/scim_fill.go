@@ -53,8 +53,8 @@ func filling(numbers, at string) []string {
 	}
 	return []string{
 		"INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, " +
-			"findings, version, review_at, review_run, suspect, entitlements, separated, created_at, updated_at) SELECT " + id("9000") + ", 'active', " + name + ", " + display + ", " + name + ", " +
-			search + ", 'Example', false, 'app', " + attrs + ", " + provenance + ", '', 1, NULL, '', '', '', '', " + at + ", " + at + from,
+			"findings, version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at) SELECT " + id("9000") + ", 'active', " + name + ", " + display + ", " + name + ", " +
+			search + ", 'Example', false, 'app', " + attrs + ", " + provenance + ", '', 1, NULL, '', '', '', '', '', " + at + ", " + at + from,
 		key("email", name), key("employeeNumber", text("i")), key("userName", name),
 		"INSERT INTO records (source, id, kind, user_name, user_name_key, display_name, display_name_key, external_id, active, unique_key, identity_id, " +
 			"link, link_text, attrs, hash, version, missing_runs, absent_since, created_at, updated_at) SELECT '" + pushed + "', " + id("8000") + ", 'user', " + name + ", " + name +

@@ -71,16 +71,16 @@ func insertRecords() insert {
 }
 
 func insertIdentities() insert {
-	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(20), types: "tttttttbttttizttttzz"}
+	return insert{into: "identities (" + identityColumns + ")", tuple: tuple(21), types: "tttttttbttttiztttttzz"}
 }
 
 func updateIdentities() update {
 	return update{
-		table: "identities", types: "tttttttbttttizttttzi",
+		table: "identities", types: "tttttttbttttiztttttzi",
 		set: "lifecycle = $2, user_name = $3, display_name = $4, email = $5, search_key = $6, organisation = $7, external = $8, categories = $9, " +
 			"attrs = $10, provenance = $11, findings = $12, version = $13, review_at = $14, review_run = $15, suspect = $16, entitlements = $17, " +
-			"separated = $18, updated_at = $19",
-		where: "identities.id = $1 AND identities.version = $20",
+			"separated = $18, rules = $19, updated_at = $20",
+		where: "identities.id = $1 AND identities.version = $21",
 	}
 }
 
@@ -282,7 +282,7 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 		n := &known[i].New
 		return append(to, n.ID, string(n.Lifecycle), n.UserName, n.DisplayName, n.Email, cut(n.SearchKey, maxKey), n.Organisation, n.External,
 			n.Categories, n.Attrs, n.Provenance, n.Findings, known[i].Expect+1, timeArg(n.ReviewAt), n.ReviewRun, n.Suspect, n.Entitlements,
-			n.Separated, stamp(n.UpdatedAt), known[i].Expect)
+			n.Separated, n.Rules, stamp(n.UpdatedAt), known[i].Expect)
 	}), ops...)
 	// Two commits that want the same keys meet in the same order: one waits, none is a deadlock.
 	slices.SortFunc(add, func(a, b keyOf) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value)) })

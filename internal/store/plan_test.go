@@ -150,7 +150,7 @@ func TestHotStatementsOfPostgresUseIndexes(t *testing.T) {
 	}
 	lookAtPlans(t, conn.Conn(), s, "empty") // prepared before the first import, and kept
 	for _, text := range []string{
-		"INSERT INTO identities SELECT 'i' || g, 'active', 'u' || g, 'd' || g, '', 's' || g, '', false, '', repeat('x', 500), '', '', 1, null, '', now(), now(), '', '', '' FROM generate_series(1, 5000) g",
+		"INSERT INTO identities SELECT 'i' || g, 'active', 'u' || g, 'd' || g, '', 's' || g, '', false, '', repeat('x', 500), '', '', 1, null, '', now(), now(), '', '', '', '' FROM generate_series(1, 5000) g",
 		"INSERT INTO identity_keys SELECT k, 'u' || g, 'i' || g FROM generate_series(1, 5000) g, (VALUES ('userName'), ('email')) v(k)",
 		"INSERT INTO records SELECT 'entra', 'r' || g, 'user', 'u' || g, 'u' || g, 'd' || g, 'd' || g, 'x' || g, true, 'u' || g, 'i' || g, 'linked', '', repeat('x', 500), '', 1, null, now(), now(), 0, null FROM generate_series(1, 5000) g",
 		"INSERT INTO records SELECT 'entra', 'g' || g, 'group', '', '', 'd' || g, 'd' || g, '', true, '', '', '', '', '{}', '', 1, null, now(), now(), 0, null FROM generate_series(1, 500) g",

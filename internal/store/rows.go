@@ -13,7 +13,7 @@ const (
 		"unique_key, identity_id, link, link_text, attrs, hash, version, missing_runs, missing_since, " +
 		"absent_since, created_at, updated_at"
 	identityColumns = "id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, " +
-		"attrs, provenance, findings, version, review_at, review_run, suspect, entitlements, separated, created_at, updated_at"
+		"attrs, provenance, findings, version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at"
 	accountColumns = "identity_id, target, class, origin, state, user_name, desired, desired_rev, because, native_id, " +
 		"applied_state, applied, applied_rev, applied_at, held_plan, held_attrs, due_at, priority, lease_owner, epoch, attempts, " +
 		"error_code, error_text, dead, administrator, protected_by, created_at, updated_at"
@@ -43,13 +43,13 @@ func recordArgs(r *model.Record, to []any) []any {
 func scanIdentity(row scanner, i *model.Identity) error {
 	return row.Scan(&i.ID, (*string)(&i.Lifecycle), &i.UserName, &i.DisplayName, &i.Email, &i.SearchKey,
 		&i.Organisation, &i.External, &i.Categories, &i.Attrs, &i.Provenance, &i.Findings, &i.Version, &i.ReviewAt, &i.ReviewRun, &i.Suspect, &i.Entitlements,
-		&i.Separated, &i.CreatedAt, &i.UpdatedAt)
+		&i.Separated, &i.Rules, &i.CreatedAt, &i.UpdatedAt)
 }
 
 func identityArgs(i *model.Identity, version int64, to []any) []any {
 	return append(to, i.ID, string(i.Lifecycle), i.UserName, i.DisplayName, i.Email, cut(i.SearchKey, maxKey),
 		i.Organisation, i.External, i.Categories, i.Attrs, i.Provenance, i.Findings, version, timeArg(i.ReviewAt), i.ReviewRun, i.Suspect, i.Entitlements,
-		i.Separated, stamp(i.CreatedAt), stamp(i.UpdatedAt))
+		i.Separated, i.Rules, stamp(i.CreatedAt), stamp(i.UpdatedAt))
 }
 
 func scanAccount(row scanner, a *model.Account) error {

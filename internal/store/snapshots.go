@@ -55,24 +55,54 @@ func recordKind(group bool) model.Kind {
 	return model.KindUser
 }
 
-// AdoptRules notes the fingerprint of the rules in force. When it is another than the one noted before, everybody becomes
-// due for review in the same transaction; it returns how many. On a new database there is nobody.
+// AdoptRules notes the fingerprint of the rules in force. Everybody who was decided about by others becomes due for review in the same
+// transaction; it returns how many.
 func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error) {
-	const rules = "rules"
 	marked := 0
-	err := s.update(ctx, func(tx *gorm.DB) error {
-		set := tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
-			"WHERE settings.value <> excluded.value", rules, fingerprint)
-		if set.Error != nil || set.RowsAffected == 0 {
-			return set.Error
+	err := s.update(ctx, func(tx *gorm.DB) (err error) {
+		err = tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
+			"WHERE settings.value <> excluded.value", settingRules, fingerprint).Error
+		if err == nil {
+			marked, err = s.reviewOthers(tx, fingerprint, gorm.Expr(s.now()))
 		}
-		now := gorm.Expr(s.now())
-		mark := tx.Model(&model.Identity{}).Where("review_at IS NULL OR review_at > ?", now).
-			UpdateColumns(map[string]any{"review_at": time.Unix(0, 0).UTC(), "version": gorm.Expr("version + 1")})
-		marked = int(mark.RowsAffected)
-		return mark.Error
+		return err
 	})
 	return marked, err
+}
+
+// FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is not due
+// by then anyway, becomes due for review.
+func (s *Store) FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error) {
+	err = s.view(ctx, func(db *gorm.DB) error {
+		var found int64
+		var ids []string
+		err := db.Table("settings").Where("name = ? AND value = ?", settingRules, fingerprint).Count(&found).Error
+		if inForce = found > 0; err == nil && inForce {
+			err = db.Model(&model.Identity{}).Where(decidedByOthers, fingerprint, fingerprint, stamp(by)).Limit(1).Pluck("id", &ids).Error
+			marked = len(ids)
+		}
+		return err
+	})
+	if err != nil || marked == 0 { // as always: nothing to write
+		return inForce, 0, err
+	}
+	err = s.update(ctx, func(tx *gorm.DB) (err error) {
+		marked, err = s.reviewOthers(tx, fingerprint, stamp(by))
+		return err
+	})
+	return inForce, marked, err
+}
+
+const (
+	settingRules = "rules"
+	// decidedByOthers is written for an index on rules.
+	decidedByOthers = "(rules < ? OR rules > ?) AND (review_at IS NULL OR review_at > ?)"
+)
+
+func (s *Store) reviewOthers(tx *gorm.DB, fingerprint string, by any) (int, error) {
+	mark := tx.Model(&model.Identity{}).Where(decidedByOthers, fingerprint, fingerprint, by).
+		UpdateColumns(map[string]any{"review_at": gorm.Expr(s.now()), "version": gorm.Expr("version + 1")})
+	return int(mark.RowsAffected), mark.Error
 }
 
 // DueReviews claims up to limit identities that are due for review by the database's clock and by the caller's: one that is behind would

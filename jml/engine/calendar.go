@@ -127,7 +127,10 @@ func (e *Engine) tend(ctx context.Context) error {
 		n, err := e.reviewDue(ctx)
 		if err == nil && time.Since(plans) > 5*time.Second {
 			plans = time.Now()
-			if err = e.tendPlans(ctx); err == nil {
+			if err = e.followRules(ctx); err == nil {
+				err = e.tendPlans(ctx)
+			}
+			if err == nil {
 				err = e.recheckDue(ctx)
 			}
 		}

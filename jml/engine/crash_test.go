@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -144,13 +145,23 @@ func (h *house) heldPlans() []model.Plan {
 	return out
 }
 
-// crashes plays a test with a death after each number of writes, until the work is done before it.
+var eachWrite = flag.Bool("crash.all", false, "die at each write, before and after it") //nolint:gochecknoglobals // of this test binary
+
+// crashes plays a test with a death after each number of writes, until the work is done before it. Without -crash.all a half of them are
+// before the write and the other half after it.
 func crashes(t *testing.T, test func(t *testing.T, h *house, n int, late bool) (died bool)) {
 	t.Helper()
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sqlite/late=%v", late), func(t *testing.T) {
 			t.Parallel()
-			for n := 1; n < 60; n++ {
+			first, step := 1, 2
+			switch {
+			case *eachWrite:
+				step = 1
+			case late:
+				first = 2
+			}
+			for n := first; n < 60; n += step {
 				if died := test(t, newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db")), n, late); !died || t.Failed() {
 					return
 				}

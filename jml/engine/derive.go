@@ -143,6 +143,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	d.owned, d.members = out.Owned, out.Memberships
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
+	d.identity.New.Rules = e.o.Fingerprint
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
 		case owner != "" && owner != id:

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ import (
 type Options struct {
 	Store Store
 	Rules *jml.Rules // may be replaced while running with Engine.SetRules
-	// Fingerprint is of the configuration behind Rules. Run reviews everybody when it is another than last time.
+	// Fingerprint is of the configuration behind Rules. Run reviews everybody who was decided about under another one.
 	Fingerprint string
 	Guard       jml.Limits
 	Sources     []ReadSource
@@ -141,6 +142,7 @@ type Engine struct {
 	frame   frameCache
 	sealed  sealed
 	named   named
+	behind  atomic.Bool // another replica has newer rules
 }
 
 // New makes an engine; Run starts its work.
@@ -189,13 +191,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// adopt has everybody reviewed, through the guard, when the rules are others than last time.
+// adopt has everybody reviewed, through the guard, who was decided about by other rules.
 func (e *Engine) adopt(ctx context.Context) {
 	for e.o.Fingerprint != "" {
 		n, err := e.o.Store.AdoptRules(ctx, e.o.Fingerprint)
 		if err == nil {
 			if n > 0 {
-				e.log.Info("the rules changed: everybody is reviewed", zap.Int(model.FieldCount, n))
+				e.log.Info("the rules changed: everybody whom others decided about is reviewed", zap.Int(model.FieldCount, n))
 			}
 			return
 		}
@@ -204,6 +206,33 @@ func (e *Engine) adopt(ctx context.Context) {
 			return // told to stop
 		}
 	}
+}
+
+// behindRules is how long a replica leaves reviews to those with newer rules. When nobody makes them it does.
+const behindRules = time.Minute
+
+// followRules has those reviewed whom a replica with older rules decided about, or finds that this is such a replica: it goes on working,
+// for its operator may be about to replace it, and leaves the reviews to the others.
+func (e *Engine) followRules(ctx context.Context) error {
+	if e.o.Fingerprint == "" {
+		return nil
+	}
+	inForce, n, err := e.o.Store.FollowRules(ctx, e.o.Fingerprint, e.now().Add(claimLease))
+	if err != nil {
+		return fmt.Errorf("rules of other replicas: %w", err)
+	}
+	if e.behind.Swap(!inForce) == inForce {
+		if inForce {
+			e.log.Info("the rules of this replica are in force again")
+		} else {
+			e.log.Warn("another replica was started with other rules: what this one decides is decided again there")
+		}
+	}
+	if n > 0 {
+		e.log.Info("a replica with other rules decided about people: they are reviewed", zap.Int(model.FieldCount, n))
+		e.ring("")
+	}
+	return nil
 }
 
 // Wake tells the workers that something may be due.

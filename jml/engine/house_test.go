@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,10 +49,45 @@ func onBoth(t *testing.T, test func(t *testing.T, h *house)) {
 	})
 }
 
+// emptyLite is a file with the schema: hundreds of tests would make it themselves, and take longer for it than for what they show.
+var emptyLite = sync.OnceValues(func() ([]byte, error) { //nolint:gochecknoglobals // of this test binary
+	dir, err := os.MkdirTemp("", "jmld-empty-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "jmld.db")
+	s, err := store.Open(context.Background(), store.Options{URL: "sqlite:" + path})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// fill puts the schema into a new SQLite file.
+func fill(t *testing.T, url string) {
+	t.Helper()
+	path, lite := strings.CutPrefix(url, "sqlite:")
+	if _, err := os.Stat(path); !lite || err == nil {
+		return
+	}
+	empty, err := emptyLite()
+	if err == nil {
+		err = os.WriteFile(path, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func newHouse(t *testing.T, url string) *house {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
+	fill(t, url)
 	s, err := store.Open(ctx, store.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)

@@ -262,9 +262,12 @@ type Snapshots interface {
 	Referrers(ctx context.Context, source string, ids []string) ([]string, error)
 	// MemberOf lists the groups of the source that the record is a member of itself.
 	MemberOf(ctx context.Context, source, id string) ([]string, error)
-	// AdoptRules notes the fingerprint of the rules in force. When it is another than before, everybody becomes due for review
-	// in the same transaction; it returns how many.
+	// AdoptRules notes the fingerprint of the rules in force. Everybody who was decided about by others becomes due for review in the
+	// same transaction; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)
+	// FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is
+	// not due by then anyway, becomes due for review; it returns how many.
+	FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error)
 	// DueReviews claims up to limit identities for review that are due at or before both the database's now and by. It moves their
 	// ReviewAt by lease and returns their ids.
 	DueReviews(ctx context.Context, by time.Time, lease time.Duration, limit int) ([]string, error)

@@ -20,7 +20,11 @@ func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 // reviewDue decides about people that are due: all to whom nothing happens in one transaction, the others in one each, through the
 // guard. It returns how many there were.
 func (e *Engine) reviewDue(ctx context.Context) (int, error) {
-	ids, err := e.o.Store.DueReviews(ctx, e.now(), claimLease, chunk)
+	by := e.now()
+	if e.behind.Load() {
+		by = by.Add(-behindRules)
+	}
+	ids, err := e.o.Store.DueReviews(ctx, by, claimLease, chunk)
 	if err != nil {
 		return 0, fmt.Errorf("people due for review: %w", err)
 	}

@@ -50,3 +50,37 @@ func TestChangedRulesReachEverybody(t *testing.T) {
 		}
 	})
 }
+
+// While one replica has new rules and another one still the old ones, what the old one decides is decided again by the new ones, and only
+// that.
+func TestWhatOlderRulesDecideIsDecidedAgain(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.opts.Fingerprint = "first"
+		h.Engine = engine.New(h.opts)
+		h.dir.users = people(4)
+		h.sync()
+		if n, err := h.store.AdoptRules(h.ctx, "second"); n != 4 || err != nil {
+			t.Errorf("other rules: %d marked, %v", n, err)
+		}
+		opts := h.opts
+		opts.Fingerprint = "second"
+		if n, err := engine.New(opts).Tend(h.ctx); n != 4 || err != nil {
+			t.Errorf("%d reviewed, %v", n, err)
+		}
+		soon := time.Now().Add(10 * time.Second)
+		follow := func(rules string, inForce bool, marked int) {
+			t.Helper()
+			if is, n, err := h.store.FollowRules(h.ctx, rules, soon); is != inForce || n != marked || err != nil {
+				t.Errorf("%s: %v, %d marked, %v; want %v, %d", rules, is, n, err, inForce, marked)
+			}
+		}
+		follow("second", true, 0)
+		follow("first", false, 0)
+		h.dir.users[2] = with(h.dir.users[2], map[string]any{"displayName": "Another"})
+		h.sync() // by the old rules
+		follow("first", false, 0)
+		follow("second", true, 1)
+		follow("second", true, 0) // is due already
+	})
+}
