@@ -72,6 +72,10 @@ const (
 	CodeTargetThrottled   Code = "JML-4005"
 	CodeTargetBroken      Code = "JML-4006"
 	CodeTargetReadBack    Code = "JML-4007"
+
+	CodeTaskOpen    Code = "JML-4101"
+	CodeTaskRefused Code = "JML-4102"
+	CodeTaskOverdue Code = "JML-4103"
 )
 
 // Advice is what an operator does about the code, in a sentence or two.
@@ -189,6 +193,12 @@ func (c Code) Advice() string {
 		return "The target answers with something that is not SCIM. Check its url and whether a proxy answers instead."
 	case CodeTargetReadBack:
 		return "The target accepted the change and did not make it. Look at the account there."
+	case CodeTaskOpen:
+		return "A person has to do it: `jmld tasks show ID` says what, and `jmld tasks done ID --evidence TEXT` that it is done."
+	case CodeTaskOverdue:
+		return "Remind the assignee, or do it: `jmld tasks list --overdue`. The account stays as it is until the task is done."
+	case CodeTaskRefused:
+		return "See with `jmld tasks list --status refused` why it was refused, mend that, then `jmld retry`: it becomes a task again."
 	}
 	return "Look at the log line with the same id; if it stays, report it with the line."
 }

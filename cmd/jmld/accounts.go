@@ -69,6 +69,8 @@ func progress(acc model.Account) string {
 	switch {
 	case acc.Dead:
 		return "dead letter, " + string(acc.ErrorCode)
+	case acc.ErrorCode == model.CodeTaskOpen, acc.ErrorCode == model.CodeTaskOverdue:
+		return "a person's task, " + string(acc.ErrorCode)
 	case acc.ErrorCode != "":
 		return "retrying, " + string(acc.ErrorCode)
 	case acc.AppliedRev != acc.DesiredRev:

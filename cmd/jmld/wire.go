@@ -15,6 +15,7 @@ import (
 	"jmld/ldapsync"
 	"jmld/model"
 	"jmld/target/local"
+	"jmld/target/manual"
 	"jmld/target/memory"
 	"jmld/target/scimapp"
 )
@@ -113,6 +114,9 @@ func target(c *config.Target, db *store.Store, log *zap.Logger, now func() time.
 	switch {
 	case c.Local != nil:
 		spec.Target = local.New(c.Name, c.Class, db, now)
+	case c.Manual != nil:
+		spec.Target = manual.New(manual.Options{Name: c.Name, Assignee: c.Manual.Assignee, Instructions: c.Manual.Instructions, Due: c.Manual.Due.Std(),
+			Store: db, Now: now})
 	case c.Memory != nil:
 		spec.Target, spec.Resident = memory.New(c.Name), true
 	default:

@@ -303,7 +303,7 @@ func (d *decoder) checkTargets(c *Config) []string {
 		if !slices.Contains(names, t.Name) {
 			names = append(names, t.Name)
 		}
-		d.checkOne(at, "local", "scim", "memory")
+		d.checkOne(at, "local", "scim", "manual", "memory")
 		if t.SCIM != nil {
 			d.checkSCIMTarget(t.SCIM, at.with("scim"))
 		}

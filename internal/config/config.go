@@ -330,7 +330,7 @@ type Leavers struct {
 	Share Percent `yaml:"share" default:"1%"`
 }
 
-// Target is a system we keep accounts in: exactly one of Local, SCIM and Memory is set.
+// Target is a system we keep accounts in: exactly one of Local, SCIM, Manual and Memory is set.
 type Target struct {
 	Name        string      `yaml:"name,required"`
 	Class       model.Class `yaml:"class,required" oneof:"platform app"`
@@ -338,10 +338,18 @@ type Target struct {
 	Local       *Local      `yaml:"local"`
 	SCIM        *SCIMTarget `yaml:"scim"`
 	Memory      *Memory     `yaml:"memory"`
+	Manual      *Manual     `yaml:"manual" json:",omitempty"`
 }
 
 // Local keeps accounts in our own database, in platform_users and app_users.
 type Local struct{}
+
+// Manual makes each step a task for a person.
+type Manual struct {
+	Assignee     string   `yaml:"assignee,required"` // a natural person
+	Instructions string   `yaml:"instructions"`
+	Due          Duration `yaml:"due" default:"72h"` // from a task's beginning
+}
 
 // Memory keeps accounts while the daemon runs.
 type Memory struct{}
@@ -363,13 +371,15 @@ func (s *Source) Kind() string {
 	return "scim"
 }
 
-// Kind is "local", "scim" or "memory".
+// Kind is "local", "scim", "manual" or "memory".
 func (t *Target) Kind() string {
 	switch {
 	case t.Local != nil:
 		return "local"
 	case t.SCIM != nil:
 		return "scim"
+	case t.Manual != nil:
+		return "manual"
 	}
 	return "memory"
 }

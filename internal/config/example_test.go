@@ -43,7 +43,7 @@ func TestExampleIsValid(t *testing.T) {
 	if diff := cmp.Diff([]string{"example.org", "*.example.org", "example.com"}, rules.OwnDomains); diff != "" {
 		t.Errorf("own domains (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"platform", "app", "scratch"}, rules.Targets); diff != "" {
+	if diff := cmp.Diff([]string{"platform", "app", "scratch", "badges"}, rules.Targets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
 }

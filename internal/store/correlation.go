@@ -77,6 +77,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 		ops = append(ops, op{text: s.sql(dropVacant), args: []any{m.To, m.Target}})
 		ops = append(ops, op{text: s.must(moveAccount), must: true, args: []any{m.From, m.To, m.Target}})
 		ops = append(ops, op{text: s.sql(moveNames), args: []any{m.From, m.To, m.Target}})
+		ops = append(ops, op{text: s.sql(dropTasks), args: []any{m.To, m.Target}}, op{text: s.sql(moveTasks), args: []any{m.From, m.To, m.Target}})
 	}
 	var waits []model.Wait
 	for _, w := range c.Waits {

@@ -43,7 +43,7 @@ func wanted(t *testing.T) map[string]map[string]column {
 		&model.Record{}, &model.Identity{}, &model.IdentityKey{}, &model.Account{}, &model.Plan{}, &model.Change{}, &model.Run{},
 		&model.AuditEntry{}, &model.Token{}, &model.DialectUse{}, &model.PlatformUser{}, &model.AppUser{},
 		&model.Checkpoint{}, &model.GroupLoss{}, &model.Capture{}, &model.CaptureLine{}, &model.Ruling{}, &model.Merge{}, &model.Wait{},
-		&model.AccessRole{}, &model.AccessGroup{}, &model.AccessResource{}, &model.AccessLink{}, &model.AccessMember{}, &model.AccountName{},
+		&model.AccessRole{}, &model.AccessGroup{}, &model.AccessResource{}, &model.AccessLink{}, &model.AccessMember{}, &model.AccountName{}, &model.Task{},
 	} {
 		s, err := schema.Parse(m, &cache, schema.NamingStrategy{})
 		if err != nil {

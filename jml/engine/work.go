@@ -20,6 +20,7 @@ const (
 	longestWait = 15 * time.Minute       // between two tries of one account that the target does not take
 	longestRest = 30 * time.Second       // of a target that does not answer
 	claimSlack  = 5 * time.Second        // between claiming an account and calling the target
+	taskRecheck = time.Hour              // of an account whose step is a person's task
 	mostTries   = 12                     // of a cause that is not the network's, before the dead letter
 )
 
@@ -184,6 +185,11 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 	}
 	if errors.Is(tctx.Err(), context.DeadlineExceeded) && model.CodeOf(err) == model.CodeInternal {
 		err = model.Errorf(model.CodeTargetUnreachable, "no answer within %s: %w", timeout, err)
+	}
+	if code := model.CodeOf(err); code == model.CodeTaskOpen || code == model.CodeTaskOverdue { // no failure: a person has it in hand, and says when it is done
+		a.Attempts, a.Dead, a.ErrorCode, a.ErrorText = 0, false, code, clip(err.Error())
+		e.log.Info("account waits for a person", fields...)
+		return nil, ignoreStale(e.o.Store.Fail(ctx, a, taskRecheck))
 	}
 	code, longest := model.CodeOf(err), longestWait
 	if ofTheTarget(a.ErrorCode) && !ofTheTarget(code) {

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"jmld/model"
+)
+
+// moveTasks follow an account to another identity; what was open for the one that is replaced is over.
+const (
+	dropTasks = "UPDATE tasks SET status = 'withdrawn', evidence = 'the account is another person''s', decided_by = 'engine', decided_at = now(), updated_at = now() " +
+		"WHERE identity_id = $1 AND target = $2 AND status = 'open'"
+	moveTasks = "UPDATE tasks SET identity_id = $2 WHERE identity_id = $1 AND target = $3"
+)
+
+// Tasks lists tasks, those due first.
+func (s *Store) Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, error) {
+	var tasks []model.Task
+	err := s.view(ctx, func(db *gorm.DB) error {
+		for _, c := range []struct{ column, value string }{
+			{"id", q.ID}, {"identity_id", q.IdentityID}, {"target", q.Target}, {"assignee", q.Assignee}, {"status", string(q.Status)},
+		} {
+			if c.value != "" {
+				db = db.Where("tasks."+c.column+" = ?", c.value)
+			}
+		}
+		if q.Overdue {
+			db = db.Where("tasks.status = ? AND tasks.due_at < "+s.now(), string(model.TaskOpen))
+		}
+		return page(db, q.Limit, 0).Order("due_at, id").Find(&tasks).Error
+	})
+	return tasks, err
+}
+
+// ReplaceTask withdraws the open task of an account for the reason, and opens next if there is one, in one transaction. ErrConflict:
+// somebody else opened one at the same time.
+func (s *Store) ReplaceTask(ctx context.Context, identity, target, reason string, next *model.Task) error {
+	return s.update(ctx, func(tx *gorm.DB) error {
+		now := gorm.Expr(s.now())
+		err := tx.Model(&model.Task{}).Where("identity_id = ? AND target = ? AND status = ?", identity, target, string(model.TaskOpen)).
+			Updates(map[string]any{"status": string(model.TaskWithdrawn), "evidence": reason, "decided_by": "engine", "decided_at": now, "updated_at": now}).Error
+		if err != nil || next == nil {
+			return err
+		}
+		t := *next
+		t.DueAt, t.CreatedAt, t.UpdatedAt = stamp(t.DueAt), given(t.CreatedAt), given(t.UpdatedAt)
+		return tx.Create(&t).Error
+	})
+}
+
+// DecideTask makes a task done or refused, with its account in the same transaction: one that is done is what was wanted, one that is
+// refused is in the dead letter. A task that was withdrawn may be done all the same. ErrStale: the task was decided before, or a later
+// one of the account is done.
+func (s *Store) DecideTask(ctx context.Context, t model.Task, code model.Code, audit model.AuditEntry) error {
+	return s.update(ctx, func(tx *gorm.DB) error {
+		from := []string{string(model.TaskOpen)}
+		if t.Status == model.TaskDone {
+			from = append(from, string(model.TaskWithdrawn))
+		}
+		now := gorm.Expr(s.now())
+		res := tx.Model(&model.Task{}).Where("id = ? AND status IN ?", t.ID, from).
+			Updates(map[string]any{"status": string(t.Status), "evidence": t.Evidence, "decided_by": t.DecidedBy, "decided_at": now, "updated_at": now})
+		if res.Error != nil {
+			return res.Error
+		}
+		if res.RowsAffected != 1 {
+			return fmt.Errorf("task %s was decided before: %w", t.ID, model.ErrStale)
+		}
+		account := tx.Model(&model.Account{}).Where("identity_id = ? AND target = ?", t.IdentityID, t.Target)
+		same := fmt.Sprintf("desired_rev = %d", t.Revision)
+		set := map[string]any{"epoch": gorm.Expr("epoch + 1"), "lease_owner": "", "attempts": 0, "updated_at": now}
+		if t.Status == model.TaskDone {
+			applied := t.Attributes
+			if t.State == model.AccountAbsent {
+				applied = ""
+			}
+			account = account.Where("NOT EXISTS (SELECT 1 FROM tasks t WHERE t.identity_id = accounts.identity_id AND t.target = accounts.target AND t.status = ? "+
+				"AND t.revision > ?)", string(model.TaskDone), t.Revision)
+			set["applied_state"], set["applied"], set["applied_rev"], set["applied_at"] = string(t.State), applied, t.Revision, now
+			set["native_id"], set["error_code"], set["error_text"], set["dead"] = t.IdentityID, "", "", false
+			set["due_at"] = gorm.Expr("CASE WHEN " + same + " THEN NULL ELSE " + s.now() + " END")
+		} else {
+			account = account.Where(same)
+			set["error_code"], set["error_text"], set["dead"], set["due_at"] = string(code), t.Evidence, true, nil
+		}
+		res = account.Updates(set)
+		if res.Error != nil {
+			return res.Error
+		}
+		if t.Status == model.TaskDone && res.RowsAffected != 1 {
+			return fmt.Errorf("a later task of the account is done, or the account is gone: %w", model.ErrStale)
+		}
+		audit.At = given(audit.At)
+		return tx.Create(&audit).Error
+	})
+}

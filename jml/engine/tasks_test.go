@@ -1,0 +1,179 @@
+package engine_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+	"jmld/model"
+	"jmld/target/manual"
+)
+
+// byHand makes the app a target without an API.
+func (h *house) byHand(now func() time.Time) {
+	r := rules(h.t)
+	r.Policy = compiled(h.t, policy.Rule{Name: "everybody", Target: "app", When: "person.active",
+		Attributes: map[string]string{"userName": "person.userName", "title": `has(person.title) ? person.title : ""`}})
+	opts := h.opts
+	opts.Rules = r
+	opts.Targets = []engine.TargetSpec{{Target: h.plat, Class: model.ClassPlatform},
+		{Target: manual.New(manual.Options{Name: "app", Assignee: "Lena Berg", Instructions: "At the desk.", Due: 72 * time.Hour, Store: h.store, Now: now}), Class: model.ClassApp}}
+	h.Engine = engine.New(opts)
+}
+
+// tasks are those of everybody, in words.
+func (h *house) tasks() []string {
+	h.t.Helper()
+	list, err := h.store.Tasks(h.ctx, model.TaskQuery{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out []string
+	for _, t := range list {
+		out = append(out, string(t.Op)+" "+t.UserName+" "+string(t.Status))
+	}
+	return out
+}
+
+func (h *house) open() model.Task {
+	h.t.Helper()
+	list, err := h.store.Tasks(h.ctx, model.TaskQuery{Status: model.TaskOpen})
+	if err != nil || len(list) != 1 {
+		h.t.Fatalf("%d open tasks, %v", len(list), err)
+	}
+	return list[0]
+}
+
+func (h *house) decideTask(t model.Task, status model.TaskStatus) error {
+	t.Status, t.Evidence, t.DecidedBy = status, "ticket 4711", "operator lena"
+	now := time.Now().UTC()
+	return h.store.DecideTask(h.ctx, t, model.CodeTaskRefused, model.AuditEntry{ID: model.NewID(now), At: now, Actor: "operator lena", Action: "task." + string(status),
+		Subject: t.IdentityID, Detail: "{}"})
+}
+
+func (h *house) only() (state, applied model.AccountState, code model.Code, dead bool) {
+	h.t.Helper()
+	list, err := h.store.Accounts(h.ctx, model.AccountQuery{Target: "app"})
+	if err != nil || len(list) != 1 {
+		h.t.Fatalf("%d accounts, %v", len(list), err)
+	}
+	return list[0].State, list[0].AppliedState, list[0].ErrorCode, list[0].Dead
+}
+
+func (h *house) wantAccount(what string, want ...any) {
+	h.t.Helper()
+	state, applied, code, dead := h.only()
+	if d := cmp.Diff(want, []any{state, applied, code, dead}); d != "" {
+		h.t.Errorf("%s: %s", what, d)
+	}
+}
+
+// A target without an API: each step is a person's task, and the account is what the task that is done made of it.
+func TestStepsOfPeople(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.byHand(time.Now)
+		push := func(active bool, title string) {
+			t.Helper()
+			if _, err := h.scim("entra", "e-ada", "ada", active, titled(title)); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+		}
+		want := func(what string, want ...string) {
+			t.Helper()
+			if d := cmp.Diff(want, h.tasks()); d != "" {
+				t.Errorf("%s: %s", what, d)
+			}
+		}
+		push(true, "Engineer")
+		want("a joiner", "+ ada open")
+		h.wantAccount("a joiner", model.AccountActive, model.AccountUnknown, model.CodeTaskOpen, false)
+		first := h.open()
+		if !strings.Contains(first.Because, "rule everybody holds") || first.Attributes != `{"title":"Engineer","userName":"ada"}` || first.Assignee != "Lena Berg" {
+			t.Errorf("the task says %+v", first)
+		}
+		h.byHand(time.Now) // another process
+		if _, err := h.store.Retry(h.ctx, model.AccountQuery{Target: "app"}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		want("asked again", "+ ada open")
+
+		push(true, "Architect")
+		want("a change before it is done", "+ ada withdrawn", "+ ada open")
+		if err := h.decideTask(h.open(), model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		h.wantAccount("done", model.AccountActive, model.AccountActive, model.Code(""), false)
+		if err := h.decideTask(first, model.TaskDone); !errors.Is(err, model.ErrStale) {
+			t.Errorf("the one before it, done late: %v", err)
+		}
+		h.settle()
+		want("nothing else to do", "+ ada withdrawn", "+ ada done")
+
+		push(true, "Boss")
+		push(true, "Architect")
+		want("changed and changed back", "+ ada withdrawn", "+ ada done", "~ ada withdrawn")
+
+		push(false, "Architect")
+		if err := h.decideTask(h.open(), model.TaskRefused); err != nil {
+			t.Fatal(err)
+		}
+		h.wantAccount("refused", model.AccountInactive, model.AccountActive, model.CodeTaskRefused, true)
+		if _, err := h.Retry(h.ctx, model.AccountQuery{Target: "app"}, "operator lena"); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		want("a leaver's task is never lost", "+ ada withdrawn", "+ ada done", "~ ada withdrawn", "! ada refused", "! ada open")
+		if err := h.decideTask(h.open(), model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		h.wantAccount("gone", model.AccountInactive, model.AccountInactive, model.Code(""), false)
+	})
+}
+
+// Who leaves before the account was made has no task any more; if somebody made it meanwhile, saying so makes a task to deactivate it.
+func TestATaskThatIsNeedless(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		later := time.Duration(0)
+		h.byHand(func() time.Time { return time.Now().Add(later) })
+		push := func(active bool) {
+			t.Helper()
+			if _, err := h.scim("entra", "e-ada", "ada", active, number("1")); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+		}
+		push(true)
+		task := h.open()
+		later = 80 * time.Hour
+		if _, err := h.store.Retry(h.ctx, model.AccountQuery{Target: "app"}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantAccount("overdue", model.AccountActive, model.AccountUnknown, model.CodeTaskOverdue, false)
+		push(false)
+		if d := cmp.Diff([]string{"+ ada withdrawn"}, h.tasks()); d != "" {
+			t.Error(d)
+		}
+		h.wantAccount("never made", model.AccountInactive, model.AccountAbsent, model.Code(""), false)
+		if err := h.decideTask(task, model.TaskRefused); !errors.Is(err, model.ErrStale) {
+			t.Errorf("refused after it was withdrawn: %v", err)
+		}
+		if err := h.decideTask(task, model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if d := cmp.Diff([]string{"+ ada done", "! ada open"}, h.tasks()); d != "" {
+			t.Errorf("made all the same: %s", d)
+		}
+		h.wantAccount("made all the same", model.AccountInactive, model.AccountActive, model.CodeTaskOpen, false)
+	})
+}

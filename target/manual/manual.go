@@ -1,0 +1,152 @@
+// Package manual is the target of systems without an API: each step is a task for a person, and the account is what the last task that
+// is done made of it.
+package manual
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"jmld/jml/engine"
+	"jmld/model"
+)
+
+// Store keeps the tasks.
+type Store interface {
+	Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, error)
+	ReplaceTask(ctx context.Context, identity, target, reason string, next *model.Task) error
+	Accounts(ctx context.Context, q model.AccountQuery) ([]model.Account, error)
+}
+
+// Options make a Target.
+type Options struct {
+	Name         string
+	Assignee     string // who gets the tasks
+	Instructions string
+	Due          time.Duration // from a task's beginning
+	Store        Store
+	Now          func() time.Time
+}
+
+// Target makes tasks. Its methods may be called by several goroutines.
+type Target struct{ o Options }
+
+// New makes the target.
+func New(o Options) *Target { return &Target{o} }
+
+// Name is the configured name.
+func (t *Target) Name() string { return t.o.Name }
+
+// Ensure opens the task that the account needs, unless it is open, and returns an error with model.CodeTaskOpen until it is done. A task
+// that the account does not need any more is withdrawn. As long as what was done is not what is wanted there is a task: one that is
+// lost is made again.
+func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account, error) {
+	if want.IdentityID == "" {
+		return want, engine.Permanent(model.Errorf(model.CodeTargetRefused, "the account has no identity"))
+	}
+	open, err := t.o.Store.Tasks(ctx, model.TaskQuery{IdentityID: want.IdentityID, Target: t.o.Name, Status: model.TaskOpen, Limit: 1})
+	if err != nil {
+		return want, fmt.Errorf("tasks of target %s: %w", t.o.Name, err)
+	}
+	op, err := step(want)
+	if err != nil {
+		return want, err
+	}
+	if op == "" {
+		if len(open) > 0 {
+			if err := t.o.Store.ReplaceTask(ctx, want.IdentityID, t.o.Name, "the account is as it should be without it", nil); err != nil {
+				return want, fmt.Errorf("withdraw task %s: %w", open[0].ID, err)
+			}
+		}
+		if want.AppliedState == model.AccountUnknown {
+			want.AppliedState = model.AccountAbsent
+		}
+		return want, nil
+	}
+	if len(open) > 0 && open[0].Revision == want.DesiredRev && open[0].Op == op {
+		return want, t.waits(open[0])
+	}
+	next := t.task(want, op)
+	if err := t.o.Store.ReplaceTask(ctx, want.IdentityID, t.o.Name, "something else is wanted now: task "+next.ID, &next); err != nil {
+		return want, fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
+	}
+	return want, t.waits(next)
+}
+
+func (t *Target) waits(task model.Task) error {
+	code := model.CodeTaskOpen
+	if t.o.Now().After(task.DueAt) {
+		code = model.CodeTaskOverdue
+	}
+	return model.Errorf(code, "task %s of %s, due %s", task.ID, task.Assignee, task.DueAt.UTC().Format(time.RFC3339))
+}
+
+// step is what has to be done with the account as it is known; "": nothing.
+func step(a model.Account) (model.Op, error) {
+	has := a.AppliedState == model.AccountActive || a.AppliedState == model.AccountInactive
+	switch a.State {
+	case model.AccountActive:
+		switch {
+		case !has:
+			return model.OpCreate, nil
+		case a.AppliedState == model.AccountInactive:
+			return model.OpReactivate, nil
+		case a.Applied != a.Desired:
+			return model.OpUpdate, nil
+		}
+	case model.AccountInactive:
+		if a.AppliedState == model.AccountActive {
+			return model.OpDeactivate, nil
+		}
+	case model.AccountAbsent:
+		if has {
+			return model.OpDelete, nil
+		}
+	default:
+		return "", engine.Permanent(model.Errorf(model.CodeInternal, "account state %q cannot be ensured", a.State))
+	}
+	return "", nil
+}
+
+func (t *Target) task(a model.Account, op model.Op) model.Task {
+	now := t.o.Now().UTC().Truncate(time.Microsecond)
+	var attrs struct {
+		DisplayName string `json:"displayName"`
+	}
+	_ = json.Unmarshal([]byte(a.Desired), &attrs) // it names the person, and need not
+	who := attrs.DisplayName
+	if who == "" {
+		who = a.UserName
+	}
+	because := a.Because
+	if because == "" {
+		because = "{}"
+	}
+	return model.Task{ID: model.NewID(now), IdentityID: a.IdentityID, Target: t.o.Name, Who: who, UserName: a.UserName, Op: op, Revision: a.DesiredRev,
+		State: a.State, Attributes: a.Desired, Before: a.Applied, Because: because, Assignee: t.o.Assignee, Instructions: t.o.Instructions,
+		DueAt: now.Add(t.o.Due), Status: model.TaskOpen, CreatedAt: now, UpdatedAt: now}
+}
+
+// Accounts lists the accounts that tasks made, as they are known to be.
+func (t *Target) Accounts(ctx context.Context) iter.Seq2[model.Account, error] {
+	return func(yield func(model.Account, error) bool) {
+		const chunk = 500
+		for offset := 0; ; offset += chunk {
+			list, err := t.o.Store.Accounts(ctx, model.AccountQuery{Target: t.o.Name, Limit: chunk, Offset: offset})
+			if err != nil {
+				yield(model.Account{}, fmt.Errorf("accounts of target %s: %w", t.o.Name, err))
+				return
+			}
+			for _, a := range list {
+				if (a.AppliedState == model.AccountActive || a.AppliedState == model.AccountInactive) && !yield(a, nil) {
+					return
+				}
+			}
+			if len(list) < chunk {
+				return
+			}
+		}
+	}
+}
