@@ -53,6 +53,14 @@ func jmlPart(ctx context.Context, b *bench) error {
 		}
 		b.add("jml decide a joiner, "+at.name, "decisions/s", m[0], m[1], "reading and writing the record as JSON")
 	}
+	if r, err = manyRules(); err != nil {
+		return err
+	}
+	m, err := against(ctx, 1, b.round, nil, decide, parse)
+	if err != nil {
+		return err
+	}
+	b.add("jml decide a joiner, 20 rules, 10 targets", "decisions/s", m[0], m[1], "reading and writing the record as JSON")
 	return accessPart(ctx, b, now)
 }
 

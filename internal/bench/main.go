@@ -7,7 +7,8 @@
 //	ldap   a directory of 100,000 people from a real slapd into an empty and into an unchanged store, with the peak memory
 //	       of the process; floors: PostgreSQL COPY of the rows written, and ldapsearch of the entries read
 //	ldap-memory  a million people, served by a scripted server that streams them, into a store that knows them all
-//	jml    decisions a second; floor: reading and writing the same records as JSON
+//	jml    decisions a second; floor: reading and writing the same records as JSON. Rights in a deep tree of groups. Events and a
+//	       review of everybody, by twenty rules for ten targets, in a store of ten thousand and of a million people
 package main
 
 import (
@@ -100,6 +101,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	round := flags.Duration("round", 1500*time.Millisecond, "how long each kind of request is measured, and its floor")
 	million := flags.Int("many", 1_000_000, "ldap-memory: people in the directory")
 	entries := flags.Int("entries", 100_000, "people in the directory")
+	people := flags.String("people", "10000,1000000", "jml: how many people are in the store")
 	var choice scimChoice
 	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim: which databases")
 	flags.StringVar(&choice.sizes, "resources", "10000,1000000", "scim: how many resources are there")
@@ -122,7 +124,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		defer pprof.StopCPUProfile()
 	}
 	parts := map[string]func(context.Context, *bench) error{
-		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": jmlPart,
+		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": func(ctx context.Context, b *bench) error {
+			return errors.Join(jmlPart(ctx, b), peoplePart(ctx, b, *people))
+		},
 		"ldap-memory": func(ctx context.Context, b *bench) error { return memoryPart(ctx, b, *million) },
 	}
 	names := flags.Args()
