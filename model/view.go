@@ -18,6 +18,16 @@ type Tally struct {
 	Accounts   []AccountTally
 	Disputed   int // records
 	Held       int // changes that wait
+	Access     AccessTally
+}
+
+// AccessTally counts the tree of groups, without its root.
+type AccessTally struct {
+	Groups             int
+	Apps, OwnedApps    int // owned by a group
+	Namespaces         int
+	AssignedNamespaces int // to at least one group
+	Memberships        int // people counted once in each group, directly
 }
 
 // AccountTally counts the accounts of one target.

@@ -130,21 +130,10 @@ func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.T
 	now, rows := a.now(), t.Rows(p.ID)
 	v := accessPersonJSON{Schema: "jmld.access.person/1", Person: p.ID, Name: p.DisplayName, Place: where, Groups: t.GroupNames(rows, now),
 		Roles: t.RoleNames(rows, now), Permissions: t.Permissions(rows, now), Grants: []grantJSON{}, Aside: []roleJSON{}, Accounts: []accountJSON{}}
-	places := []string{where}
-	if where == "" {
-		places = t.Reach(rows, now)
-		for _, m := range rows {
-			if kind, _ := access.SplitPlace(m.Place); kind == access.KindGroup && !slices.Contains(places, m.Place) {
-				places = append(places, m.Place)
-			}
-		}
-		slices.Sort(places)
-	} else {
+	grants := t.Rights(rows, now)
+	if where != "" {
 		v.Roles, v.Permissions = t.RolesOn(rows, where, now), t.PermissionsOn(rows, where, now)
-	}
-	var grants []access.Grant
-	for _, place := range places {
-		grants = append(grants, t.On(rows, place, now)...)
+		grants = t.On(rows, where, now)
 	}
 	for _, acc := range accounts {
 		v.Accounts = append(v.Accounts, accountView(acc))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -41,7 +42,8 @@ type personJSON struct {
 	Keys         []keyJSON        `json:"keys"`
 	Groups       []membershipJSON `json:"groups"`
 	Records      []recordJSON     `json:"records"`
-	Roles        []roleJSON       `json:"roles"` // given by people and by rules, each for itself
+	Roles        []roleJSON       `json:"roles"`  // given by people and by rules, each for itself
+	Rights       []grantJSON      `json:"rights"` // what follows from roles, in each place, direct and inherited
 	Accounts     []accountJSON    `json:"accounts"`
 	Changes      []changeJSON     `json:"changes"`
 	Fusion       []fusedJSON      `json:"fusion"`
@@ -139,6 +141,10 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if err != nil {
 		return err
 	}
+	rights, err := s.rightsOf(ctx, people[0], a.now())
+	if err != nil {
+		return err
+	}
 	boss, err := s.managerOf(ctx, people[0])
 	if err != nil {
 		return err
@@ -146,6 +152,10 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if a.json() {
 		v := personView(people[0], changes)
 		v.Manager, v.MergedInto, v.Roles = boss, mergedInto(merges, id), roles
+		v.Rights = []grantJSON{}
+		for _, g := range rights {
+			v.Rights = append(v.Rights, grantView(g, ""))
+		}
 		for _, m := range merges {
 			if m.IntoID == id {
 				v.Merged = append(v.Merged, m.IdentityID)
@@ -156,7 +166,7 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if into := mergedInto(merges, id); into != "" {
 		a.printf("merged into %s; see jmld person %s\n", into, into)
 	}
-	return a.printPerson(s, people[0], changes, boss, roles)
+	return a.printPerson(s, people[0], changes, boss, roles, rights)
 }
 
 func personView(p engine.Person, changes []model.Change) personJSON {
@@ -210,7 +220,7 @@ func categories(i *model.Identity) []string {
 	return strings.Split(i.Categories, ",")
 }
 
-func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss *managerJSON, roles []roleJSON) error {
+func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss *managerJSON, roles []roleJSON, rights []access.Grant) error {
 	i := p.Identity
 	a.printf("%s  (%s)\n", line(i.DisplayName), i.Lifecycle)
 	a.printf("  user name     %s\n", line(i.UserName))
@@ -257,6 +267,9 @@ func (a *app) printPerson(s *site, p engine.Person, changes []model.Change, boss
 		}
 	}
 	if err := a.printRoles(roles); err != nil {
+		return err
+	}
+	if err := a.printInherited(rights); err != nil {
 		return err
 	}
 	if err := a.printAccounts(p.Accounts); err != nil {

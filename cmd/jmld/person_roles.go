@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"jmld/jml/access"
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -102,6 +105,42 @@ func (a *app) printRoles(list []roleJSON) error {
 		}
 		kind, _ := access.SplitPlace(r.Place)
 		t.indented(r.Place, orElse(r.Role, map[bool]string{true: "exception", false: "admin"}[kind == access.KindException]), r.Basis, line(why))
+	}
+	return t.flush()
+}
+
+// rightsOf is everything the person holds somewhere, direct and inherited.
+func (s *site) rightsOf(ctx context.Context, p engine.Person, now time.Time) ([]access.Grant, error) {
+	e, err := entitlements(p.Identity)
+	if err != nil {
+		return nil, err
+	}
+	rows := access.Counting(p.Identity.ID, p.Access, e)
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	frame, err := s.store.AccessFrame(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := access.New(frame)
+	if err != nil {
+		return nil, err
+	}
+	return tree.Rights(rows, now), nil
+}
+
+// printInherited prints what the person holds through groups. What is held directly is among the roles.
+func (a *app) printInherited(rights []access.Grant) error {
+	t, n := newTable(a.stdout), 0
+	for _, g := range rights {
+		if g.Direct {
+			continue
+		}
+		if n++; n == 1 {
+			a.printf("\nInherited\n")
+		}
+		t.indented(g.Place, orElse(g.Role, "admin"), way(g), "taken away in "+g.Origin)
 	}
 	return t.flush()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -31,6 +32,7 @@ type fake struct {
 	problems []model.Problem
 	dialects []model.DialectUse
 	tally    model.Tally
+	tree     access.State
 	err      error // returned by every question
 	uncount  error // returned by Tally
 
@@ -127,6 +129,8 @@ func (f *fake) Identity(_ context.Context, id string) (model.Identity, error) {
 	return find(f.people, func(i model.Identity) bool { return i.ID == id })
 }
 
+func (f *fake) AccessFrame(context.Context) (access.State, error) { return f.tree, f.err }
+
 func (f *fake) Load(_ context.Context, subjects []engine.Subject) ([]engine.Person, error) {
 	var out []engine.Person
 	for _, s := range subjects {
@@ -136,7 +140,7 @@ func (f *fake) Load(_ context.Context, subjects []engine.Subject) ([]engine.Pers
 			continue
 		}
 		out = append(out, engine.Person{
-			Identity: &i, Keys: f.keys[s.Identity], Groups: f.groups[s.Identity],
+			Identity: &i, Keys: f.keys[s.Identity], Groups: f.groups[s.Identity], Access: f.tree.Members,
 			Records:  filter(f.records, func(r model.Record) bool { return r.IdentityID == s.Identity }),
 			Accounts: filter(f.accounts, func(a model.Account) bool { return a.IdentityID == s.Identity }),
 		})

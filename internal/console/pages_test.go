@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"jmld/internal/console"
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -378,4 +379,31 @@ func TestSourcePageShowsDialects(t *testing.T) {
 	}
 	f.dialects = f.dialects[4:]
 	get(t, h, "/sources/entra").has(t, "every request was read as it stands")
+}
+
+// M-43, M-58: direct and inherited rights stand apart, each with where it comes from.
+func TestAPersonsRightsSayWhereTheyComeFrom(t *testing.T) {
+	t.Parallel()
+	f := company(t)
+	id := f.people[0].ID
+	row := func(place, role string) model.AccessMember {
+		return model.AccessMember{Person: id, Place: place, Role: role, Reason: "request 7", Approver: "Lena Berg", ManagedBy: model.ManagedByOperator}
+	}
+	f.tree = access.State{
+		Roles: []model.AccessRole{{ID: "developer", Name: "Developer"}, {ID: "operator", Name: "Operator"}},
+		Groups: []model.AccessGroup{{ID: "builders", Name: "Builders", Description: "Build", Parent: model.AccessRoot},
+			{ID: "berlin", Name: "Berlin", Description: "There", Parent: "builders"}},
+		Resources: []model.AccessResource{{Place: "app:crm", Name: "CRM"}},
+		Links:     []model.AccessLink{{Place: "app:crm", Owner: "berlin", Exclusive: true}},
+		Members:   []model.AccessMember{row("group:builders", "developer"), row("app:crm", "operator")},
+	}
+	got := get(t, console.New(options(f)), "/people/"+id).status(t, 200).rows("What the person holds in groups, on apps and in namespaces; what is inherited is taken away where it comes from")
+	want := []string{
+		"app CRM Operator direct , invited request 7 approved by Lena Berg",
+		"app CRM Developer inherited, parent group: Builders > Berlin from group Builders request 7 approved by Lena Berg",
+		"group Builders Developer direct , member request 7 approved by Lena Berg",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -25,6 +25,7 @@ type personPage struct {
 	Fused     []fused
 	Groups    []model.Membership
 	Keys      []model.Key
+	Rights    []right
 	Accounts  []accountRow
 	Changes   []changeRow
 	Older     string
@@ -80,6 +81,9 @@ func (c *console) person(ctx context.Context, r *http.Request) (view, error) {
 		p.Records = append(p.Records, recordView{rec, attributes(rec.Attrs), linkMark(rec.Link)})
 	}
 	p.Fused, p.OneSource = fuse(identity, p.Records)
+	if p.Rights, err = c.rights(ctx, identity, all); err != nil {
+		return view{}, err
+	}
 	for _, a := range all.Accounts {
 		p.Accounts = append(p.Accounts, newAccountRow(a))
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/model"
 )
@@ -43,6 +44,8 @@ type PeopleView interface {
 	Identity(ctx context.Context, id string) (model.Identity, error)
 	Load(ctx context.Context, subjects []engine.Subject) ([]engine.Person, error)
 	AuditList(ctx context.Context, subject string, limit int) ([]model.AuditEntry, error)
+	// AccessFrame is the tree of groups without its members.
+	AccessFrame(ctx context.Context) (access.State, error)
 }
 
 // AccountView is what the targets hold and what keeps them from it.

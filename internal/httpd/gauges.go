@@ -32,7 +32,7 @@ type gauges struct {
 	log     *zap.Logger
 	now     func() time.Time
 
-	identities, accounts, unsettled, disputed, held, problems, oldest, complete, up *prometheus.Desc
+	identities, accounts, unsettled, disputed, held, access, average, problems, oldest, complete, up *prometheus.Desc
 
 	mu    sync.Mutex
 	at    time.Time
@@ -53,6 +53,8 @@ func newGauges(f Figures, log *zap.Logger, now func() time.Time) *gauges {
 		unsettled:  desc("accounts_progress", "Accounts by target and how far they are: settled, due, retrying, dead, held.", model.FieldTarget, "class", "progress"),
 		disputed:   desc("records_disputed", "Records whose keys point to different people."),
 		held:       desc("changes_held", "Changes that wait for approval."),
+		access:     desc("access_objects", "What the tree of groups has: groups, apps, apps_owned, namespaces, namespaces_assigned, memberships.", "kind"),
+		average:    desc("access_group_members_average", "Direct members of a group, on average."),
 		problems:   desc("accounts_failing", "Accounts that are kept from being settled, by cause.", model.FieldTarget, model.FieldCode, "dead"),
 		oldest:     desc("accounts_failing_oldest_timestamp_seconds", "Since when the oldest of them fails.", model.FieldTarget, model.FieldCode, "dead"),
 		complete:   desc("source_last_complete_read_timestamp_seconds", "When the newest complete read of the source began.", model.FieldSource),
@@ -62,7 +64,7 @@ func newGauges(f Figures, log *zap.Logger, now func() time.Time) *gauges {
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.identities, g.accounts, g.unsettled, g.disputed, g.held, g.problems, g.oldest, g.complete, g.up} {
+	for _, d := range []*prometheus.Desc{g.identities, g.accounts, g.unsettled, g.disputed, g.held, g.access, g.average, g.problems, g.oldest, g.complete, g.up} {
 		ch <- d
 	}
 }
@@ -94,6 +96,12 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	put(g.disputed, float64(g.tally.Disputed))
 	put(g.held, float64(g.tally.Held))
+	t := g.tally.Access
+	for kind, n := range map[string]int{"groups": t.Groups, "apps": t.Apps, "apps_owned": t.OwnedApps, "namespaces": t.Namespaces,
+		"namespaces_assigned": t.AssignedNamespaces, "memberships": t.Memberships} {
+		put(g.access, float64(n), kind)
+	}
+	put(g.average, float64(t.Memberships)/float64(max(t.Groups, 1)))
 	for _, p := range merged(g.all) {
 		put(g.problems, float64(p.Count), p.Target, string(p.Code), dead(p))
 		put(g.oldest, seconds(p.Oldest), p.Target, string(p.Code), dead(p))

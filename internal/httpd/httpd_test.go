@@ -246,8 +246,9 @@ func TestGaugesShowTheFiguresAndNeverOldOnes(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	f := &figures{
-		tally: model.Tally{Identities: map[model.Lifecycle]int{model.Active: 56, model.Suspended: 3}, Disputed: 1, Held: 8, Accounts: []model.AccountTally{
-			{Target: "app", Class: model.ClassApp, Active: 58, Inactive: 3, Settled: 52, Due: 1, Retrying: 4, Dead: 4, Held: 2}}},
+		tally: model.Tally{Identities: map[model.Lifecycle]int{model.Active: 56, model.Suspended: 3}, Disputed: 1, Held: 8,
+			Access: model.AccessTally{Groups: 4, Apps: 3, OwnedApps: 2, Namespaces: 6, AssignedNamespaces: 5, Memberships: 10}, Accounts: []model.AccountTally{
+				{Target: "app", Class: model.ClassApp, Active: 58, Inactive: 3, Settled: 52, Due: 1, Retrying: 4, Dead: 4, Held: 2}}},
 		all: []model.Problem{ // two texts of one cause are one series
 			{Target: "app", Code: model.CodeTargetRefused, Text: "a", Dead: true, Count: 3, Oldest: clock.Add(-time.Hour)},
 			{Target: "app", Code: model.CodeTargetRefused, Text: "b", Dead: true, Count: 1, Oldest: clock.Add(-2 * time.Hour)},
@@ -285,6 +286,13 @@ func TestGaugesShowTheFiguresAndNeverOldOnes(t *testing.T) {
 		`jmld_source_last_complete_read_timestamp_seconds{source="corp"}`:                           fmt.Sprint(clock.Add(-4 * time.Minute).Unix()),
 		`jmld_records_disputed`:                                                                     "1",
 		`jmld_changes_held`:                                                                         "8",
+		`jmld_access_objects{kind="groups"}`:                                                        "4", // M-61
+		`jmld_access_objects{kind="apps"}`:                                                          "3",
+		`jmld_access_objects{kind="apps_owned"}`:                                                    "2",
+		`jmld_access_objects{kind="namespaces"}`:                                                    "6",
+		`jmld_access_objects{kind="namespaces_assigned"}`:                                           "5",
+		`jmld_access_objects{kind="memberships"}`:                                                   "10",
+		`jmld_access_group_members_average`:                                                         "2.5",
 		`jmld_accounts_failing{code="JML-4003",dead="true",target="app"}`:                           "4",
 		`jmld_accounts_failing{code="JML-4001",dead="false",target="app"}`:                          "4",
 		`jmld_accounts_failing_oldest_timestamp_seconds{code="JML-4003",dead="true",target="app"}`:  "1.795330800e+09",

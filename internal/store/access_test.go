@@ -58,6 +58,9 @@ func TestAccessReturnsWhatWasStored(t *testing.T) {
 		if diff := cmp.Diff(want, get[access.State](t)(s.Access(ctx))); diff != "" {
 			t.Error(diff)
 		}
+		if diff := cmp.Diff(model.AccessTally{Groups: 2, Apps: 1, OwnedApps: 1, Memberships: 4}, get[model.Tally](t)(s.Tally(ctx)).Access); diff != "" {
+			t.Error(diff) // M-61
+		}
 		// Members change without the frame, everything else with it.
 		next := builders()
 		next.Members = next.Members[:3]

@@ -144,6 +144,10 @@ func (s *Store) Tally(ctx context.Context) (model.Tally, error) {
 		"count(CASE WHEN due_at IS NOT NULL AND attempts > 0 THEN 1 END), " +
 		"count(CASE WHEN dead THEN 1 END), count(CASE WHEN held_plan <> '' OR held_attrs <> '' THEN 1 END) " +
 		"FROM accounts GROUP BY target, class ORDER BY target, class"
+	const groups = "SELECT (SELECT count(*) FROM access_groups), (SELECT count(*) FROM access_resources WHERE place LIKE 'app:%'), " +
+		"(SELECT count(DISTINCT place) FROM access_links WHERE place LIKE 'app:%'), (SELECT count(*) FROM access_resources WHERE place LIKE 'namespace:%'), " +
+		"(SELECT count(DISTINCT place) FROM access_links WHERE place LIKE 'namespace:%'), " +
+		"(SELECT count(*) FROM (SELECT DISTINCT place, person FROM access_members WHERE place LIKE 'group:%' AND place <> 'group:root' AND ended_at IS NULL) AS m)"
 	t := model.Tally{Identities: map[model.Lifecycle]int{}}
 	err := s.survey(ctx,
 		op{text: s.sql("SELECT lifecycle, count(*) FROM identities GROUP BY lifecycle"), each: func(row scanner) error {
@@ -161,6 +165,10 @@ func (s *Store) Tally(ctx context.Context) (model.Tally, error) {
 		}},
 		op{text: s.sql("SELECT count(*) FROM records WHERE link = 'disputed'"), each: func(row scanner) error { return row.Scan(&t.Disputed) }},
 		op{text: s.sql("SELECT count(*) FROM changes WHERE state = 'held'"), each: func(row scanner) error { return row.Scan(&t.Held) }},
+		op{text: s.sql(groups), each: func(row scanner) error {
+			g := &t.Access
+			return row.Scan(&g.Groups, &g.Apps, &g.OwnedApps, &g.Namespaces, &g.AssignedNamespaces, &g.Memberships)
+		}},
 	)
 	return t, err
 }

@@ -209,6 +209,34 @@ func (t *Tree) On(rows []model.AccessMember, place string, now time.Time) []Gran
 	return out
 }
 
+// Rights are all ways in which the rows give a role or administration somewhere: in each resource they reach, and in each group they name. They are
+// sorted by place.
+func (t *Tree) Rights(rows []model.AccessMember, now time.Time) []Grant {
+	places := t.Reach(rows, now)
+	for i := range rows {
+		if kind, _ := SplitPlace(rows[i].Place); kind == KindGroup && !slices.Contains(places, rows[i].Place) {
+			places = append(places, rows[i].Place)
+		}
+	}
+	slices.Sort(places)
+	var out []Grant
+	for _, place := range places {
+		out = append(out, t.On(rows, place, now)...)
+	}
+	return out
+}
+
+// Counting are the rows that count: those that are given, and by right, without those withheld.
+func Counting(person string, rows []model.AccessMember, e model.Entitlements) []model.AccessMember {
+	rows = slices.Clone(rows)
+	for _, b := range e.Given {
+		rows = append(rows, Birthright(person, b))
+	}
+	return slices.DeleteFunc(rows, func(m model.AccessMember) bool {
+		return slices.ContainsFunc(e.Withheld, func(w model.Withheld) bool { return w.Place == m.Place && w.Role == m.Role })
+	})
+}
+
 // RolesOn is the union of the names of the roles held at the place, sorted by id.
 func (t *Tree) RolesOn(rows []model.AccessMember, place string, now time.Time) []string {
 	all := newSet(len(t.roleNames))
