@@ -38,6 +38,7 @@ func hot(s *Store) map[string]op {
 		"twins":  {text: s.sql(twinsOf), args: []any{"entra", "x77", "user"}},
 		"people": {text: s.sql(reviewPeople), args: []any{a, b, stamp(testTime()), "", ""}},
 		"person": {text: s.sql(reviewPerson), args: []any{"entra", "r77", stamp(testTime()), "", ""}},
+		"given":  {text: s.sql(byNewKeys), args: []any{c, d, stamp(testTime())}},
 		"group":  {text: s.sql(fmt.Sprintf(oneGroup, 400)), args: []any{"entra", "g7", one}},
 	}
 	if !s.lite {
