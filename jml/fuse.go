@@ -27,7 +27,7 @@ type Fused struct {
 const everything = "*"
 
 // Fuse makes one set of attributes out of a person's records. For each attribute the first source of its authority that says
-// something wins; null and absent say nothing (RFC 7643 §2.5 has them mean the same), unless the authority is exclusive.
+// something wins. null says that there is none; an attribute that is absent says nothing, unless the authority is exclusive.
 // Attributes of extensions are fused one by one. Conditions do not hold here: they are about what this makes.
 func (r *Rules) Fuse(records []model.Record) Fused {
 	return r.fuse(records, func(name string, _ map[string]any) ranking { return r.order(name) })
@@ -110,7 +110,7 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 	}
 	if len(records) == 1 {
 		rec := records[0]
-		f.Attrs, f.Active, f.ActiveBy = Decode(rec.Attrs), rec.Active, rec.Source
+		f.Attrs, f.Active, f.ActiveBy = withoutNull(Decode(rec.Attrs)), rec.Active, rec.Source
 		f.Provenance[everything] = model.Provenance{Winner: rec.Source, Rule: "the only source"}
 		return f
 	}
@@ -142,7 +142,11 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 			}
 		}
 		v, p := choose(by, k.order, k.rule)
+		_, p.Empty = v.(none)
 		f.Provenance[name] = p
+		if p.Empty {
+			continue
+		}
 		if name == "active" {
 			f.Active, f.ActiveBy = v.(bool), p.Winner
 			continue
@@ -152,9 +156,28 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 	return f
 }
 
+// none is what a source says that has null there.
+type none struct{}
+
+// withoutNull leaves out what there is none of.
+func withoutNull(attrs map[string]any) map[string]any {
+	for name, v := range attrs {
+		ext, ok := v.(map[string]any)
+		switch {
+		case v == nil:
+			delete(attrs, name)
+		case ok && strings.HasPrefix(name, "urn:"):
+			if withoutNull(ext); len(ext) == 0 {
+				delete(attrs, name)
+			}
+		}
+	}
+	return attrs
+}
+
 func say(said map[string]map[string]any, name, source string, v any) {
 	if v == nil {
-		return
+		v = none{}
 	}
 	if said[name] == nil {
 		said[name] = map[string]any{}

@@ -74,7 +74,7 @@ func (s *Source) read(c *content, e *wire.Entry) error {
 	if c.displayName = nil; m.displayName.path != "" {
 		c.displayName = choose(c.values[m.displayName.slot], e.DN, m.displayName.attr)
 	}
-	c.x = filler{values: c.values, dn: e.DN, active: c.active, refs: c.refs[:0]}
+	c.x = filler{values: c.values, dn: e.DN, active: c.active, unknown: c.unknown, refs: c.refs[:0]}
 	c.text = c.x.object(c.text[:0], m.shape)
 	c.refs = c.x.refs
 	slices.Sort(c.unknown)

@@ -33,6 +33,14 @@ func testSource(tb testing.TB, change func(*Options)) *Source {
 	return s
 }
 
+// saysEmpty maps attributes whose absence means that there is none.
+func saysEmpty(o *Options) {
+	o.People.Attributes = map[string]entry.Attribute{
+		"title": {From: []string{"title", "description"}, SaysEmpty: true}, "emails": {From: []string{"mail"}, SaysEmpty: true},
+		"name.familyName": {From: []string{"sn"}, SaysEmpty: true}, "manager": {From: []string{"manager"}, SaysEmpty: true},
+	}
+}
+
 func testEntry(dn string, pairs ...string) *wire.Entry {
 	e := &wire.Entry{DN: dn}
 	for i := 0; i < len(pairs); i += 2 {
@@ -70,6 +78,15 @@ func TestEntriesBecomeSCIMShapedRecords(t *testing.T) {
 			`{"active":true,"name":{"familyName":"Lovelace"},"userName":"ada"}`, true},
 		"values are kept as they are, empty ones are none": {nil, testEntry("uid=ada", "uid", "ada", "title", "  ", "sn", `<O'"Brien & Söhne>`),
 			`{"active":true,"name":{"familyName":"<O'\"Brien & Söhne>"},"userName":"ada"}`, true},
+		"an attribute whose absence is a word is null": {saysEmpty, testEntry("uid=ada", "uid", "ada"),
+			`{"active":true,"emails":null,"name":{"familyName":null},"title":null,` + ent + `:{"manager":null},"userName":"ada"}`, true},
+		"of several LDAP attributes one is enough": {saysEmpty, testEntry("uid=ada", "uid", "ada", "sn", "Kern", "mail", "a@example.org", "description", "Lead"),
+			`{"active":true,"emails":[{"primary":true,"type":"work","value":"a@example.org"}],"name":{"familyName":"Kern"},"title":"Lead",` + ent + `:{"manager":null},"userName":"ada"}`, true},
+		"a manager who is not in the read is not none": {saysEmpty, testEntry("uid=ada", "uid", "ada", "title", "x", "sn", "Kern", "mail", "a@example.org", "manager", "uid=other,dc=example,dc=org"),
+			`{"active":true,"emails":[{"primary":true,"type":"work","value":"a@example.org"}],"name":{"familyName":"Kern"},"title":"x","userName":"ada"}`, true},
+		"what could not be computed is not none": {func(o *Options) {
+			o.People.Attributes = map[string]entry.Attribute{"title": {CEL: "entry.title[0]", SaysEmpty: true}}
+		}, testEntry("uid=ada", "uid", "ada"), `{"active":true,"userName":"ada"}`, true},
 		"changed mapping": {func(o *Options) {
 			o.People.Attributes = simple(map[string]string{
 				"userName": "sAMAccountName", "emails.home": "homeMail", "emails": "mail", "phoneNumbers.mobile": "mobile", "title": "",

@@ -15,6 +15,7 @@ type node struct {
 	key      string // as it stands in JSON, with quotes and colon
 	fields   []field
 	children []node // of an object
+	empty    bool   // without a value it is null: there is none
 }
 
 // shapeOf arranges the fields, and active among them.
@@ -34,6 +35,7 @@ func shapeOf(fields []field) []node {
 			n = child(&n.children, f.into[1])
 		}
 		n.fields = append(n.fields, f)
+		n.empty = n.empty || f.from.SaysEmpty && f.shape != address
 	}
 	sortNodes(nodes)
 	return nodes
@@ -63,6 +65,7 @@ type filler struct {
 	active  bool
 	resolve func(dn []byte) (string, bool) // nil: references are left open
 
+	unknown  []string // pointers of what was asked for and could not be understood
 	refs     []named  // left open
 	dangling []string // pointers of references that name nobody
 }
@@ -76,15 +79,30 @@ func (x *filler) object(b []byte, nodes []node) []byte {
 		b = append(b, ',')
 		b = append(b, n.key...)
 		filled := len(b)
-		if b = x.node(b, n); len(b) == filled {
-			b = b[:before]
+		if b = x.node(b, n); len(b) > filled {
+			continue
 		}
+		if n.empty && x.without(n.fields) {
+			b = append(b, "null"...)
+			continue
+		}
+		b = b[:before]
 	}
 	if len(b) == start {
 		return b
 	}
 	b[start] = '{'
 	return append(b, '}')
+}
+
+// without says whether the entry has no value for any of the fields. One that could not be understood, or names nobody, is one.
+func (x *filler) without(fields []field) bool {
+	for i := range fields {
+		if len(x.values[fields[i].slot]) > 0 || slices.Contains(x.unknown, fields[i].pointer()) {
+			return false
+		}
+	}
+	return true
 }
 
 // node appends the value of one attribute, or nothing.

@@ -82,9 +82,11 @@ func (d *decoder) mapped(n ast.Node, m *Mapped, at route) {
 				From string `yaml:"from"`
 				CEL  string `yaml:"cel"`
 				Type string `yaml:"type"`
+
+				Absent string `yaml:"absent" oneof:"silent empty"`
 			}
 			d.structure(n, reflect.ValueOf(&one).Elem(), at)
-			if m.Attribute = (entry.Attribute{CEL: one.CEL, Type: entry.Type(one.Type)}); one.From != "" {
+			if m.Attribute = (entry.Attribute{CEL: one.CEL, Type: entry.Type(one.Type), SaysEmpty: one.Absent == "empty"}); one.From != "" {
 				m.From = []string{one.From}
 			}
 			return
@@ -94,9 +96,11 @@ func (d *decoder) mapped(n ast.Node, m *Mapped, at route) {
 		From []string `yaml:"from"`
 		CEL  string   `yaml:"cel"`
 		Type string   `yaml:"type"`
+
+		Absent string `yaml:"absent" oneof:"silent empty"`
 	}
 	d.structure(n, reflect.ValueOf(&in).Elem(), at)
-	m.Attribute = entry.Attribute{From: in.From, CEL: in.CEL, Type: entry.Type(in.Type)}
+	m.Attribute = entry.Attribute{From: in.From, CEL: in.CEL, Type: entry.Type(in.Type), SaysEmpty: in.Absent == "empty"}
 }
 
 // checkMapping brings the paths into their full form. The mapping changes the one of the preset path by path, so it need

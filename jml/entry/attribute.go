@@ -5,6 +5,8 @@ type Attribute struct {
 	From []string // LDAP attributes: the first that has a value counts
 	CEL  string   // instead of From: an expression over `entry`
 	Type Type     // how values of From are converted; by the attribute's name when not said
+	// SaysEmpty: an entry without a value says that there is none; else it says nothing.
+	SaysEmpty bool
 }
 
 // Empty says that there is nothing to fill the attribute with.
