@@ -77,6 +77,28 @@ func (l Limits) JudgeMoves(f Figures) Verdicts {
 	return v
 }
 
+// JudgeJoins looks at who would get an account by a read, target by target. changed is what its configuration lists otherwise than at the
+// last one, in words; "": nothing. Then as few as may leave may join.
+func (l Limits) JudgeJoins(counts []model.ChangeCount, supported int, changed string) Verdicts {
+	v, n, limit := Verdicts{holds: map[model.Brake]model.Hold{}}, map[string]int{}, l.Joiners
+	if changed != "" {
+		limit, changed = Limit{l.Count, l.Share}, changed+" of the source changed: "
+	}
+	for _, c := range counts {
+		if c.Op == model.OpCreate {
+			n[c.Target] += c.N
+		}
+	}
+	for target, count := range n {
+		if count > limit.Most(supported) {
+			brake := model.BrakeJoiners.About(target)
+			v.holds[brake] = model.Hold{Brake: brake, Text: fmt.Sprintf("%s%d people would get an account in %s at once, by a source that stands for %d; %s",
+				changed, count, target, supported, limit.words(supported))}
+		}
+	}
+	return v
+}
+
 // updates are the marks that take something away: other values, and none any more.
 func updates(c model.ChangeCount) []string {
 	if c.Op != model.OpUpdate {
@@ -119,6 +141,8 @@ func (v Verdicts) Hold(target string, op model.Op, mark string) (model.Hold, boo
 	switch name, kind := splitMark(mark); {
 	case op == model.OpReactivate:
 		asked = []model.Brake{model.BrakeReturns.About(target)}
+	case op == model.OpCreate:
+		asked = []model.Brake{model.BrakeJoiners.About(target)}
 	case op != model.OpUpdate || kind == filled:
 	case kind == emptied:
 		asked = []model.Brake{model.BrakeEmptied.About(target, name), model.BrakeChanged.About(target, name), model.BrakeMovers.About(target)}

@@ -208,7 +208,7 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 	case step != nil && step.Change.Op == model.OpReactivate && r.retire(w, now) != nil: // what waits may be the deletion
 		now.HeldPlan = ""
 		over = append(over, waits)
-	case step != nil && (step.Change.Op.Leaves() || step.Change.Op == model.OpReactivate):
+	case step != nil && (step.Change.Op.Leaves() || step.Change.Op == model.OpReactivate || step.Change.Op == model.OpCreate):
 		step = nil // it waits already
 	default:
 		now.HeldPlan = ""
@@ -259,7 +259,7 @@ func (r *Rules) grant(w *situation, acct *model.Account, g policy.Grant) *Step {
 // opFor compares an account (nil: none) with what it should be while active.
 func opFor(acct *model.Account, next model.Account) (model.Op, model.Event, string) {
 	switch {
-	case acct == nil:
+	case acct == nil, acct.State == model.AccountUnknown: // one that waited for approval, and was never there
 		return model.OpCreate, model.EventJoiner, ""
 	case acct.State == model.AccountAbsent:
 		return model.OpCreate, model.EventRehire, ""

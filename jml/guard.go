@@ -8,7 +8,7 @@ import (
 // DefaultLimits are the guard's limits where the configuration says nothing.
 func DefaultLimits() Limits {
 	return Limits{
-		Count: 5, Share: 0.01, Ceiling: 0.10, Floor: 50, Window: 24 * time.Hour, Expiry: 72 * time.Hour,
+		Count: 5, Share: 0.01, Week: Limit{15, 0.03}, Joiners: Limit{50, 0.50}, Ceiling: 0.10, Floor: 50, Window: 24 * time.Hour, Expiry: 72 * time.Hour,
 		Changed: Limit{10, 0.20}, Emptied: Limit{5, 0.05}, Movers: Limit{20, 0.30}, Returns: Limit{5, 0.02},
 		Group: Limit{10, 0.25}, GroupEmptied: 5, Shrink: Limit{5, 0.02}, Renewed: Limit{5, 0.10}, Clock: 5 * time.Minute,
 	}
@@ -18,6 +18,7 @@ func DefaultLimits() Limits {
 type Toll struct {
 	Lost      int    // people who would lose an account or their record now
 	Before    int    // who lost one within the window, without a person's approval
+	Week      int    // and within seven days, those of the window among them
 	Supported int    // people the source stands for
 	Target    string // "": of all targets together
 	Run       bool   // one read of everything: Before counts against the ceiling only
@@ -46,6 +47,9 @@ func (l Limits) Judge(t Toll) (held string) {
 	if most := (Limit{Share: l.Ceiling}).Most(t.Supported); t.Supported >= l.Floor && total > most {
 		return fmt.Sprintf("%d of %d people would lose %s%s; more than %.4g %% always needs approval",
 			t.Lost, t.Supported, what, l.earlier(t), 100*l.Ceiling)
+	}
+	if of := t.Supported + max(0, t.Week-t.Before); t.Lost+t.Week > l.Week.Most(of) {
+		return fmt.Sprintf("%d of %d people would lose %s (with %d in the last 7 days); %s", t.Lost, of, what, t.Week, l.Week.words(of))
 	}
 	return ""
 }

@@ -258,12 +258,14 @@ func TestGuardIsMonotone(t *testing.T) { // D-04
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		l := jml.Limits{Count: rapid.IntRange(0, 20).Draw(rt, "count"), Share: rapid.Float64Range(0, 1).Draw(rt, "share"),
-			Ceiling: rapid.Float64Range(0, 1).Draw(rt, "ceiling"), Floor: rapid.IntRange(0, 100).Draw(rt, "floor"), Window: time.Hour}
+			Ceiling: rapid.Float64Range(0, 1).Draw(rt, "ceiling"), Floor: rapid.IntRange(0, 100).Draw(rt, "floor"), Window: time.Hour, Week: drawLimit(rt, "week")}
 		toll := jml.Toll{Lost: rapid.IntRange(0, 200).Draw(rt, "lost"), Before: rapid.IntRange(0, 200).Draw(rt, "before"),
 			Supported: rapid.IntRange(0, 1000).Draw(rt, "supported"), Run: rapid.Bool().Draw(rt, "run")}
+		toll.Week = toll.Before + rapid.IntRange(0, 100).Draw(rt, "week")
 		more := toll
 		more.Lost += rapid.IntRange(0, 50).Draw(rt, "more")
-		more.Before += rapid.IntRange(0, 50).Draw(rt, "more before")
+		before := rapid.IntRange(0, 50).Draw(rt, "more before")
+		more.Before, more.Week = more.Before+before, more.Week+before+rapid.IntRange(0, 20).Draw(rt, "more in the week")
 		if toll.Lost > 0 && l.Judge(toll) != "" && l.Judge(more) == "" {
 			rt.Fatalf("%+v is held and %+v is not, by %+v", toll, more, l)
 		}
@@ -297,12 +299,15 @@ func TestGuardLimits(t *testing.T) { // D-04; lsc #172
 		{"a read is counted by itself", jml.Toll{Lost: 5, Before: 3, Supported: 100, Run: true}, ""},
 		{"but not above the ceiling", jml.Toll{Lost: 4, Before: 7, Supported: 100, Run: true},
 			"4 of 100 people would lose access (with 7 in the last 24h0m0s); more than 10 % always needs approval"},
+		{"a week of few", jml.Toll{Lost: 4, Week: 12, Supported: 100, Run: true},
+			"4 of 112 people would lose access (with 12 in the last 7 days); the limit is 15 (the larger of 15 and 3 %)"},
+		{"a week of many", jml.Toll{Lost: 10, Week: 20, Supported: 1000, Run: true}, ""},
 	} {
 		if d := cmp.Diff(c.held, l.Judge(c.toll)); d != "" {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
-	if held := (jml.Limits{Share: 0.29, Ceiling: 1}).Judge(jml.Toll{Lost: 29, Supported: 100}); held != "" {
+	if held := (jml.Limits{Share: 0.29, Ceiling: 1, Week: jml.Limit{Share: 1}}).Judge(jml.Toll{Lost: 29, Supported: 100}); held != "" {
 		t.Errorf("29 of 100 is 29 %%: %s", held)
 	}
 }

@@ -49,6 +49,10 @@ type Limits struct {
 	// Count and Share (0…1): more people losing an account than max(Count, Share × people supported by the source) are held.
 	Count int
 	Share float64
+	// Week is the limit of all who lose an account within seven days, whatever their causes.
+	Week Limit
+	// Joiners is how many people may get an account in one target by one read, of those the source supports; its first one aside.
+	Joiners Limit
 	// Ceiling (0…1): above this share always held, whatever Count says, once Floor people are supported.
 	Ceiling float64
 	Floor   int

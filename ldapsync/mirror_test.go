@@ -46,7 +46,7 @@ func (m *mirror) use(o ldapsync.Options) { m.useSource(source(m.t, o)) }
 func (m *mirror) useSource(s *ldapsync.Source) {
 	all := jml.Limit{Count: 1000}
 	guard := jml.Limits{Count: 1000, Share: 1, Ceiling: 1, Window: time.Hour, Expiry: time.Hour, Changed: all, Emptied: all,
-		Movers: all, Returns: all, Group: all, GroupEmptied: 1000, Shrink: all, Renewed: all, Clock: time.Hour}
+		Movers: all, Week: all, Joiners: all, Returns: all, Group: all, GroupEmptied: 1000, Shrink: all, Renewed: all, Clock: time.Hour}
 	m.engine = engine.New(engine.Options{Store: m.store, Guard: guard, Replica: "one", Rules: &jml.Rules{Precedence: []string{"corp"}, Correlation: []string{"userName"}},
 		Sources: []engine.ReadSource{{Source: s, Timeout: 5 * time.Minute}}})
 }

@@ -441,7 +441,7 @@ func (w *ward) engineFor(idle time.Duration, change func(*ldapsync.Options)) *en
 		Store: w.store, Replica: "one", Now: func() time.Time { return time.Now().Add(w.ahead) },
 		// Wide open: that nobody leaves is shown without it.
 		Guard: jml.Limits{Count: 1_000_000, Share: 1, Ceiling: 1, Window: time.Hour, Expiry: time.Hour, Changed: all, Emptied: all,
-			Movers: all, Returns: all, Group: all, GroupEmptied: 1_000_000, Shrink: all, Renewed: all, Clock: 10_000 * time.Hour},
+			Movers: all, Week: all, Joiners: all, Returns: all, Group: all, GroupEmptied: 1_000_000, Shrink: all, Renewed: all, Clock: 10_000 * time.Hour},
 		Rules:   &jml.Rules{Precedence: []string{"corp", "other"}, Correlation: []string{"userName"}, Policy: rules, Targets: []string{"app"}},
 		Sources: []engine.ReadSource{{Source: source(t, o), Timeout: 5 * time.Minute, Absence: engine.Absence{After: 24 * time.Hour}}},
 	})

@@ -18,6 +18,7 @@ const (
 	BrakeChanged Brake = "changed" // changed:TARGET:ATTRIBUTE, an attribute has another value for too many
 	BrakeEmptied Brake = "emptied" // emptied:TARGET:ATTRIBUTE, an attribute has no value any more for too many
 	BrakeMovers  Brake = "movers"  // movers:TARGET, too many accounts change
+	BrakeJoiners Brake = "joiners" // joiners:TARGET, too many people get an account at once
 	BrakeReturns Brake = "returns" // returns:TARGET, too many people come back at once
 )
 
@@ -49,6 +50,8 @@ func (b Brake) Code() Code {
 		return CodeGuardMovers
 	case BrakeReturns:
 		return CodeGuardReturns
+	case BrakeJoiners:
+		return CodeGuardJoiners
 	}
 	return CodeGuardHeld
 }

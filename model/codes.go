@@ -41,6 +41,7 @@ const (
 	CodeGuardShrunk    Code = "JML-3015"
 	CodeGuardRenewed   Code = "JML-3016"
 	CodeGuardClock     Code = "JML-3017"
+	CodeGuardJoiners   Code = "JML-3018"
 
 	CodeCorrelationStale Code = "JML-3020"
 
@@ -143,6 +144,8 @@ func (c Code) Advice() string {
 		return "Known people came back under other ids: a restore, a migration, another id attribute. Approve the list only if those in it really left."
 	case CodeGuardClock:
 		return "Set the clocks by NTP; what is still true is decided again by the next read. Or approve the list."
+	case CodeGuardJoiners:
+		return "See whether base or filter of the source let in more people than meant. Mend it: what waits is withdrawn by itself. Or approve the list."
 	case CodePlanStale:
 		return "The situation changed since the plan was made. Show it again and approve what is still true."
 	case CodeLifecycleDate:

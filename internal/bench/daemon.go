@@ -42,7 +42,7 @@ func rules() (*jml.Rules, error) {
 func raised() jml.Limits {
 	all := jml.Limit{Count: 1 << 40}
 	return jml.Limits{Count: 1 << 40, Share: 1, Ceiling: 1, Floor: 1 << 40, Window: 24 * time.Hour, Expiry: time.Hour, Changed: all, Emptied: all,
-		Movers: all, Returns: all, Group: all, GroupEmptied: 1 << 40, Shrink: all, Renewed: all, Clock: time.Hour}
+		Movers: all, Week: all, Joiners: all, Returns: all, Group: all, GroupEmptied: 1 << 40, Shrink: all, Renewed: all, Clock: time.Hour}
 }
 
 // assemble puts a store and the engine together as the daemon does.

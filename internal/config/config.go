@@ -256,6 +256,8 @@ type Naming struct {
 // Guard holds what takes too much away.
 type Guard struct {
 	Leavers Leavers  `yaml:"leavers"`
+	Week    Week     `yaml:"week"`
+	Joiners Joiners  `yaml:"joiners"`
 	Ceiling Percent  `yaml:"ceiling" default:"10%"`
 	Floor   int      `yaml:"floor" default:"50" range:"0 1000000"` // people below which Ceiling says nothing
 	Window  Duration `yaml:"window" default:"24h"`
@@ -290,6 +292,18 @@ type Emptied struct {
 type Movers struct {
 	Count int     `yaml:"count" default:"20" range:"0 1000000"`
 	Share Percent `yaml:"share" default:"30%"`
+}
+
+// Week is how many may lose an account within seven days.
+type Week struct {
+	Count int     `yaml:"count" default:"15" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"3%"`
+}
+
+// Joiners is how many people may get an account in one target by one read.
+type Joiners struct {
+	Count int     `yaml:"count" default:"50" range:"0 1000000"`
+	Share Percent `yaml:"share" default:"50%"`
 }
 
 // Returns is how many inactive accounts of one target may become active again.
@@ -403,7 +417,7 @@ func isLoopback(host string) bool {
 func (g *Guard) Limits() jml.Limits {
 	return jml.Limits{
 		Count: g.Leavers.Count, Share: float64(g.Leavers.Share), Ceiling: float64(g.Ceiling), Floor: g.Floor,
-		Window: g.Window.Std(), Expiry: g.Expiry.Std(),
+		Week: limit(g.Week.Count, g.Week.Share), Joiners: limit(g.Joiners.Count, g.Joiners.Share), Window: g.Window.Std(), Expiry: g.Expiry.Std(),
 		Changed: limit(g.Attributes.Changed.Count, g.Attributes.Changed.Share), Emptied: limit(g.Attributes.Emptied.Count, g.Attributes.Emptied.Share),
 		Movers: limit(g.Movers.Count, g.Movers.Share), Returns: limit(g.Returns.Count, g.Returns.Share),
 		Group: limit(g.Groups.Count, g.Groups.Share), GroupEmptied: g.Groups.Emptied,

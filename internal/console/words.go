@@ -65,6 +65,8 @@ func brakeWord(b model.Brake) string {
 		return attr + " emptied in " + target
 	case model.BrakeMovers:
 		return "movers in " + target
+	case model.BrakeJoiners:
+		return "joiners in " + target
 	case model.BrakeReturns:
 		return "returns to " + target
 	case model.BrakeShrunk:

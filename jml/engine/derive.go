@@ -207,6 +207,9 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router)
 			c.Changes = append(c.Changes, ch)
 		}
 		acct := rest.Account
+		if acct.Class == "" {
+			acct.Class = e.class(acct.Target)
+		}
 		if rest.Change.Op != "" {
 			rest.Change.ID, rest.Change.RunID, rest.Change.State = model.NewID(now), run, model.ChangeCommitted
 			acct.Class = e.class(acct.Target)
@@ -226,7 +229,11 @@ func divide(s jml.Step, to router) (rest jml.Step, waits []model.Change) {
 		}
 		ch := s.Change
 		ch.PlanID, ch.State = plan, state
-		s.Account, s.Change.Op = *s.Before, ""
+		was := model.Account{IdentityID: s.Account.IdentityID, Target: s.Account.Target, Origin: s.Account.Origin, Priority: s.Account.Priority}
+		if s.Before != nil {
+			was = *s.Before
+		}
+		s.Account, s.Change.Op = was, ""
 		s.Account.HeldPlan = plan
 		return s, []model.Change{ch}
 	}

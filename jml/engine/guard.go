@@ -142,8 +142,12 @@ func (e *Engine) judge(ctx context.Context, source string, supported, lost map[s
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
+	week, err := e.o.Store.Lost(ctx, source, now.Add(-7*24*time.Hour))
+	if err != nil {
+		return "", fmt.Errorf("guard of source %s: %w", source, err)
+	}
 	for _, target := range slices.Sorted(maps.Keys(lost)) { // "" first
-		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Supported: supported[target] + before[target], Target: target, Run: run}
+		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Week: week[target] + others, Supported: supported[target] + before[target], Target: target, Run: run}
 		if reason := e.o.Guard.Judge(toll); reason != "" {
 			return reason, nil
 		}

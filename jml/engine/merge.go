@@ -93,7 +93,8 @@ func movable(a model.Account) bool {
 
 // vacant is an account that is gone from its target: whoever has only that has none. Another one takes its place.
 func vacant(a model.Account) bool {
-	return a.State == model.AccountAbsent && a.AppliedState == model.AccountAbsent && a.Origin != model.OriginProtected && !a.Waits()
+	gone := a.State == model.AccountAbsent && a.AppliedState == model.AccountAbsent || a.State == model.AccountUnknown && a.Epoch == 0
+	return gone && a.Origin != model.OriginProtected && !a.Waits()
 }
 
 // Merge makes one person of two. Into stays: the records, keys, groups and history of From become theirs, and its accounts where they

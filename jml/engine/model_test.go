@@ -36,7 +36,7 @@ func TestAnySequenceEndsWhereAModelPredicts(t *testing.T) {
 	lenient := h.opts
 	all := jml.Limit{Count: 1000}
 	lenient.Guard = jml.Limits{Count: 1000, Share: 1, Ceiling: 1, Floor: 1000, Window: time.Hour, Expiry: time.Hour, Changed: all, Emptied: all,
-		Movers: all, Returns: all, Group: all, GroupEmptied: 1000, Shrink: all, Renewed: all, Clock: 10000 * time.Hour}
+		Movers: all, Week: all, Joiners: all, Returns: all, Group: all, GroupEmptied: 1000, Shrink: all, Renewed: all, Clock: 10000 * time.Hour}
 	strict := h.opts
 	strict.Guard = jml.Limits{Window: time.Hour, Expiry: time.Hour}
 	round, start := 0, time.Now()

@@ -43,6 +43,7 @@ type reading struct {
 	leavers  collection      // what takes something away
 	moves    collection      // what changes accounts that exist
 	counted  *figures        // what the guard compares both with
+	joins    collection      // who gets an account
 	held     []model.Plan    // what waits for approval, a plan for each brake
 	stored   map[string]bool // plans that are in the store
 	leaving  map[string]bool // identities that would lose something

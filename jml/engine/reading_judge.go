@@ -24,6 +24,9 @@ func (rd *reading) judge(ctx context.Context) error {
 	if err := rd.judgeMoves(ctx); err != nil {
 		return err
 	}
+	if err := rd.judgeJoins(ctx); err != nil {
+		return err
+	}
 	rd.held = slices.DeleteFunc(rd.held, func(p model.Plan) bool { return !rd.stored[p.ID] }) // what should have waited there was decided anew
 	for i := range rd.held {
 		plan, err := rd.e.o.Store.SealPlan(ctx, rd.held[i].ID, "")
@@ -179,7 +182,29 @@ func (rd *reading) judgeMoves(ctx context.Context) error {
 			counts = append(counts, c)
 		}
 	}
-	if v := e.o.Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts}); !v.None() {
+	return rd.settle(ctx, plan, e.o.Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts}))
+}
+
+// judgeJoins is judgeMoves for who gets an account.
+func (rd *reading) judgeJoins(ctx context.Context) error {
+	plan := rd.joins.plan
+	if plan == nil || !rd.stored[plan.ID] {
+		return nil
+	}
+	counts, err := rd.e.o.Store.Waiting(ctx, plan.ID)
+	if err != nil {
+		return err
+	}
+	supported, err := rd.e.o.Store.Supported(ctx, rd.source)
+	if err != nil {
+		return fmt.Errorf("guard of source %s: %w", rd.source, err)
+	}
+	return rd.settle(ctx, plan, rd.e.o.Guard.JudgeJoins(counts, supported[""], rd.epoch.changed))
+}
+
+// settle sets aside what has to wait of a plan of the run, and lets the rest go.
+func (rd *reading) settle(ctx context.Context, plan *model.Plan, v jml.Verdicts) error {
+	if !v.None() {
 		if err := rd.setAside(ctx, *plan, v); err != nil {
 			return err
 		}

@@ -67,6 +67,8 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 			return rd.leavers.in(rd, c, now), model.ChangePending
 		case op == model.OpReactivate, takes(s, mark):
 			return rd.moves.in(rd, c, now), model.ChangePending
+		case op == model.OpCreate && !rd.epoch.never: // of a source that is new everybody joins
+			return rd.joins.in(rd, c, now), model.ChangePending
 		}
 		return "", ""
 	})
