@@ -29,7 +29,7 @@ type once struct {
 // late is a person who waits.
 type late struct {
 	n    uint32
-	refs uint32
+	refs uint16
 	part [16]byte
 }
 
@@ -121,7 +121,7 @@ func (r *run) readAll(ctx context.Context) error {
 			open = append(open, key)
 		}
 		if waits {
-			w.late.add(late{n: uint32(n), refs: uint32(len(open)), part: c.part})
+			w.late.add(late{n: uint32(n), refs: uint16(len(open)), part: c.part})
 			for _, key := range open {
 				w.keys.add(key)
 			}

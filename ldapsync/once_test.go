@@ -13,6 +13,7 @@ import (
 type remembered struct {
 	hash map[string]string // by id
 	met  map[string]bool
+	ids  model.IDs
 }
 
 func (k *remembered) Same(_ model.Kind, id, hash []byte) bool {
@@ -26,6 +27,8 @@ func (k *remembered) Same(_ model.Kind, id, hash []byte) bool {
 func (k *remembered) Has(id []byte) bool { _, ok := k.hash[string(id)]; return ok }
 
 func (k *remembered) Doubted() bool { return false }
+
+func (k *remembered) IDs() *model.IDs { return &k.ids }
 
 func (k *remembered) Lacks(model.Kind) bool {
 	for id := range k.hash {

@@ -88,6 +88,9 @@ func (s *Source) ReadUnlike(ctx context.Context, mark string, known engine.Known
 	defer cancel()
 	r := newRun(s)
 	r.full, r.known, r.was = true, known, parsePosition(mark)
+	if known != nil { // very many ids are not kept twice
+		r.seen.ids = known.IDs()
+	}
 	r.emit = func(e model.Entry) error {
 		start := time.Now()
 		err := emit(e)

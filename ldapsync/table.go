@@ -25,8 +25,8 @@ const (
 // table is all that is kept of the entries read: ids, the passes they were seen in, and hashed names. It is made for millions, and
 // none of it is a pointer.
 type table struct {
-	ids   model.IDs
-	marks []mark             // by number
+	ids   *model.IDs
+	marks []mark             // by number, of the first of them
 	names map[nameKey]uint32 // → number, or severalPeople
 }
 
@@ -36,23 +36,20 @@ type nameKey [12]byte
 // severalPeople is what a user name resolves to that is not one person's.
 const severalPeople = 1<<32 - 1
 
-func newTable() *table { return &table{names: map[nameKey]uint32{}} }
+func newTable() *table { return &table{ids: &model.IDs{}, names: map[nameKey]uint32{}} }
 
 // number is the number of an id, which need not have been seen in a pass.
 func (t *table) number(id string) int {
-	n, fresh := t.ids.Add(id)
-	if fresh {
-		t.marks = append(t.marks, 0)
-	}
+	n, _ := t.ids.Add(id)
 	return n
 }
 
 // note records that the id was seen in a pass, and returns its number. It is false when it was seen in it before, or as the other
 // kind.
 func (t *table) note(id []byte, m mark) (n int, fine bool) {
-	n, fresh := t.ids.AddBytes(id)
-	if fresh {
-		t.marks = append(t.marks, 0)
+	n, _ = t.ids.AddBytes(id)
+	if more := t.ids.Len() - len(t.marks); more > 0 {
+		t.marks = append(t.marks, make([]mark, more)...)
 	}
 	have := t.marks[n]
 	t.marks[n] = have | m
@@ -63,7 +60,7 @@ func (t *table) note(id []byte, m mark) (n int, fine bool) {
 
 // mark says in which passes an id was seen.
 func (t *table) mark(id string) mark {
-	if n, ok := t.ids.Find(id); ok {
+	if n, ok := t.ids.Find(id); ok && n < len(t.marks) {
 		return t.marks[n]
 	}
 	return 0

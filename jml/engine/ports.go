@@ -40,6 +40,8 @@ type Known interface {
 	Has(id []byte) bool
 	// Lacks says whether an entry of the kind is known that was neither the same nor handed out.
 	Lacks(kind model.Kind) bool
+	// IDs numbers the ids, for a source that keeps something of each: what it adds is not known by that.
+	IDs() *model.IDs
 	// Doubted says that the mark is of no use for changes: the read has to give another one.
 	Doubted() bool
 }

@@ -197,22 +197,19 @@ type listing struct {
 func (l listing) Doubted() bool { return l.doubted }
 
 func (l listing) Same(kind model.Kind, id, hash []byte) bool {
-	n, ok := l.rd.known.ids.FindBytes(id)
-	if !ok {
-		return false
-	}
-	k := l.rd.known.at(n)
-	return l.rd.known.same(k, hash) && l.rd.meet(k, kind, hash)
+	k := l.rd.known.findBytes(id)
+	return k != nil && l.rd.known.same(k, hash) && l.rd.meet(k, kind, hash)
 }
 
 func (l listing) Has(id []byte) bool {
-	_, ok := l.rd.known.ids.FindBytes(id)
-	return ok
+	return l.rd.known.findBytes(id) != nil
 }
 
+func (l listing) IDs() *model.IDs { return &l.rd.known.ids }
+
 func (l listing) Lacks(kind model.Kind) bool {
-	for n := range l.rd.known.len() {
-		if k := l.rd.known.at(n); !k.seen && k.is(kind) {
+	for _, k := range l.rd.known.all() {
+		if !k.seen && k.of(kind) {
 			return true
 		}
 	}
@@ -253,13 +250,13 @@ func (rd *reading) absent(kind model.Kind) []string {
 	if rd.proof.Unlisted {
 		var ids []string
 		for id := range rd.reported {
-			if rd.known.find(id).is(kind) && rd.missing(id) {
+			if rd.known.find(id).of(kind) && rd.missing(id) {
 				ids = append(ids, id)
 			}
 		}
 		return sorted(ids)
 	}
-	return sorted(rd.known.list(func(k *known) bool { return !k.seen && k.is(kind) }))
+	return sorted(rd.known.list(func(k *known) bool { return !k.seen && k.of(kind) }))
 }
 
 // missing says whether the store has the entry and the read did not see it where it should be.

@@ -77,8 +77,7 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 				return proof, err
 			}
 			why = doubt.Text
-			for n := range rd.known.len() { // what was listed so far proves nothing about the rest
-				k := rd.known.at(n)
+			for _, k := range rd.known.all() { // what was listed so far proves nothing about the rest
 				k.seen, k.listed = false, false
 			}
 			rd.funnel.Users, rd.funnel.Groups, rd.funnel.Unchanged = 0, 0, 0

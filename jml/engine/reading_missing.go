@@ -98,12 +98,12 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 // listed all of them has seen the others.
 func (rd *reading) present(kind model.Kind, n int) []string {
 	var ids, before []string
-	all := rd.known.len()
-	for i, start := 0, rand.IntN(max(all, 1)); i < all && len(ids) < n; i++ {
-		at := (start + i) % all
-		k := rd.known.at(at)
+	for at, k := range rd.known.from(rand.IntN(max(rd.known.len(), 1))) {
+		if len(ids) == n {
+			break
+		}
 		switch {
-		case !k.is(kind):
+		case !k.of(kind):
 		case k.seen:
 			ids = append(ids, rd.known.ids.ID(at))
 		case rd.proof.Unlisted && k.content && len(before) < n && !rd.missing(rd.known.ids.ID(at)):

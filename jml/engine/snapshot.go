@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"iter"
 	"runtime/debug"
 	"sync"
 
@@ -11,7 +12,8 @@ import (
 
 // snapshot is what a run knows of each entry of its source: what the store had, and what was read. It is made for millions.
 type snapshot struct {
-	ids   model.IDs
+	ids   model.IDs // a source that is compared with it adds those that are not known
+	n     int
 	pages [][]known
 	seed  maphash.Seed
 }
@@ -21,6 +23,7 @@ type known struct {
 	// hash is made of the content's with the run's own seed: eight bytes are enough, as nobody can look for two contents that
 	// have them in common.
 	hash    [8]byte
+	is      bool // it is known
 	content bool // there is a hash
 	group   bool
 	seen    bool
@@ -32,13 +35,23 @@ const pageKnown = 4096
 
 func newSnapshot() *snapshot { return &snapshot{seed: maphash.MakeSeed()} }
 
-// len is how many entries there are.
-func (s *snapshot) len() int { return s.ids.Len() }
+// len is how many entries are known.
+func (s *snapshot) len() int { return s.n }
 
 // find returns what is known of an entry; nil: nothing.
 func (s *snapshot) find(id string) *known {
 	n, ok := s.ids.Find(id)
-	if !ok {
+	return s.numbered(n, ok)
+}
+
+// findBytes is find.
+func (s *snapshot) findBytes(id []byte) *known {
+	n, ok := s.ids.FindBytes(id)
+	return s.numbered(n, ok)
+}
+
+func (s *snapshot) numbered(n int, ok bool) *known {
+	if !ok || n >= len(s.pages)*pageKnown || !s.at(n).is {
 		return nil
 	}
 	return s.at(n)
@@ -46,28 +59,45 @@ func (s *snapshot) find(id string) *known {
 
 // add makes an entry known, if it is not yet.
 func (s *snapshot) add(id string, kind model.Kind) *known {
-	n, fresh := s.ids.Add(id)
-	return s.added(n, fresh, kind)
+	n, _ := s.ids.Add(id)
+	return s.added(n, kind)
 }
 
 // addBytes is add.
 func (s *snapshot) addBytes(id []byte, kind model.Kind) *known {
-	n, fresh := s.ids.AddBytes(id)
-	return s.added(n, fresh, kind)
+	n, _ := s.ids.AddBytes(id)
+	return s.added(n, kind)
 }
 
-func (s *snapshot) added(n int, fresh bool, kind model.Kind) *known {
-	if fresh && n%pageKnown == 0 {
+func (s *snapshot) added(n int, kind model.Kind) *known {
+	for n >= len(s.pages)*pageKnown {
 		s.pages = append(s.pages, make([]known, pageKnown))
 	}
 	k := s.at(n)
-	if fresh {
-		k.group = kind == model.KindGroup
+	if !k.is {
+		s.n++
+		k.is, k.group = true, kind == model.KindGroup
 	}
 	return k
 }
 
 func (s *snapshot) at(n int) *known { return &s.pages[n/pageKnown][n%pageKnown] }
+
+// all yields what is known, by number.
+func (s *snapshot) all() iter.Seq2[int, *known] { return s.from(0) }
+
+// from is all, beginning with a number.
+func (s *snapshot) from(start int) iter.Seq2[int, *known] {
+	return func(yield func(int, *known) bool) {
+		all := len(s.pages) * pageKnown
+		for i := range all {
+			n := (start + i) % all
+			if k := s.at(n); k.is && !yield(n, k) {
+				return
+			}
+		}
+	}
+}
 
 // same says whether the hash is the one of the content that is known.
 func (s *snapshot) same(k *known, hash []byte) bool {
@@ -89,8 +119,8 @@ func (s *snapshot) digest(hash []byte) (d [8]byte) {
 // list returns the ids of the entries for which which holds.
 func (s *snapshot) list(which func(*known) bool) []string {
 	var ids []string
-	for n := range s.ids.Len() {
-		if which(s.at(n)) {
+	for n, k := range s.all() {
+		if which(k) {
 			ids = append(ids, s.ids.ID(n))
 		}
 	}
@@ -123,4 +153,4 @@ func (t *thrift) begin() (end func()) {
 	}
 }
 
-func (k *known) is(kind model.Kind) bool { return k.group == (kind == model.KindGroup) }
+func (k *known) of(kind model.Kind) bool { return k.group == (kind == model.KindGroup) }
