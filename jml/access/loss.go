@@ -7,8 +7,8 @@ import (
 	"jmld/model"
 )
 
-// Losing are the people among those named who would hold something no more: a membership, a group, a resource or a permission. The states must
-// hold together.
+// Losing are the people among those named who would hold something no more: a membership, a group, a resource or a permission. Who has left has
+// nothing to lose. The states must hold together.
 func Losing(before, after State, people []string, now time.Time) ([]string, error) {
 	was, err := New(before)
 	if err != nil {
@@ -26,8 +26,9 @@ func Losing(before, after State, people []string, now time.Time) ([]string, erro
 			continue
 		}
 		gone := slices.ContainsFunc(had, func(m model.AccessMember) bool {
-			now, there := at(has, m)
-			return !there || m.Admin && !now.Admin || later(now.ValidTo, m.ValidTo) != now.ValidTo
+			is, there := at(has, m)
+			counts := m.EndedAt == nil && !over(m, now)
+			return counts && (!there || m.Admin && !is.Admin || later(is.ValidTo, m.ValidTo) != is.ValidTo)
 		})
 		if gone || fewer(was.Permissions(had, now), is.Permissions(has, now)) || fewer(was.Reach(had, now), is.Reach(has, now)) ||
 			fewer(was.GroupNames(had, now), is.GroupNames(has, now)) {

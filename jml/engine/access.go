@@ -22,6 +22,8 @@ type AccessEdit struct {
 	// Brake holds an edit by which more people would lose something than the guard lets go at once, or nothing would be left of what
 	// Manager manages: a file may be mistaken.
 	Brake bool
+	// Withhold lets an edit bring together what a rule keeps apart: it is withheld then, with a finding.
+	Withhold bool
 	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
 	Edit func(s *access.State, t *access.Tree) error
 }
@@ -109,7 +111,7 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 		return nil, model.Errorf(model.CodeAccessRefused, "%s", some(texts))
 	}
 	c.Affected = access.Affected(before, after, c.Changes)
-	if edit.Manager == model.ManagedByOperator { // what the configuration brings together with what there was is withheld instead
+	if edit.Manager == model.ManagedByOperator && !edit.Withhold { // what the configuration brings together with what there was is withheld instead
 		if err := e.keptApart(before, after, c); err != nil {
 			return nil, err
 		}

@@ -76,13 +76,14 @@ func (e *Engine) successor(ctx context.Context, t *access.Tree, app, leaver stri
 }
 
 // settleMemberships ends what somebody who left was given, gives it back to who is back, or drops it. What is declared in the configuration is
-// given back in any case. It says whether anything changed; a group without any other admin keeps the one it has.
+// given back in any case. It says whether anything changed; a group without any other admin keeps the one it has. What a rule keeps apart from what
+// the person was given since is withheld by the next decision.
 func (e *Engine) settleMemberships(ctx context.Context, p Person, step access.Step, now time.Time) (bool, error) {
 	theirs := map[string]bool{}
 	for _, m := range p.Access {
 		theirs[access.MemberKey(m)] = true
 	}
-	done, err := e.EditAccess(ctx, AccessEdit{Actor: "lifecycle", Manager: model.ManagedByOperator, Edit: func(s *access.State, _ *access.Tree) error {
+	done, err := e.EditAccess(ctx, AccessEdit{Actor: "lifecycle", Manager: model.ManagedByOperator, Withhold: true, Edit: func(s *access.State, _ *access.Tree) error {
 		var members []model.AccessMember
 		for _, m := range s.Members {
 			if theirs[access.MemberKey(m)] {

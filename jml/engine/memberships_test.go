@@ -109,3 +109,53 @@ func TestWhatALeaverWasGivenEnds(t *testing.T) {
 		})
 	}
 }
+
+// M-24, M-60: who is back is given back also what a rule keeps apart by now, where it is withheld, and is decided about like anybody else.
+func TestWhatIsKeptApartIsGivenBackAndWithheld(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		entitled(h)
+		ada, bo := h.say("entra", "e1", "ada", "1").IdentityID, h.say("entra", "e2", "bo", "2").IdentityID
+		h.edit(func(s *access.State) {
+			company(s, bo)
+			s.Give(given(ada, "group:builders", "developer"))
+		})
+		ended := func() (n int) {
+			s, err := h.store.Access(h.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range s.Members {
+				if m.Person == ada && m.EndedAt != nil {
+					n++
+				}
+			}
+			return n
+		}
+		becomes := func(what string, want int) {
+			t.Helper()
+			h.settle()
+			for end := time.Now().Add(time.Minute); ended() != want && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+				h.settle()
+			}
+			h.settle()
+			if n := ended(); n != want {
+				t.Fatalf("%s: %d have ended", what, n)
+			}
+		}
+		if err := h.gone("entra", "e1"); err != nil {
+			t.Fatal(err)
+		}
+		becomes("left", 1)
+		h.edit(func(s *access.State) { s.Give(given(ada, "group:sales", "operator")) }) // by mistake, for somebody who is away
+		becomes("given both", 2)
+		h.say("entra", "e9", "ada", "1")
+		becomes("back", 0)
+		if diff := cmp.Diff(map[string]string{"ada": "Developer may project:edit"}, h.desired()); diff != "" {
+			t.Error(diff)
+		}
+		if tree, _, err := h.Tree(h.ctx); err != nil || len(tree.Withheld(ada)) != 1 {
+			t.Error(tree.Withheld(ada), err)
+		}
+	})
+}
