@@ -121,7 +121,8 @@ func (e *Engine) one(ctx context.Context, d draft, source string, now time.Time)
 // figures are what the guard compares with. They cost counting, and are remembered for a while.
 type figures struct {
 	supported map[string]int
-	recount   time.Time // supported is good until then
+	recount   time.Time      // supported is good until then
+	older     map[string]int // lost within seven days, before the window: for each target, and altogether as ""
 	moved     []model.ChangeCount
 	added     map[model.ChangeCount]int // gone since, N is 0 in the keys
 	until     time.Time
@@ -209,10 +210,27 @@ func (e *Engine) figures(ctx context.Context, source string, now time.Time, old 
 	if err == nil {
 		f.moved, err = e.o.Store.Moved(ctx, source, now.Add(-e.o.Guard.Window))
 	}
+	if err == nil {
+		f.older, err = e.older(ctx, source, now)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("guard of source %s: %w", source, err)
 	}
 	return f, nil
+}
+
+// older counts who lost something in the seven days, but for those within the window, who are counted each time. Whoever is lost between the two
+// counts is in both.
+func (e *Engine) older(ctx context.Context, source string, now time.Time) (map[string]int, error) {
+	window, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
+	if err != nil {
+		return nil, err
+	}
+	week, err := e.o.Store.Lost(ctx, source, now.Add(-7*24*time.Hour))
+	for target, n := range week {
+		week[target] = max(0, n-window[target])
+	}
+	return week, err
 }
 
 // judgeMoves asks the guard about updates and reactivations, with those within the window and those that wait. What may go is counted

@@ -49,7 +49,7 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 		if err != nil {
 			return false, err
 		}
-		if reason, err = e.judge(ctx, source, f.supported, all.lost, others, false, now); err != nil {
+		if reason, err = e.judge(ctx, source, f, all.lost, others, false, now); err != nil {
 			return false, err
 		}
 		if reason == "" {
@@ -137,17 +137,14 @@ func (e *Engine) recountNow(ctx context.Context, plan string) {
 
 // judge asks the guard about people of a source who are about to lose something: for each target, and altogether as "". What was
 // lost within the window, and others that are on their way, are added. run: they are those of a read of everything.
-func (e *Engine) judge(ctx context.Context, source string, supported, lost map[string]int, others int, run bool, now time.Time) (string, error) {
+func (e *Engine) judge(ctx context.Context, source string, f *figures, lost map[string]int, others int, run bool, now time.Time) (string, error) {
 	before, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
-	week, err := e.o.Store.Lost(ctx, source, now.Add(-7*24*time.Hour))
-	if err != nil {
-		return "", fmt.Errorf("guard of source %s: %w", source, err)
-	}
 	for _, target := range slices.Sorted(maps.Keys(lost)) { // "" first
-		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Week: week[target] + others, Supported: supported[target] + before[target], Target: target, Run: run}
+		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Supported: f.supported[target] + before[target], Target: target, Run: run}
+		toll.Week = toll.Before + f.older[target]
 		if reason := e.o.Guard.Judge(toll); reason != "" {
 			return reason, nil
 		}

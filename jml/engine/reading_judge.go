@@ -119,7 +119,7 @@ func (rd *reading) whyHeld(ctx context.Context, now time.Time) (model.Hold, erro
 	if err != nil {
 		return model.Hold{}, err
 	}
-	reason, err := e.judge(ctx, rd.source, f.supported, lost, 0, rd.mode == model.ModeFull, now)
+	reason, err := e.judge(ctx, rd.source, f, lost, 0, rd.mode == model.ModeFull, now)
 	if err == nil && reason == "" {
 		reason, err = e.unsettled(ctx, rd.due)
 	}
@@ -195,11 +195,11 @@ func (rd *reading) judgeJoins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	supported, err := rd.e.o.Store.Supported(ctx, rd.source)
+	f, err := rd.figures(ctx, rd.e.now())
 	if err != nil {
-		return fmt.Errorf("guard of source %s: %w", rd.source, err)
+		return err
 	}
-	return rd.settle(ctx, plan, rd.e.o.Guard.JudgeJoins(counts, supported[""], rd.epoch.changed))
+	return rd.settle(ctx, plan, rd.e.o.Guard.JudgeJoins(counts, f.supported[""], rd.epoch.changed))
 }
 
 // settle sets aside what has to wait of a plan of the run, and lets the rest go.
