@@ -16,7 +16,8 @@ import (
 )
 
 // Confirm looks for each id alone over the whole naming context, without the filter of the source, and says what was seen. The
-// search has to find the entries there first: an account that may not search by the id finds nobody, with success.
+// search has to find the entries there first, or, where there are none, some that are listed for that: an account that may not search by
+// the id finds nobody, with success.
 func (s *Source) Confirm(ctx context.Context, kind model.Kind, ids, there []string, each func(string, model.Sighting)) error {
 	if !s.busy.TryLock() {
 		return s.failed(model.CodeSourceBusy, "start", errors.New("it is being read already"))
@@ -37,8 +38,13 @@ func (s *Source) Confirm(ctx context.Context, kind model.Kind, ids, there []stri
 		return err
 	}
 	if len(there) == 0 {
+		if there, err = f.some(ctx, kind); err != nil {
+			return err
+		}
+	}
+	if len(there) == 0 {
 		return s.failed(model.CodeSourceUnproven, "look for entries by "+s.o.ID,
-			fmt.Errorf("no %s was just read whom the search would have to find: a right that was lost would look the same", kind))
+			fmt.Errorf("no %s is listed whom the search would have to find: a right that was lost would look the same", kind))
 	}
 	prove := func() error {
 		for _, id := range there {
@@ -72,6 +78,20 @@ func (s *Source) Confirm(ctx context.Context, kind model.Kind, ids, there []stri
 		each(id, found[id])
 	}
 	return nil
+}
+
+// some lists a few entries of the kind, for a run that has listed none itself.
+func (f *finder) some(ctx context.Context, kind model.Kind) ([]string, error) {
+	const few = 3
+	s, ids := f.sess.src, []string(nil)
+	_, err := f.sess.search(ctx, fmt.Sprintf("list a %s below %s", kind, f.scope.base), wire.Search{Base: f.scope.base, Scope: ldap.ScopeWholeSubtree,
+		Filter: f.scope.filter, Attrs: []string{s.o.ID}, PageSize: few}, func(e *wire.Entry) error {
+		if id, err := s.entryID(e); err == nil && len(ids) < few {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // scope is where the entries of a kind are listed.

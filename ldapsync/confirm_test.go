@@ -75,7 +75,13 @@ func TestASearchThatFindsNobodyIsNoAnswer(t *testing.T) { // keycloak #24669
 	if model.CodeOf(err) != model.CodeSourceUnproven || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
-	if got, err := confirm(t, options(s), model.KindGroup, nil, testserver.GroupID(0)); model.CodeOf(err) != model.CodeSourceUnproven || len(got) != 0 {
+	if got, err := confirm(t, options(s), model.KindGroup, nil, testserver.GroupID(0), testserver.GroupID(1)); err != nil ||
+		got[testserver.GroupID(0)] != model.SightListed || got[testserver.GroupID(1)] != model.SightNowhere {
+		t.Errorf("some are listed to be found: %v, %v", got, err)
+	}
+	o = options(s)
+	o.Groups.Filter = "(&(objectClass=groupOfNames)(cn=none))"
+	if got, err := confirm(t, o, model.KindGroup, nil, testserver.GroupID(0)); model.CodeOf(err) != model.CodeSourceUnproven || len(got) != 0 {
 		t.Errorf("with nobody to find first: %v, %v", got, err)
 	}
 	proxy, there := testserver.Proxy(t, s.Addr), []string{testserver.UserID(2)}

@@ -17,8 +17,8 @@ type Source interface {
 	Name() string
 	Read(ctx context.Context, emit func(model.Entry) error) (model.Proof, error)
 	// Confirm looks for entries one by one, by id and wherever they may stand, that a complete read did not list, and says of
-	// each what was seen. Entries of the kind known to be there must be found in the same way, or there is no answer. One
-	// that is not handed over has none; the error says why.
+	// each what was seen. Entries of the kind that are there must be found in the same way, or there is no answer; where none is
+	// given, because the run listed only what changed, the source lists some itself. One that is not handed over has none; the error says why.
 	Confirm(ctx context.Context, kind model.Kind, ids, there []string, each func(id string, s model.Sighting)) error
 	// Profile is what the configuration makes the source list: a JSON object of texts. Another one opens a new epoch.
 	Profile() string

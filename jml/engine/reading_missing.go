@@ -94,23 +94,18 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 	return nil
 }
 
-// present lists some ids of the kind that the run has seen. One that listed only what changed may have seen none; the last one that
-// listed all of them has seen the others.
+// present lists some ids of the kind that the run has seen. What others have seen before may be gone by now.
 func (rd *reading) present(kind model.Kind, n int) []string {
-	var ids, before []string
+	var ids []string
 	for at, k := range rd.known.from(rand.IntN(max(rd.known.len(), 1))) {
 		if len(ids) == n {
 			break
 		}
-		switch {
-		case !k.of(kind):
-		case k.seen:
+		if k.of(kind) && k.seen {
 			ids = append(ids, rd.known.ids.ID(at))
-		case rd.proof.Unlisted && k.content && len(before) < n && !rd.missing(rd.known.ids.ID(at)):
-			before = append(before, rd.known.ids.ID(at))
 		}
 	}
-	return append(ids, before[:min(len(before), n-len(ids))]...)
+	return ids
 }
 
 // undecided says whether the entry was not listed and is not seen to be gone.
