@@ -409,6 +409,8 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		case d.faulty[at.String()]:
 		case m.Key:
 			d.mistake(d.keyPlace(at), "%s", m.Text)
+		case m.May && n != nil:
+			d.warn(d.inside(n, m.Line, m.Col), "%s; it may be one that operators made", m.Text)
 		case m.Line > 0 && n != nil:
 			d.mistake(d.inside(n, m.Line, m.Col), "%s", m.Text)
 		case n == nil && m.Path[len(m.Path)-1] != "attributes":

@@ -54,7 +54,7 @@ type mapping struct {
 type program struct{ plain, metered cel.Program }
 
 // Compile type-checks the policy. It returns every mistake there is, in the order of the Config; the Policy is nil when
-// there are any. targets are the names of the configured targets.
+// there are any, but those that May be none. targets are the names of the configured targets.
 func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	parts, extensions := partTypes(c.Extensions)
 	var declared []field
@@ -96,14 +96,14 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 		k.ruleName(r.Name, under(at, "name"), ruleNames)
 		p.roles = append(p.roles, roleRule{r, k.early(r.When, under(at, "when"))})
 	}
-	if len(k.bad) > 0 {
+	if slices.ContainsFunc(k.bad, func(m Mistake) bool { return !m.May }) {
 		return nil, k.bad
 	}
 	for t := range p.rules {
 		p.targets = append(p.targets, t)
 	}
 	slices.Sort(p.targets)
-	return p, nil
+	return p, k.bad
 }
 
 // compiler collects the mistakes.
@@ -270,8 +270,9 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 	}
 	if m := k.unknown(tree); m != nil {
 		m.Path = at
-		k.bad = append(k.bad, *m)
-		return nil, program{}
+		if k.bad = append(k.bad, *m); !m.May {
+			return nil, program{}
+		}
 	}
 	estimate, err := k.env.EstimateCost(tree, sizes{})
 	if err != nil {

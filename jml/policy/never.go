@@ -228,12 +228,13 @@ type Known struct {
 	Sources, Organisations, Groups, Roles, Resources, Permissions []string
 }
 
-// unknown finds a name in an expression that nothing has: of a category, a source, an organisation, a group or a role.
+// unknown finds a name in an expression that nothing has: of a category, a source or an organisation; or that nothing declared has: of a
+// group, a role, a resource or a permission. Operators make those, too, beside the declared ones.
 func (k *compiler) unknown(tree *cel.Ast) *Mistake {
 	native := tree.NativeRep()
 	var found *Mistake
-	check := func(e ast.Expr, what string, known []string) {
-		if found != nil || known == nil || e.Kind() != ast.LiteralKind {
+	check := func(e ast.Expr, what string, known []string, may bool) {
+		if found != nil && (may || !found.May) || known == nil || e.Kind() != ast.LiteralKind {
 			return
 		}
 		name, ok := e.AsLiteral().(types.String)
@@ -241,7 +242,7 @@ func (k *compiler) unknown(tree *cel.Ast) *Mistake {
 			return
 		}
 		loc := native.SourceInfo().GetStartLocation(e.ID())
-		found = &Mistake{Line: max(1, loc.Line()), Col: loc.Column() + 1}
+		found = &Mistake{Line: max(1, loc.Line()), Col: loc.Column() + 1, May: may}
 		if len(known) == 0 {
 			found.Text = fmt.Sprintf("unknown %s %q; there is none", what, string(name))
 			return
@@ -249,17 +250,19 @@ func (k *compiler) unknown(tree *cel.Ast) *Mistake {
 		found.Text = fmt.Sprintf("unknown %s %q%s", what, string(name), meant(string(name), known))
 	}
 	each := func(subject, names ast.Expr, what string) {
-		known, word := k.names(fieldOf(subject))
+		field := fieldOf(subject)
+		known, word := k.names(field)
 		if what == "list" {
-			known, word = k.elements(fieldOf(subject))
+			known, word = k.elements(field)
 		}
+		may := strings.HasPrefix(field, accessVariable+".")
 		if names.Kind() == ast.ListKind {
 			for _, e := range names.AsList().Elements() {
-				check(e, word, known)
+				check(e, word, known, may)
 			}
 			return
 		}
-		check(names, word, known)
+		check(names, word, known, may)
 	}
 	ast.PreOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.CallKind {
@@ -277,12 +280,12 @@ func (k *compiler) unknown(tree *cel.Ast) *Mistake {
 		case "rolesOn", "permissionsOn":
 			if known := k.known.Resources; known != nil && args[0].Kind() == ast.LiteralKind {
 				if name, ok := args[0].AsLiteral().(types.String); ok && !slices.Contains(known, anyPlace(string(name))) {
-					check(args[0], "resource", known)
+					check(args[0], "resource", known, true)
 				}
 			}
 		case "translit":
 			if len(args) == 1 {
-				check(args[0], "custom of transliteration", []string{"de", "nordic"})
+				check(args[0], "custom of transliteration", []string{"de", "nordic"}, false)
 			}
 		}
 	}))

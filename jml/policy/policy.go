@@ -119,6 +119,7 @@ type Mistake struct {
 	Line int   // within the expression, 1-based; 0 when the whole value is meant
 	Col  int
 	Key  bool   // the key at the end of Path is wrong, not its value
+	May  bool   // it is none when operators made what it names: a policy may have it
 	Text string // what is wrong and what is expected
 }
 
