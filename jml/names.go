@@ -20,7 +20,8 @@ const (
 )
 
 // name gives an account whose rule makes names the one it has, or a new one that nobody has. False: there is none yet, because whose the
-// candidates are was not asked (Decision.Asks), or because all are taken, which is a finding.
+// candidates are was not asked (Decision.Asks), or because all are taken, which is a finding. Who has a name keeps it then: whatever else
+// becomes of the account does not wait for another one.
 //
 //	the account                         rename   its name
 //	is new                                       the first free candidate
@@ -59,5 +60,9 @@ func (r *Rules) name(d *Decision, w *situation, acct *model.Account, g *policy.G
 	}
 	w.findings = append(w.findings, model.Finding{Code: model.CodeNameTaken, Target: g.Target, Rule: g.Rule,
 		Text: fmt.Sprintf("every name that user_name makes is somebody else's: %s", strings.Join(n.Patterns, ", "))})
-	return false
+	if acct == nil || acct.UserName == "" {
+		return false
+	}
+	g.Attrs["userName"] = acct.UserName
+	return true
 }
