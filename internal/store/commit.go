@@ -198,7 +198,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		ops = append(ops, op{text: s.sql(byNewKeys), args: []any{a, b, stamp(time.Unix(0, 0))}})
 	}
 	accounts := lastOfEach(c.Accounts)
-	ops = s.nameOps(ops, c.Names)
+	ops = s.nameOps(ops, insertNames(), c.Names)
 	ops = append(ops, s.rows(upsertAccounts(), len(accounts), func(i int, to []any) []any {
 		return accountArgs(accounts[i], to)
 	})...)

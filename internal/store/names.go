@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"jmld/jml"
 	"jmld/model"
@@ -15,10 +16,14 @@ const (
 	// Names go with the account.
 	moveNames = "UPDATE account_names SET identity_id = $2 WHERE identity_id = $1 AND target = $3"
 
-	// lower() knows the letters of ASCII, in both databases.
-	noteNames = "INSERT INTO account_names (target, name, identity_id, given_at) " +
-		"SELECT target, lower(user_name), identity_id, now() FROM accounts WHERE target IN list($1) AND user_name <> '' " +
-		"ORDER BY target, lower(user_name), created_at ON CONFLICT (target, name) DO NOTHING"
+	// unnoted are accounts with a name that nobody was given, in the order of their key. lower() knows the letters of ASCII, in both databases:
+	// accounts with others in their names may be among them though they are noted.
+	unnoted = "SELECT a.identity_id, a.target, a.user_name FROM accounts a LEFT JOIN account_names n ON n.target = a.target AND n.name = lower(a.user_name) " +
+		"WHERE a.target IN list($1) AND a.user_name <> '' AND n.name IS NULL AND (a.identity_id, a.target) > ($2::text, $3::text) " +
+		"ORDER BY a.identity_id, a.target LIMIT $4"
+
+	// notePage is how many are noted at a time: nobody else who writes waits for all of them.
+	notePage = 1000
 )
 
 // insertNames has no ON CONFLICT: whoever comes second is refused.
@@ -26,13 +31,19 @@ func insertNames() insert {
 	return insert{into: "account_names (target, name, identity_id, given_at)", tuple: tuple(4), types: "tttz"}
 }
 
-// nameOps: two that want the same names meet in the same order. One waits, none is a deadlock.
-func (s *Store) nameOps(ops []op, names []model.AccountName) []op {
+func insertNoted() insert {
+	noted := insertNames()
+	noted.tail = "ON CONFLICT (target, name) DO NOTHING"
+	return noted
+}
+
+// nameOps stores names. Two that want the same ones meet in the same order: one waits, none is a deadlock.
+func (s *Store) nameOps(ops []op, into insert, names []model.AccountName) []op {
 	names = slices.Clone(names)
 	slices.SortFunc(names, func(a, b model.AccountName) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Name, b.Name))
 	})
-	return append(ops, s.rows(insertNames(), len(names), func(i int, to []any) []any {
+	return append(ops, s.rows(into, len(names), func(i int, to []any) []any {
 		n := &names[i]
 		return append(to, n.Target, cut(n.Name, maxKey), n.IdentityID, stamp(n.GivenAt))
 	})...)
@@ -56,7 +67,25 @@ func (s *Store) NameOwners(ctx context.Context, names []jml.NameKey) (map[jml.Na
 	return found, err
 }
 
-// NoteNames gives the accounts of the targets the names they have, where nobody was given them.
+// NoteNames gives the accounts of the targets the names they have, where nobody was given them. Of several with one name, whose person was
+// known first has it.
 func (s *Store) NoteNames(ctx context.Context, targets []string) error {
-	return s.write(ctx, op{text: s.sql(noteNames), args: []any{s.list(targets)}})
+	var last [2]string
+	for {
+		var page []model.AccountName
+		n, now := 0, time.Now()
+		err := s.survey(ctx, op{text: s.sql(unnoted), args: []any{s.list(targets), last[0], last[1], notePage}, each: func(row scanner) error {
+			var name string
+			err := row.Scan(&last[0], &last[1], &name)
+			n++
+			page = append(page, model.AccountName{Target: last[1], Name: jml.KeyOfName(last[1], name).Name, IdentityID: last[0], GivenAt: now})
+			return err
+		}})
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.write(ctx, s.nameOps(nil, insertNoted(), page)...); err != nil {
+			return err
+		}
+	}
 }

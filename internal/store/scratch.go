@@ -25,6 +25,12 @@ type member struct {
 	MemberID string `gorm:"primaryKey"`
 }
 
+// setting is a row of the table settings.
+type setting struct {
+	Name  string `gorm:"primaryKey"`
+	Value string
+}
+
 // Scratch copies what decisions depend on, as of one moment, into a SQLite file of its own. Trying something out there
 // holds nobody up and costs nothing but the copy; discard throws it away.
 func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error) {
@@ -37,6 +43,11 @@ func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error)
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	discard := func() error { return errors.Join(to.Close(), os.RemoveAll(dir)) }
+	if err := to.update(ctx, func(tx *gorm.DB) error {
+		return tx.Delete(&setting{}, "name IN ?", []string{accessRev, accessFrame}).Error
+	}); err != nil {
+		return nil, nil, errors.Join(err, discard())
+	}
 	recent := "state IN ('pending', 'held') OR at > ?" // what the guard counts, whatever its window is
 	month := stamp(time.Now().AddDate(0, -1, 0))
 	copyAll := func(from *gorm.DB) error {
@@ -45,6 +56,10 @@ func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error)
 			copyRows[model.IdentityKey](ctx, from, to), copyRows[model.Account](ctx, from, to), copyRows[model.Plan](ctx, from, to),
 			copyRows[model.Ruling](ctx, from, to), copyRows[model.Checkpoint](ctx, from, to), copyRows[model.GroupLoss](ctx, from, to), copyRows[model.Run](ctx, from.Where("id IN (SELECT run_id FROM checkpoints) OR job LIKE 'read:%' AND verdict = 'complete' AND started_at > ?", month), to),
 			copyRows[model.Change](ctx, from.Where(recent, month), to),
+			copyRows[model.AccountName](ctx, from, to), copyRows[model.Merge](ctx, from, to),
+			copyRows[model.AccessRole](ctx, from, to), copyRows[model.AccessGroup](ctx, from, to), copyRows[model.AccessResource](ctx, from, to),
+			copyRows[model.AccessLink](ctx, from, to), copyRows[model.AccessMember](ctx, from, to),
+			copyRows[setting](ctx, from.Where("name IN ?", []string{accessRev, accessFrame}), to),
 		)
 	}
 	// Without the limit of one operation: it takes as long as the copy does.

@@ -156,7 +156,7 @@ func New(o Options) *Engine {
 	if o.Rules == nil {
 		o.Rules = &jml.Rules{}
 	}
-	e := &Engine{o: o, log: o.Log, wake: map[string]chan struct{}{"": make(chan struct{}, 1)}}
+	e := &Engine{o: o, log: o.Log, wake: map[string]chan struct{}{"": make(chan struct{}, 1)}, named: named{turn: make(chan struct{}, 1)}}
 	for _, t := range o.Targets {
 		e.wake[t.Target.Name()] = make(chan struct{}, 1)
 	}

@@ -57,11 +57,8 @@ func (e *Engine) derive(ctx context.Context, given names, r *jml.Rules, p Person
 
 // ownersOf says whose names are. The first time, the names of accounts that there are already are noted.
 func (e *Engine) ownersOf(ctx context.Context, r *jml.Rules, asks []jml.NameKey) (map[jml.NameKey]string, error) {
-	if e.named.Load() != r {
-		if err := e.o.Store.NoteNames(ctx, r.Policy.NamingTargets()); err != nil {
-			return nil, fmt.Errorf("user names there are: %w", err)
-		}
-		e.named.Store(r)
+	if err := e.noted(ctx, r); err != nil {
+		return nil, fmt.Errorf("user names there are: %w", err)
 	}
 	found, err := e.o.Store.NameOwners(ctx, asks)
 	if err != nil {
@@ -70,5 +67,29 @@ func (e *Engine) ownersOf(ctx context.Context, r *jml.Rules, asks []jml.NameKey)
 	return found, nil
 }
 
-// named are the rules for whose targets the names of existing accounts were noted.
-type named = atomic.Pointer[jml.Rules]
+// named are the rules for whose targets the names of existing accounts were noted. All accounts are looked at for it: one does so, and who
+// comes meanwhile waits.
+type named struct {
+	rules atomic.Pointer[jml.Rules]
+	turn  chan struct{} // has room for one
+}
+
+func (e *Engine) noted(ctx context.Context, r *jml.Rules) error {
+	if e.named.rules.Load() == r {
+		return nil
+	}
+	select {
+	case e.named.turn <- struct{}{}:
+		defer func() { <-e.named.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if e.named.rules.Load() == r {
+		return nil
+	}
+	if err := e.o.Store.NoteNames(ctx, r.Policy.NamingTargets()); err != nil {
+		return err
+	}
+	e.named.rules.Store(r)
+	return nil
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
 	"jmld/model"
@@ -96,6 +97,36 @@ func TestNamesOfBeforeTheRuleAreTaken(t *testing.T) {
 	})
 }
 
+// TestNamesOfBeforeAreTakenWhateverTheirLetters: more than are noted at a time, and with letters that databases do not know in small.
+func TestNamesOfBeforeAreTakenWhateverTheirLetters(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		c := &engine.Commit{}
+		now := time.Now()
+		var asked []jml.NameKey
+		want := map[jml.NameKey]string{}
+		for i := range 1203 {
+			name := fmt.Sprintf("ÉVA.Lind%d", i)
+			a := model.Account{IdentityID: model.NewID(now), Target: "app", State: model.AccountActive, UserName: name, Desired: "{}", CreatedAt: now, UpdatedAt: now}
+			c.Accounts = append(c.Accounts, a)
+			key := jml.KeyOfName("app", fmt.Sprintf("éva.lind%d", i))
+			asked, want[key] = append(asked, key), a.IdentityID
+		}
+		if err := h.store.Commit(h.ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time nothing is new
+			if err := h.store.NoteNames(h.ctx, []string{"app"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := h.store.NameOwners(h.ctx, asked)
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("%v: names (-want +got):\n%.2000s", err, d)
+		}
+	})
+}
+
 // TestNamesGoWithTheAccount: who is merged brings their account and all names it ever had.
 func TestNamesGoWithTheAccount(t *testing.T) {
 	t.Parallel()
@@ -128,6 +159,10 @@ func TestNamesGoWithTheAccount(t *testing.T) {
 			t.Errorf("before (-want +got):\n%s", d)
 		}
 		other := model.NewID(time.Now())
+		never := model.Account{IdentityID: other, Target: "app", Origin: model.OriginOurs, Desired: "{}"} // waited for approval, and does so no more
+		if err := h.store.Commit(h.ctx, &engine.Commit{Accounts: []model.Account{never}}); err != nil {
+			t.Fatal(err)
+		}
 		if err := h.store.Commit(h.ctx, &engine.Commit{MoveAccounts: []engine.AccountMove{{From: eva, To: other, Target: "app"}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -136,6 +171,56 @@ func TestNamesGoWithTheAccount(t *testing.T) {
 		}
 		if got := h.app.active(); len(got) != 1 || !strings.HasPrefix(got[0], "eva.brandt") {
 			t.Error(got)
+		}
+	})
+}
+
+// TestADryRunKnowsNamesAndRoles: what a preview says is what the run does, also where it follows from names that were given and from groups.
+func TestADryRunKnowsNamesAndRoles(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		title := `has(person.title) ? person.title : ""`
+		r := rules(t)
+		r.Policy = compiled(t, policy.Rule{Name: "everybody", Target: "app", When: "true", Attributes: map[string]string{"title": title}, Naming: &policy.Naming{
+			Patterns: []string{`person.givenName.slug() + "." + person.familyName.slug()`}, Numbered: true, Rename: true}},
+			policy.Rule{Name: "crm", Target: "platform", When: `access.rolesOn("CRM").size() > 0`,
+				Attributes: map[string]string{"userName": "person.userName", "title": title, "roles": `access.rolesOn("CRM")`}})
+		h.SetRules(r)
+		eva := func(i int, family, title string) model.Entry {
+			en := person(i)
+			en.Attrs = jml.Canonical(map[string]any{"userName": en.UserName, "title": title, "name": map[string]any{"givenName": "Eva", "familyName": family}})
+			return en
+		}
+		h.dir.users = []model.Entry{eva(0, "Lind", "Clerk")}
+		h.sync()
+		id := h.identities()[0].ID
+		h.edit(func(s *access.State) {
+			company(s, id)
+			s.Give(given(id, "group:builders", "developer"))
+		})
+		h.settle()
+		h.dir.users = []model.Entry{eva(0, "Brandt", "Clerk")}
+		h.sync()
+		h.dir.users = []model.Entry{eva(0, "Brandt", "Chief"), eva(1, "Lind", "Clerk")}
+		told := func(changes []model.Change) []string {
+			var out []string
+			for _, c := range changes {
+				out = append(out, fmt.Sprint(c.Op, " ", c.Target, " ", c.After))
+			}
+			slices.Sort(out)
+			return out
+		}
+		dry, err := h.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand", DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wet := h.sync()
+		real, err := h.store.Changes(h.ctx, model.ChangeQuery{RunID: wet.Run.ID, Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(told(dry.Changes), told(real)); d != "" || len(real) != 3 {
+			t.Error("preview and run differ:", d, told(real))
 		}
 	})
 }
