@@ -24,29 +24,32 @@ type Requirement struct {
 	Level int // its number among the levels, from 1
 }
 
-// certify finds out the level. One that cannot be read is unknown: the last one that was known counts until it can be.
+// certify finds out the level. One that cannot be read is unknown: the last one that was known counts until it can be. An end that can be
+// read counts whatever the level is called.
 func (r *Rules) certify(w *situation) {
 	c, e := r.Certification, &w.entitled
 	if len(c.Required) == 0 {
 		return
 	}
+	was := c.number(e.was.Level)
+	e.rule = formOf(c.Levels, c.Required)
 	level, known := 0, true
 	for _, name := range textsAt(w.fused.Attrs, c.Attribute) {
 		n := c.number(name)
 		if n == 0 {
-			known = false
+			level, known = was, false
 			w.found(model.CodeCertification, "certification %q is none of the levels %s", name, strings.Join(c.Levels, ", "))
 			break
 		}
 		level = max(level, n)
 	}
-	if level > 0 && known && c.End != nil {
+	if (level > 0 || !known) && c.End != nil {
 		for _, day := range textsAt(w.fused.Attrs, c.End) {
 			zone, _ := r.Calendar.zoneOf(text(w.fused.Attrs["timezone"])) // what is wrong with it is found where dates are
 			end, err := EndOf(day, zone)
 			switch {
 			case err != nil:
-				known = false
+				level, known = was, false
 				w.found(model.CodeCertification, "the end of the certification cannot be read: %s", err)
 			case !end.IsZero() && !w.Now.Before(end):
 				e.lapsed = day
@@ -56,9 +59,7 @@ func (r *Rules) certify(w *situation) {
 			}
 		}
 	}
-	if !known {
-		level = c.number(e.was.Level)
-	}
+	e.unknown = !known && was == 0 && e.lapsed == ""
 	if e.level = level; level > 0 {
 		e.Level = c.Levels[level-1]
 	}

@@ -24,12 +24,14 @@ import (
 // entitled is what was made of the person's roles and accounts.
 type entitled struct {
 	model.Entitlements
-	was    model.Entitlements
-	level  int             // of certification: its number from 1; 0: none
-	lapsed string          // when the level ended, if it did
-	knew   map[string]bool // rules of separation that the last decision knew
-	apart  []apart
-	denied map[string]string // target -> why no account
+	was     model.Entitlements
+	level   int             // of certification: its number from 1; 0: none
+	rule    string          // of certification, in its present form
+	unknown bool            // whether there is a level: it cannot be read, and never could
+	lapsed  string          // when the level ended, if it did
+	knew    map[string]bool // rules of separation and certification that the last decision knew
+	apart   []apart
+	denied  map[string]string // target -> why no account
 }
 
 // entitle says what the person holds as far as roles go, without what is withheld.
@@ -87,6 +89,9 @@ func (r *Rules) birthrights(w *situation, who policy.Person) {
 // withhold takes the rows that give the thing out of the view; each is noted with the reason.
 func (w *situation) withhold(view *access.View, thing access.Thing, code model.Code, text string) *access.View {
 	giving := view.Giving(thing)
+	if code == model.CodeUncertified {
+		giving = slices.DeleteFunc(giving, func(m model.AccessMember) bool { return w.stays(m.Place + " " + m.Role) })
+	}
 	if len(giving) == 0 {
 		return view
 	}
@@ -105,6 +110,20 @@ func (w *situation) withhold(view *access.View, thing access.Thing, code model.C
 	}))
 }
 
+// stays says of what needs a level whether the person keeps it while it cannot be told whether they have one: what was there when the rule came
+// does, and nothing else.
+func (w *situation) stays(what string) bool {
+	e := &w.entitled
+	refused := slices.ContainsFunc(e.was.Withheld, func(x model.Withheld) bool { return x.Place+" "+x.Role == what })
+	if !e.unknown || !slices.Contains(e.was.Kept, what) && (w.Identity == nil || e.knew[e.rule] || refused) {
+		return false
+	}
+	if !slices.Contains(e.Kept, what) {
+		e.Kept = append(e.Kept, what)
+	}
+	return true
+}
+
 // deny takes the account of a target out of the outcome.
 func (w *situation) deny(out *policy.Outcome, target string, code model.Code, text string) {
 	i := slices.IndexFunc(out.Grants, func(g policy.Grant) bool { return g.Target == target })
@@ -121,7 +140,7 @@ func (r *Rules) outcome(w *situation, who policy.Person) policy.Outcome {
 	who.Access = r.separate(w, r.entitle(w, who))
 	out := r.Policy.Evaluate(who)
 	for _, need := range r.Certification.Required {
-		if need.Thing.Kind == access.KindAccount && w.entitled.level < need.Level {
+		if need.Thing.Kind == access.KindAccount && w.entitled.level < need.Level && !(w.active(need.Thing.ID) && w.stays(need.Thing.String())) {
 			w.deny(&out, need.Thing.ID, model.CodeUncertified, r.Certification.lacks(&w.entitled, need))
 		}
 	}
@@ -132,8 +151,12 @@ func (r *Rules) outcome(w *situation, who policy.Person) policy.Outcome {
 
 // note keeps what was made for the next decision.
 func (e *entitled) note(id *model.Identity, separated []string) {
+	if e.rule != "" {
+		separated = append(separated, e.rule)
+	}
+	slices.Sort(e.Kept)
 	id.Entitlements, id.Separated = "", strings.Join(separated, " ")
-	if len(e.Given)+len(e.Withheld)+len(e.Apart) > 0 || e.Level != "" {
+	if len(e.Given)+len(e.Withheld)+len(e.Apart)+len(e.Kept) > 0 || e.Level != "" {
 		id.Entitlements = Canonical(e.Entitlements)
 	}
 }

@@ -27,9 +27,12 @@ type Separation struct {
 }
 
 // id names the rule in its present form.
-func (s Separation) id() string {
+func (s Separation) id() string { return formOf(access.ID(s.Name), s.Things) }
+
+// formOf is another text whenever a rule says something else.
+func formOf(rule, says any) string {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\n%v", access.ID(s.Name), s.Things)
+	fmt.Fprintf(h, "%s\n%v", rule, says)
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
@@ -75,7 +78,7 @@ func (r *Rules) separate(w *situation, view *access.View) *access.View {
 		a.before = w.Identity != nil && !w.entitled.knew[s.id()]
 		was := w.entitled.was.Apart[access.ID(s.Name)]
 		for _, t := range a.is {
-			if a.before && !slices.Contains(was.Not, t) || slices.Contains(was.Has, t) {
+			if a.before && !w.entitled.withheld(t) || slices.Contains(was.Has, t) {
 				a.has = append(a.has, t)
 			}
 		}
@@ -93,6 +96,16 @@ func (r *Rules) separate(w *situation, view *access.View) *access.View {
 		w.apart = append(w.apart, a)
 	}
 	return view
+}
+
+// withheld says whether the last decision kept the thing from the person, by whatever rule: a rule may have another name by now.
+func (e *entitled) withheld(thing string) bool {
+	for _, a := range e.was.Apart {
+		if slices.Contains(a.Not, thing) {
+			return true
+		}
+	}
+	return false
 }
 
 // separateAccounts refuses the accounts that a rule keeps apart from what is there.
@@ -113,8 +126,13 @@ func (r *Rules) separateAccounts(w *situation, out *policy.Outcome) {
 	}
 }
 
-// keepApart notes what each rule made of the person, and what has been there since before it.
+// keepApart notes what each rule made of the person, and what has been there since before it. Of who leaves it stays noted: they may be back
+// tomorrow, or have left by mistake.
 func (w *situation) keepApart(out policy.Outcome) {
+	if e := &w.entitled; w.verdict == take {
+		e.Apart, e.Kept = e.was.Apart, e.was.Kept
+		return
+	}
 	for _, a := range w.apart {
 		a.is = slices.Compact(slices.Sorted(slices.Values(a.is)))
 		if len(a.is) > len(a.has) && a.until == nil && slices.ContainsFunc(a.has, func(t string) bool { return w.goes(t, out) }) {

@@ -58,6 +58,7 @@ type Entitlements struct {
 	Withheld []Withheld       `json:"withheld,omitempty"`
 	Apart    map[string]Apart `json:"apart,omitempty"` // by the name of a rule of separation
 	Level    string           `json:"level,omitempty"` // of certification, as it was known last
+	Kept     []string         `json:"kept,omitempty"`  // what needs one and was there before the rule, while it cannot be told whether there is one
 }
 
 // Birthright is a role that a rule gives, as long as it holds. A request for the same is another thing: either can end alone.

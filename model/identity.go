@@ -39,7 +39,7 @@ type Identity struct {
 	ReviewRun    string     // the job whose next run wants to review it itself, before ReviewAt
 	Suspect      string     // Hold, JSON: the next decision may take nothing away without approval, because of a group's loss; "" none
 	Entitlements string     // Entitlements, JSON: what the last decision made of the person's roles; "" none
-	Separated    string     // the rules of separation that the last decision knew
+	Separated    string     // the rules of separation and certification that the last decision knew
 	Rules        string     // the fingerprint of the rules by which they were decided about last; "" not known
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
