@@ -13,14 +13,15 @@ import (
 	"jmld/model"
 )
 
-// entitled has an account with the roles for whoever holds any; those whose title is Engineer develop by right; developing and
-// operating are kept apart.
+// entitled has an account with the roles for whoever holds any; those whose title is Engineer develop by right, and who is on
+// call operates; developing and operating are kept apart.
 func entitled(h *house) {
 	r := rules(h.t)
 	p, bad := policy.Compile(policy.Config{
 		Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `access.roles.size() > 0`,
 			Attributes: map[string]string{"userName": "person.userName", "roles": "access.roles", "entitlements": "access.permissions"}}},
-		Roles: []policy.RoleRule{{Name: "engineers", Role: "developer", Place: "group:builders", When: `has(person.title) && person.title == "Engineer"`}},
+		Roles: []policy.RoleRule{{Name: "engineers", Role: "developer", Place: "group:builders", When: `has(person.title) && person.title == "Engineer"`},
+			{Name: "on call", Role: "operator", Place: "group:sales", When: `has(person.nickName) && person.nickName == "on call"`}},
 	}, []string{"platform"})
 	if len(bad) > 0 {
 		h.t.Fatal(bad)
@@ -115,5 +116,31 @@ func TestRolesByRightAndSeparation(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("the right is gone, and what it kept away is there", map[string]string{"ada": "Operator may "})
+	})
+}
+
+// M-42: somebody new by a split had nothing before the rules.
+func TestASplitGivesNothingThatIsKeptApart(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		entitled(h)
+		h.edit(func(s *access.State) { company(s, "employeeNumber:1") })
+		attrs := titled("Engineer")
+		attrs["nickName"] = "on call"
+		var ada string
+		for source, user := range map[string]string{"entra": "ada", "okta": "ada2"} {
+			out, err := h.scim(source, "1", user, true, attrs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ada = out.Record.IdentityID
+		}
+		h.settle()
+		h.split(ada, engine.RecordRef{Source: "okta", ID: "1"})
+		h.settle()
+		want := map[string]string{"ada": "Developer may project:edit", "ada2": "Developer may project:edit"}
+		if diff := cmp.Diff(want, h.desired()); diff != "" {
+			t.Error(diff)
+		}
 	})
 }

@@ -218,7 +218,8 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 	for _, r := range d.Goes {
 		asked = append(asked, rules.Keys(r)...)
 	}
-	other := IdentityWrite{New: model.Identity{ID: model.NewID(now), Lifecycle: model.Suspended, Attrs: "{}", Provenance: "{}", CreatedAt: now, UpdatedAt: now}}
+	other := IdentityWrite{New: model.Identity{ID: model.NewID(now), Lifecycle: model.Suspended, Attrs: "{}", Provenance: "{}", CreatedAt: now, UpdatedAt: now,
+		Separated: d.Person.Identity.Separated}} // nothing of theirs was there before the rules
 	c := &Commit{}
 	var moves []string
 	if d.Merge != nil {
