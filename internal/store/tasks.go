@@ -35,19 +35,31 @@ func (s *Store) Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, err
 	return tasks, err
 }
 
-// ReplaceTask withdraws the open task of an account for the reason, and opens next if there is one, in one transaction. ErrConflict:
-// somebody else opened one at the same time.
-func (s *Store) ReplaceTask(ctx context.Context, identity, target, reason string, next *model.Task) error {
+// ReplaceTask withdraws the open task of an account for the reason, and opens next if there is one, in one transaction. ErrStale:
+// the account was decided or claimed meanwhile; who knows it from before must not withdraw what followed. ErrConflict: somebody else opened
+// one at the same time.
+func (s *Store) ReplaceTask(ctx context.Context, account model.Account, reason string, next *model.Task) error {
 	return s.update(ctx, func(tx *gorm.DB) error {
 		now := gorm.Expr(s.now())
-		err := tx.Model(&model.Task{}).Where("identity_id = ? AND target = ? AND status = ?", identity, target, string(model.TaskOpen)).
+		err := tx.Model(&model.Task{}).Where("identity_id = ? AND target = ? AND status = ?", account.IdentityID, account.Target, string(model.TaskOpen)).
 			Updates(map[string]any{"status": string(model.TaskWithdrawn), "evidence": reason, "decided_by": "engine", "decided_at": now, "updated_at": now}).Error
-		if err != nil || next == nil {
+		if err != nil {
 			return err
 		}
-		t := *next
-		t.DueAt, t.CreatedAt, t.UpdatedAt = stamp(t.DueAt), given(t.CreatedAt), given(t.UpdatedAt)
-		return tx.Create(&t).Error
+		if next != nil {
+			t := *next
+			t.DueAt, t.CreatedAt, t.UpdatedAt = stamp(t.DueAt), given(t.CreatedAt), given(t.UpdatedAt)
+			if err := tx.Create(&t).Error; err != nil {
+				return err
+			}
+		}
+		// Tasks before the account, as in DecideTask: neither waits for the other.
+		res := tx.Model(&model.Account{}).Where("identity_id = ? AND target = ? AND epoch = ?", account.IdentityID, account.Target, account.Epoch).
+			UpdateColumn("epoch", account.Epoch)
+		if res.Error == nil && res.RowsAffected != 1 {
+			return fmt.Errorf("account in target %s: %w", account.Target, model.ErrStale)
+		}
+		return res.Error
 	})
 }
 

@@ -177,3 +177,47 @@ func TestATaskThatIsNeedless(t *testing.T) {
 		h.wantAccount("made all the same", model.AccountInactive, model.AccountActive, model.CodeTaskOpen, false)
 	})
 }
+
+// A worker that is late, because its process stood still, knows the account from before: it neither opens what is done nor withdraws what a
+// leaver needs.
+func TestALateWorkerLeavesTasksAlone(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.byHand(time.Now)
+		late := manual.New(manual.Options{Name: "app", Assignee: "Lena Berg", Due: time.Hour, Store: h.store, Now: time.Now})
+		asks := func(what string, known model.Account, want ...string) {
+			t.Helper()
+			if _, err := late.Ensure(h.ctx, known); !errors.Is(err, model.ErrStale) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if d := cmp.Diff(want, h.tasks()); d != "" {
+				t.Errorf("%s: %s", what, d)
+			}
+		}
+		account := func() model.Account {
+			t.Helper()
+			list, err := h.store.Accounts(h.ctx, model.AccountQuery{Target: "app"})
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%d accounts, %v", len(list), err)
+			}
+			return list[0]
+		}
+		push := func(active bool, title string) {
+			t.Helper()
+			if _, err := h.scim("entra", "e-ada", "ada", active, titled(title)); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+		}
+		push(true, "Engineer")
+		known := account()
+		if err := h.decideTask(h.open(), model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		asks("made", known, "+ ada done")
+		push(true, "Architect")
+		known = account()
+		push(false, "Architect")
+		asks("left", known, "+ ada done", "~ ada withdrawn", "! ada open")
+	})
+}

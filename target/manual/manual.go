@@ -16,7 +16,7 @@ import (
 // Store keeps the tasks.
 type Store interface {
 	Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, error)
-	ReplaceTask(ctx context.Context, identity, target, reason string, next *model.Task) error
+	ReplaceTask(ctx context.Context, account model.Account, reason string, next *model.Task) error
 	Accounts(ctx context.Context, q model.AccountQuery) ([]model.Account, error)
 }
 
@@ -56,7 +56,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 	}
 	if op == "" {
 		if len(open) > 0 {
-			if err := t.o.Store.ReplaceTask(ctx, want.IdentityID, t.o.Name, "the account is as it should be without it", nil); err != nil {
+			if err := t.o.Store.ReplaceTask(ctx, want, "the account is as it should be without it", nil); err != nil {
 				return want, fmt.Errorf("withdraw task %s: %w", open[0].ID, err)
 			}
 		}
@@ -69,7 +69,7 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		return want, t.waits(open[0])
 	}
 	next := t.task(want, op)
-	if err := t.o.Store.ReplaceTask(ctx, want.IdentityID, t.o.Name, "something else is wanted now: task "+next.ID, &next); err != nil {
+	if err := t.o.Store.ReplaceTask(ctx, want, "something else is wanted now: task "+next.ID, &next); err != nil {
 		return want, fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
 	}
 	return want, t.waits(next)

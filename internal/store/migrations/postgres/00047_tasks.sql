@@ -24,3 +24,4 @@ CREATE TABLE tasks (
 );
 CREATE UNIQUE INDEX tasks_open ON tasks (identity_id, target) WHERE status = 'open';
 CREATE INDEX tasks_due ON tasks (status, due_at, id);
+CREATE INDEX tasks_account ON tasks (identity_id, target, revision);
