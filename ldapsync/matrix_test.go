@@ -308,9 +308,9 @@ func positions(searches []query) []int {
 	return list
 }
 
-// thinned are about eight of the positions, which ones depends on the offset: the rows together have all of them.
+// thinned are about four of the positions, which ones depends on the offset: the rows together have all of them.
 func thinned(list []int, offset int) []int {
-	const few = 8
+	const few = 4
 	step := max(1, len(list)/few)
 	var out []int
 	for i := offset % step; i < len(list); i += step {
