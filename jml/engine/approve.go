@@ -103,6 +103,10 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 		whole := true
 		for _, item := range w.items {
 			s, same := sameStep(d.steps, item)
+			if !same && plan.State == model.PlanReleased && item.Op == model.OpCreate && s.Change.Op == item.Op {
+				item.After, same = s.Change.After, true // the guard lets people join, whatever the same read said of them later
+				c.Moved = append(c.Moved, item)
+			}
 			if !same {
 				refused, whole = append(refused, decided(item, model.ChangeRefused, by, now)), false
 				if !slices.ContainsFunc(d.settled, func(s jml.Settled) bool { return s.Account.Target == item.Target }) {

@@ -1,8 +1,12 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -50,5 +54,27 @@ func TestAMassOfJoinersIsHeld(t *testing.T) {
 		h.heldIs("another filter", map[model.Brake]string{brake: "10: people.filter of the source changed: 10 people would get an account in app at once, by a source that stands for 298; " +
 			"the limit is 5 (the larger of 5 and 1 %)"})
 		active("another filter", 298)
+	})
+}
+
+// Who joins, and turns out to be in a group by the same read, has an account by that read, with what the group makes of it.
+func TestAJoinerIsInAGroup(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		r := *h.opts.Rules
+		r.Policy = compiled(t, policy.Rule{Name: "everybody", Target: "app", When: "true",
+			Attributes: map[string]string{"userName": "person.userName", "title": `"builders" in person.groups ? "Builder" : "none"`}})
+		h.SetRules(&r)
+		h.dir.users = people(3)
+		h.sync()
+		h.dir.users, h.dir.groups = people(4), []model.Entry{group("builders", "dir-person003")}
+		out := h.sync()
+		if diff := cmp.Diff(names(4), h.app.active()); diff != "" {
+			t.Error(diff)
+		}
+		changes, err := h.store.Changes(h.ctx, model.ChangeQuery{RunID: out.Run.ID, Limit: 10})
+		if err != nil || len(changes) != 1 || changes[0].State != model.ChangeCommitted || !strings.Contains(changes[0].After, "Builder") {
+			t.Errorf("%+v, %v", changes, err)
+		}
 	})
 }
