@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
+	"jmld/jml/engine"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -75,6 +77,44 @@ func TestAJoinerIsInAGroup(t *testing.T) {
 		changes, err := h.store.Changes(h.ctx, model.ChangeQuery{RunID: out.Run.ID, Limit: 10})
 		if err != nil || len(changes) != 1 || changes[0].State != model.ChangeCommitted || !strings.Contains(changes[0].After, "Builder") {
 			t.Errorf("%+v, %v", changes, err)
+		}
+	})
+}
+
+// An account that waits to be made, or waited, and never was there, is nothing that a merge could move, and in nobody's way.
+func TestMergesOfWhoWaitsToJoin(t *testing.T) { // M-50
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(1)
+		h.sync()
+		h.limits(func(l *jml.Limits) { l.Joiners = jml.Limit{} }, nil)
+		h.dir.users = people(3)
+		h.sync()
+		brake := model.BrakeJoiners.About("app")
+		text := ": 2 people would get an account in app at once, by a source that stands for 1; the limit is 0 (the larger of 0 and 0 %)"
+		h.heldIs("both", map[model.Brake]string{brake: "2" + text})
+		h.dir.users[1].Active = false
+		h.sync()
+		h.heldIs("one", map[model.Brake]string{brake: "1" + text})
+		had := h.say("okta", "o1", "twin", "91").IdentityID
+		h.work()
+		if out := h.merge(h.record("dir-person001").IdentityID, had); !cmp.Equal(out.Accounts, []string{"app"}) {
+			t.Errorf("into one who never had an account: %+v", out)
+		}
+		if _, err := h.scim("okta", "o2", "other", false, number("92")); err != nil {
+			t.Fatal(err)
+		}
+		p, err := h.store.Load(h.ctx, []engine.Subject{{Source: "okta", Record: "o2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := h.merge(p[0].Record.IdentityID, h.record("dir-person002").IdentityID); len(out.Accounts)+len(out.Both) > 0 {
+			t.Errorf("of one who waits: %+v", out)
+		}
+		h.tend()
+		h.heldIs("merged", map[model.Brake]string{model.BrakeLeavers: "1: a person decided whom records are about; who loses something by it does so with approval only"})
+		if active := h.app.active(); len(active) != 3 { // the first one, the one that moved, and the one that waited
+			t.Errorf("%q", active)
 		}
 	})
 }

@@ -86,9 +86,9 @@ func (e *Engine) Pair(ctx context.Context, into, from string) (Pair, error) {
 }
 
 // movable: an account is found again under another identity when its id in the target is known, or when nobody ever tried to make
-// it. What is protected stays where it is.
+// it. What is protected stays where it is; of one that waits to be made there is nothing to move.
 func movable(a model.Account) bool {
-	return a.Origin != model.OriginProtected && (a.NativeID != "" || a.Epoch == 0)
+	return a.State != model.AccountUnknown && a.Origin != model.OriginProtected && (a.NativeID != "" || a.Epoch == 0)
 }
 
 // vacant is an account that is gone from its target: whoever has only that has none. Another one takes its place.
