@@ -16,14 +16,13 @@ const (
 	// Names go with the account.
 	moveNames = "UPDATE account_names SET identity_id = $2 WHERE identity_id = $1 AND target = $3"
 
-	// unnoted are accounts with a name that nobody was given, in the order of their key. lower() knows the letters of ASCII, in both databases:
-	// accounts with others in their names may be among them though they are noted.
-	unnoted = "SELECT a.identity_id, a.target, a.user_name FROM accounts a LEFT JOIN account_names n ON n.target = a.target AND n.name = lower(a.user_name) " +
-		"WHERE a.target IN list($1) AND a.user_name <> '' AND n.name IS NULL AND (a.identity_id, a.target) > ($2::text, $3::text) " +
-		"ORDER BY a.identity_id, a.target LIMIT $4"
+	// noting is a page of accounts in the order of their key, in whatever target: so it is read from the index. Of each, whether somebody was given
+	// the name: lower() knows the letters of ASCII, in both databases; of others it may say no though it is noted.
+	noting = "SELECT a.identity_id, a.target, a.user_name, (SELECT n.name FROM account_names n WHERE n.target = a.target AND n.name = lower(a.user_name)) IS NOT NULL " +
+		"FROM accounts a WHERE (a.identity_id, a.target) > ($1::text, $2::text) ORDER BY a.identity_id, a.target LIMIT 1000"
 
-	// notePage is how many are noted at a time: nobody else who writes waits for all of them.
-	notePage = 1000
+	// notePage is how many are looked at at a time: nobody who writes waits for all of them, and no statement takes long.
+	notePage = 1000 // as noting has it
 )
 
 // insertNames has no ON CONFLICT: whoever comes second is refused.
@@ -74,18 +73,25 @@ func (s *Store) NoteNames(ctx context.Context, targets []string) error {
 	for {
 		var page []model.AccountName
 		n, now := 0, time.Now()
-		err := s.survey(ctx, op{text: s.sql(unnoted), args: []any{s.list(targets), last[0], last[1], notePage}, each: func(row scanner) error {
+		err := s.read(ctx, op{text: s.sql(noting), args: []any{last[0], last[1]}, each: func(row scanner) error {
 			var name string
-			err := row.Scan(&last[0], &last[1], &name)
-			n++
-			page = append(page, model.AccountName{Target: last[1], Name: jml.KeyOfName(last[1], name).Name, IdentityID: last[0], GivenAt: now})
+			var noted bool
+			err := row.Scan(&last[0], &last[1], &name, &noted)
+			if n++; !noted && name != "" && slices.Contains(targets, last[1]) {
+				page = append(page, model.AccountName{Target: last[1], Name: jml.KeyOfName(last[1], name).Name, IdentityID: last[0], GivenAt: now})
+			}
 			return err
 		}})
-		if err != nil || n == 0 {
+		if err != nil {
 			return err
 		}
-		if err := s.write(ctx, s.nameOps(nil, insertNoted(), page)...); err != nil {
-			return err
+		if len(page) > 0 {
+			if err := s.write(ctx, s.nameOps(nil, insertNoted(), page)...); err != nil {
+				return err
+			}
+		}
+		if n < notePage {
+			return nil
 		}
 	}
 }
