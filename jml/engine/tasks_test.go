@@ -138,8 +138,8 @@ func TestStepsOfPeople(t *testing.T) {
 	})
 }
 
-// Who leaves before the account was made has no task any more; if somebody made it meanwhile, saying so makes a task to deactivate it.
-func TestATaskThatIsNeedless(t *testing.T) {
+// Who leaves before the account was said to be made has a task all the same: somebody may have made it.
+func TestWhoLeavesWhileTheirAccountIsMade(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
 		later := time.Duration(0)
@@ -160,10 +160,10 @@ func TestATaskThatIsNeedless(t *testing.T) {
 		h.settle()
 		h.wantAccount("overdue", model.AccountActive, model.AccountUnknown, model.CodeTaskOverdue, false)
 		push(false)
-		if d := cmp.Diff([]string{"+ ada withdrawn"}, h.tasks()); d != "" {
+		if d := cmp.Diff([]string{"+ ada withdrawn", "! ada open"}, h.tasks()); d != "" {
 			t.Error(d)
 		}
-		h.wantAccount("never made", model.AccountInactive, model.AccountAbsent, model.Code(""), false)
+		h.wantAccount("perhaps made", model.AccountInactive, model.AccountUnknown, model.CodeTaskOpen, false)
 		if err := h.decideTask(task, model.TaskRefused); !errors.Is(err, model.ErrStale) {
 			t.Errorf("refused after it was withdrawn: %v", err)
 		}
@@ -175,6 +175,11 @@ func TestATaskThatIsNeedless(t *testing.T) {
 			t.Errorf("made all the same: %s", d)
 		}
 		h.wantAccount("made all the same", model.AccountInactive, model.AccountActive, model.CodeTaskOpen, false)
+		if err := h.decideTask(h.open(), model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantAccount("not there", model.AccountInactive, model.AccountInactive, model.Code(""), false)
 	})
 }
 

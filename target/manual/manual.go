@@ -40,7 +40,8 @@ func New(o Options) *Target { return &Target{o} }
 func (t *Target) Name() string { return t.o.Name }
 
 // Ensure opens the task that the account needs, unless it is open, and returns an error with model.CodeTaskOpen until it is done. A task
-// that the account does not need any more is withdrawn. As long as what was done is not what is wanted there is a task: one that is
+// that the account does not need any more is withdrawn; but who leaves while their account is being made has a task to see that it is not
+// there. As long as what was done is not what is wanted there is a task: one that is
 // lost is made again.
 func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account, error) {
 	if want.IdentityID == "" {
@@ -53,6 +54,12 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 	op, err := step(want)
 	if err != nil {
 		return want, err
+	}
+	if op == "" && mayBeThere(want, open) { // a leaver
+		op = model.OpDeactivate
+		if want.State == model.AccountAbsent {
+			op = model.OpDelete
+		}
 	}
 	if op == "" {
 		if len(open) > 0 {
@@ -73,6 +80,15 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		return want, fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
 	}
 	return want, t.waits(next)
+}
+
+// mayBeThere says whether an account that is not to be active could be, although it is not known: somebody was asked to make it, and may
+// have; or was asked to see that it is not there, and has not said so; or another kind of target made it. A person has to look.
+func mayBeThere(want model.Account, open []model.Task) bool {
+	if want.State == model.AccountActive || want.AppliedState == want.State {
+		return false
+	}
+	return len(open) > 0 && open[0].Op != model.OpUpdate || want.AppliedState == model.AccountUnknown && want.NativeID != ""
 }
 
 func (t *Target) waits(task model.Task) error {
