@@ -48,13 +48,14 @@ func (r *Rules) Keys(rec model.Record) []model.Key {
 			add(name, n)
 		case KeyEmail:
 			for _, a := range addresses(attrs) {
-				if r.ownAddress(a) {
+				if r.ownAddress(Fold(a)) {
 					add(name, a)
 				}
 			}
 		case KeyUserName:
-			if !strings.Contains(rec.UserName, "@") || r.ownAddress(rec.UserName) {
-				add(name, rec.UserName)
+			// Folded first: other letters than @ become one.
+			if n := Fold(rec.UserName); !strings.Contains(n, "@") || r.ownAddress(n) {
+				add(name, n)
 			}
 		case KeyExternalID:
 			add(name, rec.ExternalID)

@@ -368,3 +368,14 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+// A letter that folds to @ makes an address of a name as @ does: whose domain is not ours, has no key by it.
+func TestAnAddressInOtherLettersIsOne(t *testing.T) {
+	t.Parallel()
+	rules := usualRules(t)
+	for name, want := range map[string]int{"eve": 1, "eve@elsewhere.example": 0, "eve＠elsewhere.example": 0, "eve＠example.org": 1} {
+		if got := rules.Keys(model.Record{Kind: model.KindUser, UserName: name}); len(got) != want {
+			t.Errorf("%s: %v, want %d", name, got, want)
+		}
+	}
+}

@@ -87,7 +87,7 @@ const (
 `
 	appRule = `    - {name: everybody, target: app, when: '"app" in person.categories', attributes: {userName: person.userName, displayName: person.displayName}}
 `
-	wideGuard = `{leavers: {count: 1000000, share: 100%}, ceiling: 100%, floor: 1000000, attributes: {changed: {count: 1000000}, emptied: {count: 1000000}}, movers: {count: 1000000}, returns: {count: 1000000},
+	wideGuard = `{leavers: {count: 1000000, share: 100%}, week: {count: 1000000}, joiners: {count: 1000000}, ceiling: 100%, floor: 1000000, attributes: {changed: {count: 1000000}, emptied: {count: 1000000}}, movers: {count: 1000000}, returns: {count: 1000000},
 		groups: {count: 1000000, emptied: 1000000}, reads: {fewer: {count: 1000000}, renewed: {count: 1000000}}}`
 )
 
