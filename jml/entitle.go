@@ -39,11 +39,17 @@ func (r *Rules) entitle(w *situation, who policy.Person) *access.View {
 	e := &w.entitled
 	*e = entitled{knew: map[string]bool{}, denied: map[string]string{}}
 	if id := w.Identity; id != nil {
+		var err error
 		if id.Entitlements != "" {
-			_ = json.Unmarshal([]byte(id.Entitlements), &e.was) // ours
+			err = json.Unmarshal([]byte(id.Entitlements), &e.was)
 		}
-		for _, name := range strings.Fields(id.Separated) {
-			e.knew[name] = true
+		if err != nil { // nothing is known of the last decision: what is there stays, as it does when a rule is new
+			e.was = model.Entitlements{}
+			w.findings = append(w.findings, model.Finding{Code: model.CodeInternal, Text: "what was decided about roles before cannot be read: " + err.Error()})
+		} else {
+			for _, name := range strings.Fields(id.Separated) {
+				e.knew[name] = true
+			}
 		}
 	}
 	rows := slices.Clone(w.Access.Rows())
