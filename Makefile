@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.date=$(DATE)
 
 # What is passed to the demo: make run ARGS='--listen 127.0.0.1:9090 --data /tmp/demo'
 ARGS ?=
-# Which measurement: make bench NAME=scim (scim, ldap, ldap-memory or jml; without a name all but ldap-memory)
+# Which measurement: make bench NAME=scim (scim, ldap, ldap-group, ldap-memory or jml; without a name all but ldap-memory)
 NAME ?=
 # How long each fuzz target runs under `make fuzz`.
 FUZZTIME ?= 20s

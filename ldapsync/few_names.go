@@ -20,7 +20,7 @@ func (r *run) resolveNames(ctx context.Context) error {
 	var open []string
 	for dn := range w.names {
 		if key, err := dnKey(dn); err == nil {
-			if _, ok := r.seen.names[key]; !ok {
+			if _, ok := r.seen.names.find(key); !ok {
 				open = append(open, dn)
 			}
 		}

@@ -250,12 +250,12 @@ func (r *run) noteNames(e *wire.Entry, n int, m mark) {
 	case m == userListed && r.src.byUID():
 		for _, uid := range rawValues(e, "uid") {
 			key := userKey(uid)
-			if other, ok := r.seen.names[key]; ok && other != uint32(n) {
+			if other, ok := r.seen.names.find(key); ok && other != uint32(n) {
 				r.ambiguous++
-				r.seen.names[key] = severalPeople
+				r.seen.names.set(key, severalPeople)
 				continue
 			}
-			r.seen.names[key] = uint32(n)
+			r.seen.names.set(key, uint32(n))
 		}
 	case m == groupListed && r.src.preset.Primary:
 		known := false

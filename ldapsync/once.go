@@ -22,16 +22,18 @@ import (
 type once struct {
 	fresh  int // not known before
 	late   pages[late]
-	keys   pages[nameKey] // of the references of all that wait, one after the other
-	listed bool           // and listed after all
+	refs   pages[uint32] // of all that wait, one after the other: places of names
+	listed bool          // and listed after all
 }
 
 // late is a person who waits.
 type late struct {
 	n    uint32
-	refs uint16
 	part [16]byte
 }
+
+// lastRef marks the last reference of a person.
+const lastRef = 1 << 31
 
 // mostAgain people are read again one by one.
 const mostAgain = 1000
@@ -94,7 +96,7 @@ func (r *run) readAll(ctx context.Context) error {
 	if r.src.byUID() {
 		also("uid")
 	}
-	var open []nameKey
+	var open []uint32
 	return r.sess.list(ctx, "read people below "+o.People.Base, o.People.Base, o.People.Filter, attrs, func(e *wire.Entry) error {
 		id, n, ok := r.identify(e, userRead)
 		if !ok {
@@ -116,20 +118,23 @@ func (r *run) readAll(ctx context.Context) error {
 			if err != nil {
 				key = nameKey{} // nobody's
 			}
-			_, named := r.seen.names[key]
-			waits = waits || !named
-			open = append(open, key)
+			place := r.seen.names.place(key)
+			_, found := r.seen.names.at(place)
+			waits = waits || !found
+			open = append(open, place)
 		}
 		if waits {
-			w.late.add(late{n: uint32(n), refs: uint16(len(open)), part: c.part})
-			for _, key := range open {
-				w.keys.add(key)
+			w.late.add(late{uint32(n), c.part})
+			open[len(open)-1] |= lastRef
+			for _, place := range open {
+				w.refs.add(place)
 			}
 			return nil
 		}
 		c.b = c.b[:0]
-		for _, key := range open {
-			c.b = r.addReferred(c.b, key)
+		for _, place := range open {
+			who, found := r.seen.names.at(place)
+			c.b = r.addReferred(c.b, who, found)
 		}
 		c.hash = hashNamed(c.part, c.b)
 		return r.handOut(ctx, id)
@@ -145,9 +150,11 @@ func (r *run) readLate(ctx context.Context) error {
 	for i := range w.late.n {
 		l := w.late.at(i)
 		r.content.b = r.content.b[:0]
-		for range l.refs {
-			r.content.b = r.addReferred(r.content.b, *w.keys.at(at))
-			at++
+		for last := false; !last; at++ {
+			place := *w.refs.at(at)
+			who, found := r.seen.names.at(place &^ lastRef)
+			r.content.b = r.addReferred(r.content.b, who, found)
+			last = place&lastRef != 0
 		}
 		hash := hashNamed(l.part, r.content.b)
 		r.id = r.seen.ids.AppendID(r.id[:0], int(l.n))
@@ -158,7 +165,7 @@ func (r *run) readLate(ctx context.Context) error {
 			again = append(again, string(r.id))
 		}
 	}
-	w.late, w.keys = pages[late]{}, pages[nameKey]{}
+	w.late, w.refs = pages[late]{}, pages[uint32]{}
 	if len(again) == 0 {
 		return nil
 	}

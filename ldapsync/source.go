@@ -311,7 +311,7 @@ func (r *run) addName(dn string, n int) {
 		r.unnamed++
 		return
 	}
-	r.seen.names[key] = uint32(n)
+	r.seen.names.set(key, uint32(n))
 }
 
 func (r *run) readPeople(ctx context.Context) error {
@@ -357,18 +357,18 @@ func (r *run) nameAll() {
 		if err != nil {
 			key = nameKey{} // nobody's
 		}
-		c.b = r.addReferred(c.b, key)
+		who, found := r.seen.names.find(key)
+		c.b = r.addReferred(c.b, who, found)
 	}
 	c.hash = hashNamed(c.part, c.b)
 }
 
-// addReferred is addNamed for the entry whose name has the key.
-func (r *run) addReferred(b []byte, key nameKey) []byte {
-	n, found := r.seen.names[key]
-	if !found || n == severalPeople {
+// addReferred is addNamed for whose the name is.
+func (r *run) addReferred(b []byte, who uint32, found bool) []byte {
+	if !found || who == severalPeople {
 		return addNamed(b, "")
 	}
-	r.name = r.seen.ids.AppendID(r.name[:0], int(n))
+	r.name = r.seen.ids.AppendID(r.name[:0], int(who))
 	return addNamed(b, r.name)
 }
 

@@ -26,17 +26,11 @@ const (
 // none of it is a pointer.
 type table struct {
 	ids   *model.IDs
-	marks []mark             // by number, of the first of them
-	names map[nameKey]uint32 // → number, or severalPeople
+	marks []mark // by number, of the first of them
+	names names
 }
 
-// nameKey is a part of the SHA-256 of a normalised DN.
-type nameKey [12]byte
-
-// severalPeople is what a user name resolves to that is not one person's.
-const severalPeople = 1<<32 - 1
-
-func newTable() *table { return &table{ids: &model.IDs{}, names: map[nameKey]uint32{}} }
+func newTable() *table { return &table{ids: &model.IDs{}} }
 
 // number is the number of an id, which need not have been seen in a pass.
 func (t *table) number(id string) int {
@@ -119,7 +113,7 @@ func (t *table) resolve(dn []byte) (string, bool) {
 
 // named returns the id of the entry that the key belongs to; "" when it belongs to several people.
 func (t *table) named(key nameKey) (string, bool) {
-	n, ok := t.names[key]
+	n, ok := t.names.find(key)
 	if !ok || n == severalPeople {
 		return "", ok
 	}

@@ -179,26 +179,31 @@ func (r childResult) String() string {
 }
 
 func childRead(ctx context.Context, ldapURL, dbURL string) (childResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
-	defer cancel()
-	self, err := os.Executable()
-	if err != nil {
-		return childResult{}, err
-	}
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, childName, ldapURL, dbURL)
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return childResult{}, err
-	}
 	var res childResult
-	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
-		return childResult{}, err
+	if err := runChild(ctx, &res, childName, ldapURL, dbURL); err != nil {
+		return res, err
 	}
 	if res.Verdict != model.VerdictComplete {
 		return res, fmt.Errorf("the read is %q, want it complete", res.Verdict)
 	}
 	return res, nil
+}
+
+// runChild runs this program once more and takes its result.
+func runChild(ctx context.Context, into any, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	return json.Unmarshal(out.Bytes(), into)
 }
 
 // peak is VmHWM of this process.

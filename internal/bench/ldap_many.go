@@ -33,9 +33,12 @@ func memoryPart(ctx context.Context, b *bench, people int) error {
 		url := "ldap://" + server.Addr().String()
 		pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
 		for _, db := range []struct {
-			name, url string
-			writes    func(ctx context.Context, url string) (func() (int64, error), error)
-		}{{"PostgreSQL", pg.Database(t), pgWrites}, {"SQLite", "sqlite:" + filepath.Join(t.TempDir(), "jmld.db"), liteWrites}} {
+			key, name, url string
+			writes         func(ctx context.Context, url string) (func() (int64, error), error)
+		}{{"postgres", "PostgreSQL", pg.Database(t), pgWrites}, {"sqlite", "SQLite", "sqlite:" + filepath.Join(t.TempDir(), "jmld.db"), liteWrites}} {
+			if !strings.Contains(b.scim.databases, db.key) {
+				continue
+			}
 			start := time.Now()
 			if err := remember(ctx, url, db.url); err != nil {
 				return fmt.Errorf("%s: prepare: %w", db.name, err)

@@ -5,7 +5,8 @@
 //	       a store of ten thousand and of a million resources; floor: the same statements by plain database/sql and pgx, as
 //	       durable, by as many clients, alone and behind a bare net/http handler. Then a hostile second.
 //	ldap   a directory of 100,000 people from a real slapd into an empty and into an unchanged store, with the peak memory
-//	       of the process; floors: PostgreSQL COPY of the rows written, and ldapsearch of the entries read
+//	       of the process; floors: PostgreSQL COPY of the rows written, and ldapsearch of the entries read.
+//	ldap-group   a group of 50,000 members from a real slapd: how long, and how much more memory
 //	ldap-memory  a million people, served by a scripted server that streams them, into a store that knows them all
 //	jml    decisions a second; floor: reading and writing the same records as JSON. Rights in a deep tree of groups. Events and a
 //	       review of everybody, by twenty rules for ten targets, in a store of ten thousand and of a million people
@@ -93,6 +94,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		switch args[0] {
 		case childName:
 			return child(ctx, args[1:], out)
+		case groupName:
+			return groupChild(ctx, args[1:], out)
 		case serveName:
 			return serveChild(ctx, args[1:], out)
 		}
@@ -103,7 +106,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	entries := flags.Int("entries", 100_000, "people in the directory")
 	people := flags.String("people", "10000,1000000", "jml: how many people are in the store")
 	var choice scimChoice
-	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim: which databases")
+	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim and ldap-memory: which databases")
 	flags.StringVar(&choice.sizes, "resources", "10000,1000000", "scim: how many resources are there")
 	flags.StringVar(&choice.clients, "clients", "1,16", "scim: how many clients are at it, at most 16")
 	flags.StringVar(&choice.only, "op", "", "scim: only operations, or parts, whose name holds this: create, PATCH, hostile, …")
@@ -124,14 +127,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		defer pprof.StopCPUProfile()
 	}
 	parts := map[string]func(context.Context, *bench) error{
-		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "jml": func(ctx context.Context, b *bench) error {
+		"scim": scimPart, "ldap": func(ctx context.Context, b *bench) error { return ldapPart(ctx, b, *entries) }, "ldap-group": groupPart, "jml": func(ctx context.Context, b *bench) error {
 			return errors.Join(jmlPart(ctx, b), peoplePart(ctx, b, *people))
 		},
 		"ldap-memory": func(ctx context.Context, b *bench) error { return memoryPart(ctx, b, *million) },
 	}
 	names := flags.Args()
 	if len(names) == 0 {
-		names = []string{"jml", "scim", "ldap"}
+		names = []string{"jml", "scim", "ldap", "ldap-group"}
 	}
 	b := &bench{out: out, round: *round, scim: choice, spawn: spawner(*profile)}
 	start := time.Now()
@@ -139,7 +142,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	for _, name := range names {
 		part := parts[name]
 		if part == nil {
-			return fmt.Errorf("nothing is called %q: scim, ldap, ldap-memory or jml", name)
+			return fmt.Errorf("nothing is called %q: scim, ldap, ldap-group, ldap-memory or jml", name)
 		}
 		fmt.Fprintln(os.Stderr, name)
 		if err := part(ctx, b); err != nil {

@@ -250,6 +250,7 @@ type op struct {
 	text string // as the database wants it
 	args []any
 	late func() []any            // SQLite only: makes args when the statements before are done; nil skips this one
+	more bool                    // SQLite only: it is run again and again, until late returns nil
 	must bool                    // ErrStale when no row is affected; text is from dialect.must
 	each func(row scanner) error // called for each row of the answer
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -15,37 +17,64 @@ import (
 
 // Hashes streams id, kind and hash of every record of the source, in no order. Both are valid during the call only.
 func (s *Store) Hashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error {
-	query := "SELECT id, kind = 'group', hash FROM records WHERE source = $1"
+	if s.lite {
+		return s.liteHashes(ctx, source, yield)
+	}
+	const query = "SELECT id, kind = 'group', hash FROM records WHERE source = $1"
 	var group bool
 	var id, hash pgtype.DriverBytes // pgx does not copy them
 	into := []any{&id, &group, &hash}
-	each := func(row scanner) error {
+	return s.stream(ctx, op{text: s.sql(query), args: []any{source}, each: func(row scanner) error {
 		if err := row.Scan(into...); err != nil {
 			return err
 		}
 		return yield(id, recordKind(group), hash)
+	}})
+}
+
+// liteHashes is Hashes of SQLite, where rows cost more than what is in them: one has very many records. Each is the kind, the hash in
+// hexadecimal digits, the length of the id, and the id.
+func (s *Store) liteHashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error {
+	const page = 1000
+	const query = "SELECT count(*), group_concat((kind = 'group') || hex(hash) || ' ' || octet_length(id) || ' ' || id, '') FROM " +
+		"(SELECT kind, hash, id FROM records WHERE source = $1 AND id >= $2 ORDER BY id LIMIT $3 OFFSET $4)"
+	count, last, skip := page, []byte{}, 0
+	next := func() []any { // from the last one on, which is skipped
+		if count < page {
+			return nil
+		}
+		args := []any{source, string(last), page, skip}
+		last, skip = last[:0], 1
+		return args
 	}
-	if s.lite { // a row of one text costs a third of what three columns do
-		query = "SELECT (kind = 'group') || hex(hash) || ' ' || id FROM records WHERE source = $1"
-		var text sql.RawBytes // nor database/sql this
-		into = []any{&text}
-		each = func(row scanner) error {
-			if err := row.Scan(into...); err != nil {
-				return err
+	var text sql.RawBytes // database/sql does not copy it
+	each := func(row scanner) error {
+		if err := row.Scan(&count, &text); err != nil {
+			return err
+		}
+		for rest := text; len(rest) > 0; {
+			first, more, _ := bytes.Cut(rest, []byte(" "))
+			digits, more, _ := bytes.Cut(more, []byte(" "))
+			size, err := strconv.Atoi(string(digits))
+			if err != nil || len(first) == 0 || size < 0 || size > len(more) {
+				return fmt.Errorf("hashes of source %s: the database answers with %d bytes that are no list", source, len(text))
 			}
-			first, id, _ := bytes.Cut(text, []byte(" "))
 			n, err := hex.Decode(first[1:], first[1:])
 			if err != nil {
+				return fmt.Errorf("hashes of source %s: %w", source, err)
+			}
+			if err := yield(more[:size], recordKind(first[0] == '1'), first[1:1+n]); err != nil {
 				return err
 			}
-			return yield(id, recordKind(first[0] == '1'), first[1:1+n])
+			if bytes.Compare(more[:size], last) >= 0 {
+				last = append(last[:0], more[:size]...)
+			}
+			rest = more[size:]
 		}
+		return nil
 	}
-	ops := []op{{text: s.sql(query), args: []any{source}, each: each}}
-	if s.lite { // what it read is not needed again, and the run needs the memory
-		ops = append(ops, op{text: "PRAGMA shrink_memory"})
-	}
-	return s.stream(ctx, ops...)
+	return s.stream(ctx, op{text: s.sql(query), late: next, more: true, each: each},
+		op{text: "PRAGMA shrink_memory"}) // what it read is not needed again, and the run needs the memory
 }
 
 func recordKind(group bool) model.Kind {

@@ -135,13 +135,18 @@ func busy(err error) bool {
 // run runs statements one after the other.
 func (c *liteConn) run(ctx context.Context, ops []op) error {
 	for i := range ops {
-		if late := ops[i].late; late != nil {
-			if ops[i].args = late(); ops[i].args == nil {
-				continue
+		for o := &ops[i]; ; {
+			if o.late != nil {
+				if o.args = o.late(); o.args == nil {
+					break
+				}
 			}
-		}
-		if err := c.one(ctx, &ops[i]); err != nil {
-			return err
+			if err := c.one(ctx, o); err != nil {
+				return err
+			}
+			if !o.more {
+				break
+			}
 		}
 	}
 	return nil

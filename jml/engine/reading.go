@@ -97,7 +97,7 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	}
 	for _, s := range rd.proof.Skipped { // unusable is not absent
 		if k := rd.known.find(s.ID); k != nil {
-			k.seen = true
+			k.note(wasSeen)
 			rd.there = append(rd.there, s.ID)
 		}
 	}
@@ -176,7 +176,7 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 	}
 	k = rd.known.add(en.ID, en.Kind)
 	rd.known.set(k, en.Hash)
-	k.seen = true
+	k.note(wasSeen)
 	if en.Kind == model.KindGroup {
 		rd.groups = append(rd.groups, en)
 		return nil
@@ -209,7 +209,7 @@ func (l listing) IDs() *model.IDs { return &l.rd.known.ids }
 
 func (l listing) Lacks(kind model.Kind) bool {
 	for _, k := range l.rd.known.all() {
-		if !k.seen && k.of(kind) {
+		if !k.has(wasSeen) && k.of(kind) {
 			return true
 		}
 	}
@@ -218,8 +218,8 @@ func (l listing) Lacks(kind model.Kind) bool {
 
 // meet counts an entry, of which k is known, or nil, and says whether that is all there is to do.
 func (rd *reading) meet(k *known, kind model.Kind, hash []byte) bool {
-	if k != nil && k.listed { // counted already, as one that is unchanged
-		k.listed, k.seen = false, false
+	if k != nil && k.has(wasListed) { // counted already, as one that is unchanged
+		k.drop(wasSeen | wasListed)
 		rd.funnel.Unchanged--
 	} else {
 		rd.countListed(kind)
@@ -230,10 +230,10 @@ func (rd *reading) meet(k *known, kind model.Kind, hash []byte) bool {
 	if k == nil || !rd.known.same(k, hash) {
 		return false
 	}
-	if !k.seen {
+	if !k.has(wasSeen) {
 		rd.funnel.Unchanged++
 	}
-	k.seen = true
+	k.note(wasSeen)
 	return true
 }
 
@@ -256,14 +256,14 @@ func (rd *reading) absent(kind model.Kind) []string {
 		}
 		return sorted(ids)
 	}
-	return sorted(rd.known.list(func(k *known) bool { return !k.seen && k.of(kind) }))
+	return sorted(rd.known.list(func(k *known) bool { return !k.has(wasSeen) && k.of(kind) }))
 }
 
 // missing says whether the store has the entry and the read did not see it where it should be.
 func (rd *reading) missing(id string) bool {
 	k := rd.known.find(id)
 	_, reported := rd.reported[id]
-	return k != nil && !k.seen && (reported || !rd.proof.Unlisted)
+	return k != nil && !k.has(wasSeen) && (reported || !rd.proof.Unlisted)
 }
 
 // retryDisputed looks once more at entries whose keys were other people's when they were read: the order of a directory's

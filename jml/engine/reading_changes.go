@@ -78,7 +78,7 @@ func (rd *reading) read(ctx context.Context, src Source) (model.Proof, error) {
 			}
 			why = doubt.Text
 			for _, k := range rd.known.all() { // what was listed so far proves nothing about the rest
-				k.seen, k.listed = false, false
+				k.drop(wasSeen | wasListed)
 			}
 			rd.funnel.Users, rd.funnel.Groups, rd.funnel.Unchanged = 0, 0, 0
 			clear(rd.reported)
@@ -123,13 +123,13 @@ func (q question) Mark() string     { return q.rd.epoch.Mark }
 
 func (q question) Known(id string) bool {
 	k := q.rd.known.find(id)
-	return k != nil && k.content
+	return k != nil && k.has(hashed)
 }
 
 func (q question) Listed(id string, kind model.Kind) {
 	q.rd.countListed(kind)
 	k := q.rd.known.add(id, kind) // of one that is new the content follows
-	k.seen, k.listed = true, true
+	k.note(wasSeen | wasListed)
 	q.rd.funnel.Unchanged++
 }
 
@@ -142,7 +142,7 @@ func (q question) Missing(id string, deleted bool) bool {
 }
 
 func (q question) Unread(limit int) (ids []string) {
-	ids = q.rd.known.list(func(k *known) bool { return !k.content && !k.seen })
+	ids = q.rd.known.list(func(k *known) bool { return !k.has(hashed) && !k.has(wasSeen) })
 	if len(ids) > limit { // others than the last time, so that each has its turn
 		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 		ids = ids[:limit]
@@ -194,7 +194,7 @@ func (q question) NamedBefore(ctx context.Context, en model.Entry) (ids []string
 }
 
 func (q question) Affected(ctx context.Context, changed []string) (ids []string, any bool, err error) {
-	missing := q.rd.known.list(func(k *known) bool { return !k.seen })
+	missing := q.rd.known.list(func(k *known) bool { return !k.has(wasSeen) })
 	about := slices.Concat(changed, missing)
 	for part := range slices.Chunk(about, 1000) {
 		more, err := q.rd.e.o.Store.Referrers(ctx, q.rd.source, part)

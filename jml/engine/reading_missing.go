@@ -73,7 +73,7 @@ func (rd *reading) confirm(ctx context.Context, src Source) error {
 			}
 			count[s.State]++
 			if s.State == model.SightListed {
-				rd.known.find(id).seen = true
+				rd.known.find(id).note(wasSeen)
 				rd.there = append(rd.there, id)
 			}
 		}
@@ -101,7 +101,7 @@ func (rd *reading) present(kind model.Kind, n int) []string {
 		if len(ids) == n {
 			break
 		}
-		if k.of(kind) && k.seen {
+		if k.of(kind) && k.has(wasSeen) {
 			ids = append(ids, rd.known.ids.ID(at))
 		}
 	}

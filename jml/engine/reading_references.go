@@ -24,7 +24,7 @@ func (rd *reading) keepReferences(en model.Entry, cur *model.Record) (out model.
 		id := referenceAt(before, strings.Split(strings.TrimPrefix(pointer, "/"), "/"))
 		k := rd.known.find(id)
 		switch {
-		case k == nil || k.seen:
+		case k == nil || k.has(wasSeen):
 		case !rd.referred && len(rd.dangling) < mostDisputed:
 			return en, true, nil
 		case !rd.referred || rd.undecided(id):

@@ -20,16 +20,28 @@ type snapshot struct {
 
 // known is one entry.
 type known struct {
-	// hash is made of the content's with the run's own seed: eight bytes are enough, as nobody can look for two contents that
+	// hash is made of the content's with the run's own seed: seven bytes are enough, as nobody can look for two contents that
 	// have them in common.
-	hash    [8]byte
-	is      bool // it is known
-	content bool // there is a hash
-	group   bool
-	seen    bool
-	// listed by the ids of a delta or census; its content may come, too
-	listed bool
+	hash [7]byte
+	is   facts
 }
+
+// facts are what is true of an entry.
+type facts uint8
+
+const (
+	inStore facts = 1 << iota // or read: it is known
+	hashed                    // it has content
+	isGroup
+	wasSeen
+	wasListed // by the ids of a delta or census; its content may come, too
+)
+
+func (k *known) has(f facts) bool { return k.is&f != 0 }
+
+func (k *known) note(f facts) { k.is |= f }
+
+func (k *known) drop(f facts) { k.is &^= f }
 
 const pageKnown = 4096
 
@@ -51,7 +63,7 @@ func (s *snapshot) findBytes(id []byte) *known {
 }
 
 func (s *snapshot) numbered(n int, ok bool) *known {
-	if !ok || n >= len(s.pages)*pageKnown || !s.at(n).is {
+	if !ok || n >= len(s.pages)*pageKnown || !s.at(n).has(inStore) {
 		return nil
 	}
 	return s.at(n)
@@ -74,9 +86,11 @@ func (s *snapshot) added(n int, kind model.Kind) *known {
 		s.pages = append(s.pages, make([]known, pageKnown))
 	}
 	k := s.at(n)
-	if !k.is {
+	if !k.has(inStore) {
 		s.n++
-		k.is, k.group = true, kind == model.KindGroup
+		if k.note(inStore); kind == model.KindGroup {
+			k.note(isGroup)
+		}
 	}
 	return k
 }
@@ -92,7 +106,7 @@ func (s *snapshot) from(start int) iter.Seq2[int, *known] {
 		all := len(s.pages) * pageKnown
 		for i := range all {
 			n := (start + i) % all
-			if k := s.at(n); k.is && !yield(n, k) {
+			if k := s.at(n); k.has(inStore) && !yield(n, k) {
 				return
 			}
 		}
@@ -101,19 +115,21 @@ func (s *snapshot) from(start int) iter.Seq2[int, *known] {
 
 // same says whether the hash is the one of the content that is known.
 func (s *snapshot) same(k *known, hash []byte) bool {
-	return k.content == (len(hash) > 0) && (!k.content || k.hash == s.digest(hash))
+	return k.has(hashed) == (len(hash) > 0) && (!k.has(hashed) || k.hash == s.digest(hash))
 }
 
 func (s *snapshot) set(k *known, hash []byte) {
-	k.hash, k.content = [8]byte{}, len(hash) > 0
-	if k.content {
+	k.hash = [7]byte{}
+	if k.drop(hashed); len(hash) > 0 {
+		k.note(hashed)
 		k.hash = s.digest(hash)
 	}
 }
 
-func (s *snapshot) digest(hash []byte) (d [8]byte) {
-	binary.LittleEndian.PutUint64(d[:], maphash.Bytes(s.seed, hash))
-	return d
+func (s *snapshot) digest(hash []byte) [7]byte {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], maphash.Bytes(s.seed, hash))
+	return [7]byte(b[:7])
 }
 
 // list returns the ids of the entries for which which holds.
@@ -153,4 +169,4 @@ func (t *thrift) begin() (end func()) {
 	}
 }
 
-func (k *known) of(kind model.Kind) bool { return k.group == (kind == model.KindGroup) }
+func (k *known) of(kind model.Kind) bool { return k.has(isGroup) == (kind == model.KindGroup) }
