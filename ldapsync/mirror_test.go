@@ -267,7 +267,7 @@ func TestADoubtIsReadInFull(t *testing.T) {
 	mark(`{"base":"another","at":"20260101000000Z"}`)
 	doubt(model.ModeDelta, "another one than before")
 	future := source(t, o)
-	ldapsync.SetClock(future, func() time.Time { return time.Now().Add(-11 * time.Minute) })
+	ldapsync.SetClock(future, func() time.Time { return time.Now().Add(-3 * time.Hour) })
 	m.useSource(future)
 	m.sync(model.ModeFull)
 	doubt(model.ModeDelta, "lies in the future")
