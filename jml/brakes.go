@@ -193,7 +193,7 @@ type Circumstances struct {
 	Explained      int // of those that are missing: the directory says itself that they were deleted
 	Renewed        int // known people under new ids
 	Supported      int
-	Ahead          time.Duration // by how much our clock is ahead of another: the database's, or its own of the last read
+	Ahead          time.Duration // by how much our clock is ahead of another: the database's, its own of the last read, or the directory's
 	Clock          string        // which one
 }
 

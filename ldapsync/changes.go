@@ -70,7 +70,7 @@ func (r *run) changes(ctx context.Context, q engine.Changes) (model.Proof, error
 			return r.unchanged(f.seen), nil
 		}
 		if methodOf(r.mark.of()) != nil && !f.listAll {
-			if err = r.readFew(ctx, q, f); !errors.Is(err, errMany) {
+			if err = r.orDoubt(r.readFew(ctx, q, f)); !errors.Is(err, errMany) {
 				return r.proveFew(r.prove(err), err), err
 			}
 			r.startAgain()
@@ -220,7 +220,7 @@ func (r *run) readChanged(ctx context.Context, q engine.Changes, changed map[str
 	for _, id := range affected {
 		want[id] = want[id] || r.seen.mark(id)&userListed != 0
 	}
-	if err := r.wantReferrers(ctx, want, slices.Sorted(maps.Values(names))); err != nil {
+	if err := r.orDoubt(r.wantReferrers(ctx, want, slices.Sorted(maps.Values(names)))); err != nil {
 		return err
 	}
 	groups = groups || vanished

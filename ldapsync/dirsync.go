@@ -1,6 +1,7 @@
 package ldapsync
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -84,6 +85,9 @@ func (r *run) dirSync(ctx context.Context, f *found, filter string) error {
 		more, next, err := wire.DirSyncAnswer(done.Wanted)
 		if err != nil || len(next) == 0 {
 			return unfit{"the server does not answer with a usable DirSync control"}
+		}
+		if more && bytes.Equal(next, cookie) && done.Entries == 0 {
+			return &model.Doubt{Text: "DirSync does not go on: there is more, and the answer is empty"}
 		}
 		cookie = next
 		f.next.Cookie = base64.StdEncoding.EncodeToString(cookie)

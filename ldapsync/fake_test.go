@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -87,6 +88,10 @@ func (f *fake) serve(c net.Conn) {
 				if paging, ok := control.(*ldap.ControlPaging); err == nil && ok {
 					s.cookie = string(paging.Cookie)
 				}
+			}
+			if slices.Contains(s.attrs, "monitorTimestamp") { // it does not tell its time
+				s.done(ldap.LDAPResultNoSuchObject, nil)
+				continue
 			}
 			f.mu.Lock()
 			f.searches++

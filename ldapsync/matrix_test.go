@@ -41,6 +41,8 @@ type row struct {
 }
 
 func paged(q query) bool    { return q.paged }
+func told(q query) bool     { return q.sync || q.dirSync } // what the server itself says has changed
+func lists(q query) bool    { return paged(q) || told(q) }
 func goesOn(q query) bool   { return q.cookie != "" }
 func ofBase(q query) bool   { return !q.paged && q.scope == ldap.ScopeBaseObject }
 func ofGroups(q query) bool { return slices.Contains(q.attrs, "member") }
@@ -123,19 +125,38 @@ func rows() map[string]row {
 		"no paging control":      {on: paged, answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, 0), goOn })},
 		"two paging controls":    {on: paged, answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, 0, pagingControl(""), pagingControl("")), goOn }), codes: []model.Code{interrupted}},
 		"list ends too early":    {on: paged, answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, 0, pagingControl("")), goOn }), hides: true, mild: true},
-		"a page without entries": {on: paged, answer: atEntry(func(*passing) ([]byte, after) { return nil, goOn }), hides: true, mild: true},
-		"an entry left out": {on: paged, answer: atEntry(func(p *passing) ([]byte, after) {
+		"a page without entries": {on: lists, answer: atEntry(func(*passing) ([]byte, after) { return nil, goOn }), hides: true, mild: true},
+		"an entry left out": {on: lists, answer: atEntry(func(p *passing) ([]byte, after) {
 			if p.entries == 0 {
 				return nil, goOn
 			}
 			return p.raw, goOn
 		}), hides: true, mild: true},
-		"an entry twice": {on: paged, answer: atEntry(func(p *passing) ([]byte, after) {
+		"an entry twice": {on: lists, answer: atEntry(func(p *passing) ([]byte, after) {
 			if p.entries == 0 {
 				return slices.Concat(p.raw, p.raw), goOn
 			}
 			return p.raw, goOn
 		}), mild: true},
+		"no control of changes": {on: told, answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, 0), goOn })},
+		"one more answer":       {on: func(q query) bool { return q.dirSync }, answer: atDone(oneMore), harmless: true},
+		"a message about changes left out": {on: told, answer: func(p *passing) ([]byte, after) {
+			if p.op == opIntermediate {
+				return nil, goOn
+			}
+			return p.raw, goOn
+		}, hides: true, mild: true},
+		"cookie of nobody": {on: told, ask: func(m *ber.Packet) *ber.Packet {
+			return withControls(m, func(c ldap.Control) ldap.Control {
+				switch c.GetControlType() {
+				case ldap.ControlTypeDirSync:
+					return ldap.NewRequestControlDirSync(ldap.DirSyncObjectSecurity|ldap.DirSyncIncrementalValues, 1<<20, []byte("nobody's"))
+				case ldap.ControlTypeSyncRequest:
+					return ldap.NewControlSyncRequest(ldap.SyncRequestModeRefreshOnly, []byte("nobody's"), false)
+				}
+				return nil
+			})
+		}, mild: true},
 		"cookie of another connection": {on: goesOn, ask: func(m *ber.Packet) *ber.Packet {
 			return withControls(m, func(c ldap.Control) ldap.Control {
 				paging, ok := c.(*ldap.ControlPaging)
@@ -203,6 +224,29 @@ func rows() map[string]row {
 		"changed in the middle": {answer: atDone(func(p *passing) ([]byte, after) { return p.raw, goOn }), mild: true, meanwhile: true},
 		"slow":                  {answer: atDone(func(p *passing) ([]byte, after) { time.Sleep(20 * time.Millisecond); return p.raw, goOn }), harmless: true},
 	}
+}
+
+// oneMore has the answer to DirSync say that there is more; the next one says what there is.
+func oneMore(p *passing) ([]byte, after) {
+	m, err := ber.DecodePacketErr(p.raw)
+	if err != nil || len(m.Children) < 3 {
+		return p.raw, goOn
+	}
+	for _, c := range m.Children[2].Children {
+		if len(c.Children) < 2 || c.Children[0].Value != ldap.ControlTypeDirSync {
+			continue
+		}
+		value, err := ber.DecodePacketErr(c.Children[len(c.Children)-1].ByteValue)
+		if err != nil || len(value.Children) != 3 {
+			continue
+		}
+		other := ber.NewSequence("")
+		other.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, int64(1), ""))
+		other.AppendChild(value.Children[1])
+		other.AppendChild(value.Children[2])
+		return doneWith(p.id, 0, ldap.NewControlString(ldap.ControlTypeDirSync, true, string(other.Bytes())).Encode()), goOn
+	}
+	return p.raw, goOn
 }
 
 // otherID gives an entry another id.
@@ -380,7 +424,8 @@ func (w *ward) meets(r row, e *engine.Engine, mode model.Mode, n int) {
 
 // ofServer says whether a server is asked about itself, which it may keep to itself, or for a cookie, without which there are stamps.
 func ofServer(q query) bool {
-	return q.base == "" || strings.HasPrefix(q.base, "CN=NTDS Settings") || q.sync && q.scope == ldap.ScopeBaseObject
+	return q.base == "" || strings.HasPrefix(q.base, "CN=NTDS Settings") || strings.HasSuffix(strings.ToLower(q.base), "cn=monitor") ||
+		q.sync && q.scope == ldap.ScopeBaseObject
 }
 
 // ofPosition says whether a full read looks from where changes could be read later, and whether it would be shown who was deleted.

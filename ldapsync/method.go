@@ -76,6 +76,14 @@ func (r *run) refused(err error) (why string, ok bool) {
 	return answer.Error(), true
 }
 
+// orDoubt lets everything be read when the server refuses a search that only a read of changes makes: it may have no index for it.
+func (r *run) orDoubt(err error) error {
+	if why, ok := r.refused(err); ok {
+		return &model.Doubt{Text: "the changes cannot be followed: " + why}
+	}
+	return err
+}
+
 // found is what changed since a position.
 type found struct {
 	changed map[string]change // by id

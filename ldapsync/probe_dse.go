@@ -21,7 +21,7 @@ const (
 
 // rootDSE looks at what the server says about itself, RFC 4512 §5.1.
 func (p *probe) rootDSE(ctx context.Context) bool {
-	dse, err := p.one(ctx, "read the root DSE", "", []string{"vendorName", "vendorVersion", "supportedControl", "namingContexts", "currentTime", "dnsHostName",
+	dse, err := p.one(ctx, "read the root DSE", "", []string{"vendorName", "vendorVersion", "supportedControl", "namingContexts", "dnsHostName",
 		"highestCommittedUSN", "changelog", "lastchangenumber", "lastusn", "supportedSASLMechanisms", "structuralObjectClass", "isGlobalCatalogReady"})
 	if err != nil {
 		p.fail("root DSE", err)
@@ -37,7 +37,7 @@ func (p *probe) rootDSE(ctx context.Context) bool {
 		p.ok("paging offered", "yes")
 	}
 	p.ok("incremental reads offered", "%s", strings.Join(incremental(dse), ", "))
-	return p.clock(ctx, dse)
+	return p.clock(ctx)
 }
 
 func kindOf(dse map[string][]string) string {
@@ -78,33 +78,21 @@ func incremental(dse map[string][]string) []string {
 }
 
 // clock compares the server's with ours. Not every server tells.
-func (p *probe) clock(ctx context.Context, dse map[string][]string) bool {
-	text := first(dse["currenttime"])
-	for _, dn := range []string{"cn=Current,cn=Time,cn=Monitor", "cn=monitor"} {
-		if text != "" || p.sess.conn.Err() != nil {
-			break
-		}
-		e, err := p.one(ctx, "read the server's clock", dn, []string{"monitorTimestamp", "currentTime"})
-		if err == nil { // whether it may be seen at all is the server's choice
-			text = first(e["monitortimestamp"]) + first(e["currenttime"])
-		}
-	}
-	if text == "" {
+func (p *probe) clock(ctx context.Context) bool {
+	off, text, err := p.sess.clock(ctx)
+	switch {
+	case err != nil:
+		p.fail("clock", err)
+		return false
+	case text == "":
 		p.ok("clock", "the server does not tell its time to us")
-		return p.sess.conn.Err() == nil
-	}
-	digits, _, _ := strings.Cut(strings.TrimSuffix(text, "Z"), ".")
-	at, err := time.Parse("20060102150405", digits)
-	if err != nil {
+	case off == nil:
 		p.ok("clock", "the server tells it as %s", printable(text))
-		return true
+	case off.Abs() > clockLimit:
+		p.warn("clock", "Set both clocks by NTP: changes are dated by the server, and Kerberos refuses such a difference.", "the server's is %s off ours", off.Round(time.Second))
+	default:
+		p.ok("clock", "the server's is %s off ours", off.Round(time.Second))
 	}
-	off := at.Sub(p.src.now().UTC()).Round(time.Second)
-	if off.Abs() > clockLimit {
-		p.warn("clock", "Set both clocks by NTP: changes are dated by the server, and Kerberos refuses such a difference.", "the server's is %s off ours", off)
-		return true
-	}
-	p.ok("clock", "the server's is %s off ours", off)
 	return true
 }
 

@@ -17,6 +17,9 @@ func (r *run) prove(err error) model.Proof {
 		Unknown: r.unknownAll, UnknownAt: r.unknown,
 	}
 	p.Conditions = r.conditions(err)
+	if r.clock != nil {
+		p.Clock = new(r.clock.Milliseconds())
+	}
 	if c := r.sess; c != nil {
 		p.Pages, p.Bytes = c.pages, c.conn.Received()
 		for _, ph := range []struct {
@@ -75,6 +78,9 @@ func (r *run) conditions(err error) []model.Condition {
 		atEnd("identity unchanged", r.who == r.whoAfter, "%s, then %s", r.who, r.whoAfter)
 	} else {
 		atEnd("identity unchanged", true, "one bind; the server does not answer who we are")
+	}
+	if r.clock != nil { // the guard judges it
+		atEnd("clocks compared", true, "the server's is %s off ours", r.clock.Round(time.Second))
 	}
 	always("every entry has an id", r.nameless == 0, "%d without %s", r.nameless, o.ID)
 	always("no id twice", r.duplicates == 0, "%d twice", r.duplicates)

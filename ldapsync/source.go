@@ -125,6 +125,7 @@ type run struct {
 	name      []byte        // the id of one that it names
 	content   content       // and what it says
 
+	clock         *time.Duration // by how much the server's is ahead of ours; nil: not known
 	who, whoAfter string
 	whoKnown      bool
 	before, after map[string]string // base DN → id
@@ -165,6 +166,9 @@ func (r *run) read(ctx context.Context) (err error) {
 	}
 	defer r.sess.close()
 	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	if r.clock, _, err = r.sess.clock(ctx); err != nil {
 		return err
 	}
 	if err := r.startMark(ctx); err != nil {

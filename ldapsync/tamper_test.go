@@ -37,6 +37,7 @@ type query struct {
 	cookie       string
 	attrs        []string
 	sync         bool // RFC 4533
+	dirSync      bool
 }
 
 func (a query) String() string { return fmt.Sprintf("%s %s %q", a.base, a.filter, a.cookie) }
@@ -64,6 +65,7 @@ const (
 	opEntry        = 0x64
 	opDone         = 0x65
 	opExtended     = 0x78
+	opIntermediate = 0x79
 )
 
 // after is what becomes of the connection.
@@ -250,6 +252,7 @@ func searchOf(m *ber.Packet) *passing {
 					s.asked.paged, s.asked.cookie = true, string(paging.Cookie)
 				}
 				s.asked.sync = s.asked.sync || control.GetControlType() == ldap.ControlTypeSyncRequest
+				s.asked.dirSync = s.asked.dirSync || control.GetControlType() == ldap.ControlTypeDirSync
 			}
 		}
 	}

@@ -168,7 +168,7 @@ func sambaEstate(t *testing.T) *estate {
 			return tls.Dial("tcp", net.JoinHostPort(s.Host, "636"), &tls.Config{RootCAs: pool, ServerName: s.Host, MinVersion: tls.VersionTLS12})
 		},
 		options: ldapsync.Options{Preset: entry.ActiveDirectory, BindDN: testserver.SambaSyncDN},
-		methods: []entry.Method{entry.MethodUSN, entry.MethodModifyTime},
+		methods: []entry.Method{entry.MethodUSN, entry.MethodDirSync, entry.MethodModifyTime},
 		person: func(name string) map[string][]string {
 			return map[string][]string{"objectClass": {"user"}, "sAMAccountName": {name}, "userPrincipalName": {name}, "userAccountControl": {"544"}}
 		},

@@ -58,8 +58,9 @@ func (b Brake) Code() Code {
 
 // Hold is a brake's verdict: what waits, and why with the figures.
 type Hold struct {
-	Brake Brake  `json:"brake"`
-	Text  string `json:"text"`
+	Brake  Brake  `json:"brake"`
+	Text   string `json:"text"`
+	Source string `json:"source,omitempty"` // whose group it is about; "": of the change
 }
 
 // GroupLoss is what a group has lost of its members since a time.

@@ -91,6 +91,7 @@ type Proof struct {
 	Skipped    []Skipped   `json:"skipped,omitempty"`    // entries that could not be used, the first 100
 	Unknown    int         `json:"unknown,omitempty"`    // entries with attributes that could not be told, which stay as they are
 	UnknownAt  []Skipped   `json:"unknownAt,omitempty"`  // the first 100 of them
+	Clock      *int64      `json:"clock,omitempty"`      // by how many milliseconds the directory's clock is ahead of ours; nil: not known
 	Conditions []Condition `json:"conditions"`
 	Phases     []Phase     `json:"phases,omitempty"`
 }

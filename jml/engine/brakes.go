@@ -72,12 +72,18 @@ func takes(s jml.Step, mark string) bool {
 	return s.Change.Op.Leaves() || s.Change.Op == model.OpUpdate && !strings.HasPrefix(mark, "+")
 }
 
-// movesOf counts the steps that JudgeMoves looks at.
-func (d draft) movesOf() []model.ChangeCount {
-	var out []model.ChangeCount
+// move is one person's step that JudgeMoves looks at.
+type move struct {
+	identity string
+	model.ChangeCount
+}
+
+// movesOf are the steps that JudgeMoves looks at.
+func (d draft) movesOf() []move {
+	var out []move
 	for _, s := range d.steps {
 		if op := s.Change.Op; op == model.OpUpdate || op == model.OpReactivate {
-			out = append(out, model.ChangeCount{Target: s.Change.Target, Op: op, Attrs: s.Change.Attrs, N: 1})
+			out = append(out, move{s.Account.IdentityID, model.ChangeCount{Target: s.Change.Target, Op: op, Attrs: s.Change.Attrs, N: 1}})
 		}
 	}
 	return out
@@ -125,6 +131,7 @@ type figures struct {
 	older     map[string]int // lost within seven days, before the window: for each target, and altogether as ""
 	moved     []model.ChangeCount
 	added     map[model.ChangeCount]int // gone since, N is 0 in the keys
+	movers    map[move]bool             // and whose they were: who changes again counts once
 	until     time.Time
 }
 
@@ -198,7 +205,7 @@ func (e *Engine) countFigures(ctx context.Context, source string, now time.Time)
 // there is any, for as long as counting stays a small part of the work.
 func (e *Engine) figures(ctx context.Context, source string, now time.Time, old *figures) (*figures, error) {
 	const part = 50
-	f := &figures{added: map[model.ChangeCount]int{}}
+	f := &figures{added: map[model.ChangeCount]int{}, movers: map[move]bool{}}
 	var err error
 	if old != nil && e.o.Now().Before(old.recount) {
 		f.supported, f.recount = old.supported, old.recount
@@ -235,7 +242,7 @@ func (e *Engine) older(ctx context.Context, source string, now time.Time) (map[s
 
 // judgeMoves asks the guard about updates and reactivations, with those within the window and those that wait. What may go is counted
 // from now on.
-func (e *Engine) judgeMoves(ctx context.Context, source string, moves []model.ChangeCount, now time.Time) (jml.Verdicts, error) {
+func (e *Engine) judgeMoves(ctx context.Context, source string, moves []move, now time.Time) (jml.Verdicts, error) {
 	if len(moves) == 0 {
 		return jml.Verdicts{}, nil
 	}
@@ -245,7 +252,10 @@ func (e *Engine) judgeMoves(ctx context.Context, source string, moves []model.Ch
 	}
 	e.cache.mu.Lock()
 	defer e.cache.mu.Unlock()
-	counts := slices.Concat(f.moved, moves)
+	counts := slices.Clone(f.moved)
+	for _, m := range moves {
+		counts = append(counts, m.ChangeCount)
+	}
 	for c, n := range f.added {
 		c.N = n
 		counts = append(counts, c)
@@ -261,9 +271,13 @@ func (e *Engine) judgeMoves(ctx context.Context, source string, moves []model.Ch
 		if _, held := v.Hold(m.Target, m.Op, ""); held || m.Op == model.OpUpdate && m.Attrs == "" {
 			continue
 		}
+		if f.movers[m] {
+			continue
+		}
+		f.movers[m] = true
 		n := m.N
 		m.N = 0
-		f.added[m] += n
+		f.added[m.ChangeCount] += n
 	}
 	return v, nil
 }
@@ -300,7 +314,7 @@ func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, 
 	if text == "" {
 		return nil
 	}
-	hold := model.Hold{Brake: model.BrakeGroup.About(group.ID), Text: text}
+	hold := model.Hold{Brake: model.BrakeGroup.About(group.ID), Text: text, Source: group.Source}
 	refs := make([]RecordRef, len(drop))
 	for i, id := range drop {
 		refs[i] = RecordRef{group.Source, id}

@@ -365,6 +365,74 @@ func TestAGroupEmptiedByPushesIsHeld(t *testing.T) {
 	})
 }
 
+// D-04: a group belongs to its source, whichever stands for the people who were in it: the approval of its loss ends the count of that group.
+func TestTheLossOfAGroupOfAnotherSourceIsApproved(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(6)
+		h.sync()
+		var ids []string
+		for i := range 6 {
+			ids = append(ids, fmt.Sprint("u", i))
+			if _, err := h.scim("entra", ids[i], person(i).UserName, true, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		push := func(change engine.MemberChange) {
+			t.Helper()
+			_, err := h.Push(h.ctx, engine.Push{Source: "entra", Kind: model.KindGroup, ID: "g", Actor: "test", Action: "scim.patch",
+				Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+					next := model.Record{DisplayName: "builders", DisplayNameKey: "builders", Active: true, Attrs: `{"displayName":"builders"}`}
+					if cur != nil {
+						next.Version = cur.Version
+					}
+					return &next, change, nil
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Tend(h.ctx); err != nil {
+				t.Fatal(err)
+			}
+			h.work()
+		}
+		push(engine.MemberChange{Replace: true, Add: ids})
+		if n := len(h.plat.active()); n != 6 {
+			t.Fatalf("%d builders", n)
+		}
+		push(engine.MemberChange{Replace: true})
+		plans := h.heldPlans()
+		if len(plans) != 1 || plans[0].Brake != model.BrakeGroup.About("g") || plans[0].Source != "entra" || plans[0].Items != 6 {
+			t.Fatalf("%+v", plans)
+		}
+		h.approve(plans[0])
+		loss, _, err := h.store.GroupLoss(h.ctx, "entra", "g", 0)
+		if n := len(h.plat.active()); n != 0 || err != nil || loss.Lost != 0 {
+			t.Errorf("%d builders, %+v, %v", n, loss, err)
+		}
+	})
+}
+
+// D-04: who is changed again and again is one person.
+func TestOnePersonChangedManyTimesIsNoMass(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		for i := range 25 {
+			if _, err := h.scim("entra", fmt.Sprint(i), fmt.Sprintf("p%02d", i), true, map[string]any{"title": "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 30 {
+			if _, err := h.scim("entra", "0", "p00", true, map[string]any{"title": fmt.Sprint("t", i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if plans := h.heldPlans(); len(plans) > 0 {
+			t.Errorf("%+v", plans)
+		}
+	})
+}
+
 // D-04: a mapping of the identity provider changed, and it pushes everybody anew.
 func TestAnAttributeChangedByPushesIsHeldBeyondTheLimit(t *testing.T) {
 	t.Parallel()
@@ -418,6 +486,12 @@ func TestNobodyLeavesByASuspectRead(t *testing.T) { // D-04
 			h.opts.Guard.Clock = 5 * time.Minute
 			h.opts.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
 			h.Engine = engine.New(h.opts)
+		}},
+		"the directory's clock": {model.BrakeClock, func(h *house) {
+			h.dir.users = people(100)[1:]
+			h.opts.Guard.Clock = 5 * time.Minute
+			h.Engine = engine.New(h.opts)
+			h.dir.clock = new((6 * time.Minute).Milliseconds())
 		}},
 		"fewer people": {model.BrakeShrunk, func(h *house) {
 			h.dir.users = people(100)[9:]

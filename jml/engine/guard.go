@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 		if h.Brake == model.BrakeLeavers {
 			into = trigger
 		}
-		plan, err := e.joinPlan(ctx, c, source, into, h, now)
+		plan, err := e.joinPlan(ctx, c, cmp.Or(h.Source, source), into, h, now)
 		return plan.ID, err
 	})
 	if err != nil {

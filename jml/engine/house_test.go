@@ -143,6 +143,7 @@ type directory struct {
 	profile string                         // what it is configured to list
 	asked   int                            // entries looked for
 	skips   []model.Skipped
+	clock   *int64 // see model.Proof
 	server  string
 }
 
@@ -171,7 +172,7 @@ func (d *directory) Read(ctx context.Context, emit func(model.Entry) error) (mod
 	if d.hold != nil {
 		d.hold(ctx)
 	}
-	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Skipped: slices.Clone(d.skips), Server: d.server,
+	return model.Proof{Complete: !d.partial, Users: len(d.users), Groups: len(d.groups), Skipped: slices.Clone(d.skips), Server: d.server, Clock: d.clock,
 		Conditions: []model.Condition{{Name: "script", OK: !d.partial}}}, nil
 }
 

@@ -89,7 +89,8 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 	return second, nil
 }
 
-// storeThere ends the count of reads that missed an entry, for those that are there although their content was not taken.
+// storeThere ends the count of reads that missed an entry, for those that are there although their content was not taken, and has reads of
+// changes try them again: what stood in the way may be another entry.
 func (rd *reading) storeThere(ctx context.Context) error {
 	for part := range slices.Chunk(rd.there, chunk) {
 		err := rd.e.again(ctx, func() error {
@@ -99,11 +100,11 @@ func (rd *reading) storeThere(ctx context.Context) error {
 			}
 			c := &Commit{}
 			for _, p := range people {
-				if p.Record == nil || p.Record.MissingSince == nil {
+				if p.Record == nil || p.Record.MissingSince == nil && len(p.Record.Hash) == 0 {
 					continue
 				}
 				next := *p.Record
-				next.MissingRuns, next.MissingSince = 0, nil
+				next.MissingRuns, next.MissingSince, next.Hash = 0, nil, nil
 				c.Records = append(c.Records, rd.e.write(p.Record, &next, rd.e.now()))
 			}
 			return rd.e.o.Store.Commit(ctx, c)

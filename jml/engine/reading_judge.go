@@ -147,6 +147,9 @@ func (rd *reading) circumstances(ctx context.Context, supported int, now time.Ti
 	if was := rd.epoch.UpdatedAt; c.Ahead.Abs() <= rd.e.o.Guard.Clock && now.Before(was) {
 		c.Ahead, c.Clock = now.Sub(was), "its own at the last complete read"
 	}
+	if theirs := rd.proof.Clock; c.Ahead.Abs() <= rd.e.o.Guard.Clock && theirs != nil {
+		c.Ahead, c.Clock = -time.Duration(*theirs)*time.Millisecond, "the directory's"
+	}
 	if rd.proof.Complete && rd.proof.Mode == model.ModeFull {
 		c.Listed = rd.proof.Users
 		if c.Before, err = rd.lastListed(ctx); err != nil {

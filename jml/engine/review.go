@@ -66,7 +66,7 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("people due for review: %w", err)
 	}
-	rules, now, moves := e.rules(), e.now(), map[string][]model.ChangeCount{}
+	rules, now, moves := e.rules(), e.now(), map[string][]move{}
 	together, quiet = map[string]*ahead{}, &Commit{}
 	given := names{}
 	for i, p := range people {

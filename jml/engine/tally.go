@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -120,7 +121,7 @@ func (k *collection) in(rd *reading, c *Commit, now time.Time) string {
 }
 
 func (rd *reading) newPlan(h model.Hold, state model.PlanState, now time.Time) *model.Plan {
-	return &model.Plan{ID: model.NewID(now), RunID: rd.run.ID, Source: rd.source, Trigger: triggerRead, State: state, Brake: h.Brake, Reason: h.Text,
+	return &model.Plan{ID: model.NewID(now), RunID: rd.run.ID, Source: cmp.Or(h.Source, rd.source), Trigger: triggerRead, State: state, Brake: h.Brake, Reason: h.Text,
 		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.o.Guard.Expiry)}
 }
 
@@ -138,7 +139,9 @@ func (rd *reading) relyOn(c *Commit, plan model.Plan) {
 
 // join is the plan in which the run's changes wait that a brake stopped. One that was approved meanwhile takes nobody any more.
 func (rd *reading) join(ctx context.Context, c *Commit, h model.Hold, now time.Time) (string, error) {
-	i := slices.IndexFunc(rd.held, func(p model.Plan) bool { return p.Brake == h.Brake && p.State == model.PlanHeld })
+	i := slices.IndexFunc(rd.held, func(p model.Plan) bool {
+		return p.Brake == h.Brake && p.Source == cmp.Or(h.Source, rd.source) && p.State == model.PlanHeld
+	})
 	if i >= 0 && rd.stored[rd.held[i].ID] {
 		is, err := rd.e.o.Store.Plan(ctx, rd.held[i].ID)
 		if err != nil {
