@@ -28,7 +28,7 @@ func (retroChangelog) begin(ctx context.Context, r *run) (position, error) {
 	if why := r.src.fits389(); why != "" {
 		return position{}, unfit{why}
 	}
-	d, err := r.readDSE389(ctx)
+	d, err := r.readDSE389(ctx, position{})
 	switch {
 	case err != nil:
 		return position{}, err
@@ -56,7 +56,7 @@ func (retroChangelog) begin(ctx context.Context, r *run) (position, error) {
 
 func (retroChangelog) since(ctx context.Context, r *run, from position) (found, error) {
 	f := found{next: from, recorded: true}
-	d, err := r.readDSE389(ctx)
+	d, err := r.readDSE389(ctx, position{})
 	if err != nil {
 		return f, err
 	}
@@ -184,6 +184,7 @@ type dse389 struct {
 	name, changelog, root, base string
 	first, last                 int64
 	usn                         []int64 // of the databases, the changelog's aside
+	witness                     int64   // entryUSN of the entry that had changed last; 0: it is not there
 }
 
 func (d dse389) doubt(r *run, from position) error {
@@ -196,17 +197,28 @@ func (d dse389) doubt(r *run, from position) error {
 	return nil
 }
 
-func (r *run) readDSE389(ctx context.Context) (d dse389, err error) {
+// readDSE389 reads in one round trip what the server says about itself, and the entry that had changed last at the position.
+func (r *run) readDSE389(ctx context.Context, from position) (d dse389, err error) {
 	s := r.src
 	base := s.changeBase()
 	list := []wire.Search{
 		{Filter: "(objectClass=*)", Attrs: []string{"changelog", "firstChangeNumber", "lastChangeNumber", "lastusn", "netscapemdsuffix", "namingContexts"}},
 		{Base: base, Filter: "(objectClass=*)", Attrs: []string{s.o.ID}},
 	}
+	if from.Last != "" {
+		is := "(" + s.o.ID + "=" + idFilter(s.o.ID, from.Last) + ")"
+		for _, filter := range []string{is, "(&(objectClass=nsTombstone)" + is + ")"} {
+			list = append(list, wire.Search{Base: from.Root, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: []string{"entryUSN"}})
+		}
+	}
 	answers, err := r.sess.reads(ctx, "read what the server says about itself", list, func(n int, e *wire.Entry) {
 		number := func(attr string) int64 {
 			v, _ := strconv.ParseInt(only(e, attr), 10, 64) // 0: it does not say
 			return v
+		}
+		if n > 1 {
+			d.witness = max(d.witness, number("entryUSN"))
+			return
 		}
 		if n == 1 {
 			if v := rawValues(e, s.o.ID); len(v) == 1 {

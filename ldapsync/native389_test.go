@@ -1,6 +1,8 @@
 package ldapsync_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +90,56 @@ func TestDS389ChangesEqualAFullRead(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// M-36: a directory that was restored counts its changes on from where it was then. When it has passed the number of the last read, the entry that
+// changed last gives it away.
+func TestARestored389DirectoryIsNotGoneOnFrom(t *testing.T) {
+	t.Parallel()
+	s := testserver.DS389(t, testserver.DS389Options{LDIF: testserver.LDIF(20, 3, 10)})
+	o := ldapsync.Options{
+		Name: "corp", URL: s.URL, Preset: entry.DS389, BindDN: testserver.DS389AdminDN, Password: password, Base: testserver.Base,
+		Groups: &ldapsync.Groups{}, PageSize: 1000, Incremental: entry.MethodEntryUSN, Delta: true,
+		Timeouts: ldapsync.Timeouts{Connect: 30 * time.Second, Idle: 60 * time.Second, Run: 2 * time.Minute},
+	}
+	m := newMirror(t, o)
+	s.Stop()
+	home := filepath.Join(filepath.Dir(s.CAFile), "../../..")
+	backup := t.TempDir()
+	parts := []string{"var/lib/dirsrv", "dev/shm"}
+	for _, part := range parts {
+		if err := os.CopyFS(filepath.Join(backup, part), os.DirFS(filepath.Join(home, part))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Start()
+	m.sync(model.ModeFull)
+	s.Replace(testserver.UserDN(3), "title", "Lost by the restore")
+	s.Replace(testserver.UserDN(4), "title", "Lost by the restore")
+	if out := m.sync(model.ModeDelta); out.Proof.Instead != "" || out.Funnel.Changed != 2 {
+		t.Fatalf("%+v, %+v", out.Proof, out.Funnel)
+	}
+	m.equals(o, "after a delta")
+	s.Stop()
+	for _, part := range parts {
+		if err := os.RemoveAll(filepath.Join(home, part)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(filepath.Join(home, part), os.DirFS(filepath.Join(backup, part))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Start()
+	for i := range 9 { // more than were lost
+		s.Replace(testserver.UserDN(10+i), "title", "Since")
+	}
+	out := m.sync(model.ModeDelta)
+	if out.Proof.Mode != model.ModeFull || !strings.Contains(out.Proof.Instead, "was the server restored?") {
+		t.Errorf("%q, %+v", out.Proof.Instead, out.Proof)
+	}
+	m.equals(o, "after the restore")
+	if out := m.sync(model.ModeDelta); out.Proof.Instead != "" {
+		t.Errorf("the next one: %q", out.Proof.Instead)
 	}
 }

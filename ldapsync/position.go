@@ -37,6 +37,8 @@ type position struct {
 	Service string       `json:"service,omitempty"` // what the number is counted by
 	Time    string       `json:"time,omitempty"`    // of the server, when it told the position
 	Blind   bool         `json:"blind,omitempty"`   // who was deleted is not shown to us
+	Last    string       `json:"last,omitempty"`    // id of the entry that is seen to have changed last
+	LastAt  int64        `json:"lastAt,omitempty"`  // and its number
 
 	Server string            `json:"server,omitempty"` // where the stamps are the server's own
 	Base   string            `json:"base"`             // id of the entry below which changes are looked for

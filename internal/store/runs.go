@@ -52,6 +52,15 @@ func (s *Store) LastScheduled(ctx context.Context, job string) (model.Run, error
 	return r, err
 }
 
+// RanAgain says whether there is a newer run of the run's source and job.
+func (s *Store) RanAgain(ctx context.Context, run model.Run) (bool, error) {
+	var newer []model.Run
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return db.Select("ID").Where("source = ? AND id > ? AND job = ?", run.Source, run.ID, run.Job).Limit(1).Find(&newer).Error
+	})
+	return len(newer) > 0, err
+}
+
 // AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.
 func (s *Store) AbandonRuns(ctx context.Context, job, keep string) error {
 	return s.update(ctx, func(tx *gorm.DB) error {

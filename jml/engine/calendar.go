@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,7 +64,7 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 }
 
 // nextTime is when the source should be read next, seen from its last scheduled run; next is what was found before, or zero. A
-// scheduled run that died with its replica is taken over at once.
+// scheduled run that died with its replica, or was cut short by its end, is made up for at once.
 func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, times Schedule, now, next time.Time) (time.Time, error) {
 	run, err := e.o.Store.LastScheduled(ctx, jobOf(name, mode))
 	switch {
@@ -74,16 +75,31 @@ func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, tim
 		return next, nil
 	case err != nil:
 		return time.Time{}, err
-	case run.State == model.RunRunning && now.Sub(run.HeartbeatAt) > leaseTTL:
+	case run.State == model.RunRunning && now.Sub(run.HeartbeatAt) > leaseTTL, cutShort(run):
+		if run.State != model.RunRunning {
+			if again, err := e.o.Store.RanAgain(ctx, run); err != nil || again {
+				return orNext(times, run, next), err
+			}
+		}
 		_, err := e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "start", Actor: "schedule"})
 		if err != nil && model.CodeOf(err) != model.CodeSourceBusy { // busy: it lives
 			e.log.Error("interrupted read not made up for", zap.String(model.FieldSource, name), zap.Error(err))
 		}
 	}
+	return orNext(times, run, next), nil
+}
+
+// orNext is next, or the time after the run.
+func orNext(times Schedule, run model.Run, next time.Time) time.Time {
 	if next.IsZero() && run.ScheduledAt != nil {
-		next = times.Next(*run.ScheduledAt)
+		return times.Next(*run.ScheduledAt)
 	}
-	return next, nil
+	return next
+}
+
+// cutShort says whether the run ended because its daemon did: another run of the source found it dead, or it was told to end.
+func cutShort(run model.Run) bool {
+	return run.State == model.RunAbandoned || run.State == model.RunFailed && run.ErrorCode == model.CodeSourceStopped && strings.HasPrefix(run.ErrorText, toldToEnd)
 }
 
 // last is the latest time of the schedule that is not after now. Schedules step by a minute or more.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,48 @@ func TestAReadThatIsCancelledSaysByWhom(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || out.Run.ErrorCode != model.CodeSourceStopped || !strings.Contains(out.Run.ErrorText, want) {
 			t.Errorf("%s: %v, run %s %s", trigger, err, out.Run.ErrorCode, out.Run.ErrorText)
 		}
+	}
+}
+
+// A scheduled read that was cut short by the end of its daemon is made up for once, by the next daemon; also when a read of changes found it dead.
+func TestAReadThatWasCutShortIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		state model.RunState
+		code  model.Code
+		text  string
+		again int64
+	}{
+		{"told to end", model.RunFailed, model.CodeSourceStopped, "the daemon was told to end: interrupted", 1},
+		{"found dead", model.RunAbandoned, "", "", 1},
+		{"stopped by a person", model.RunFailed, model.CodeSourceStopped, "stopped by ada", 0},
+		{"failed", model.RunFailed, model.CodeSourceTLS, "no certificate", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, h *house) {
+				h.dir.users = people(3)
+				var reads atomic.Int64
+				h.dir.during = func() { reads.Add(1) }
+				at := time.Now().UTC().Add(-time.Minute).Truncate(time.Millisecond)
+				cut := model.Run{ID: model.NewID(at), Job: "read:corp", Source: "corp", Trigger: "schedule", ScheduledAt: &at, State: c.state, ErrorCode: c.code,
+					ErrorText: c.text, StartedAt: at, HeartbeatAt: at, FinishedAt: &at}
+				if err := h.store.StartRun(h.ctx, &cut); err != nil {
+					t.Fatal(err)
+				}
+				h.opts.Sources[0].Schedule = shifted(time.Now().UTC().Add(30 * time.Minute).Sub(time.Now().UTC().Add(30 * time.Minute).Truncate(time.Hour)))
+				h.Engine = engine.New(h.opts)
+				if c.again > 0 {
+					h.tended("the read", func() bool { return len(h.finished()) == 2 })
+					h.Engine = engine.New(h.opts)
+				}
+				h.runs(3 * time.Second)
+				if n := reads.Load(); n != c.again {
+					t.Errorf("%d reads, want %d", n, c.again)
+				}
+			})
+		})
 	}
 }
 

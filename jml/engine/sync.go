@@ -18,6 +18,9 @@ const (
 	claimLease  = 10 * time.Second // people claimed for review are due again after it, when nobody decided about them
 )
 
+// toldToEnd is why a scheduled read ends with the daemon.
+const toldToEnd = "the daemon was told to end"
+
 // Rehearsal is a store that can be rehearsed on: Scratch copies what decisions depend on into a store of its own, to be
 // thrown away with discard. A dry run is a real run on it.
 type Rehearsal interface {
@@ -113,7 +116,7 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	if err != nil && ended {
 		switch cause := context.Cause(held); {
 		case ctx.Err() != nil && errors.Is(cause, context.Canceled):
-			who := "the daemon was told to end"
+			who := toldToEnd
 			if o.Trigger == "demand" {
 				who = "stopped by " + o.Actor + ", who had asked for it"
 			}
