@@ -265,12 +265,19 @@ func (p *probe) groups(ctx context.Context) bool {
 	if !ok || n == 0 {
 		return ok
 	}
-	sample, err := p.takeSample(ctx, "groups", g.Base, g.Filter, []string{g.Name, g.Member})
+	members := p.src.preset.Members
+	sample, err := p.takeSample(ctx, "groups", g.Base, g.Filter, append([]string{g.Name}, members...))
 	if err != nil {
 		p.fail("attributes of groups", err)
 		return false
 	}
-	p.rights("group attribute", sample, []string{g.Name, g.Member})
+	p.rights("group attribute", sample, []string{g.Name})
+	// Groups of different classes have their members in different attributes: one of them is enough.
+	seen := slices.DeleteFunc(slices.Clone(members), func(a string) bool { return sample.has[strings.ToLower(a)] == 0 })
+	if len(seen) == 0 {
+		seen = []string{strings.Join(members, ", ")}
+	}
+	p.rights("group attribute", sample, seen)
 	return true
 }
 

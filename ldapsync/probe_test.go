@@ -132,6 +132,21 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// Groups of different classes have their members in different attributes.
+func TestProbeLooksForMembersInEachAttributeOfThePreset(t *testing.T) {
+	t.Parallel()
+	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(6, 2, 3)})
+	o := options(s)
+	o.Preset, o.Groups, o.ID, o.People.Filter = entry.OpenLDAP, &ldapsync.Groups{}, "", ""
+	if c := probed(t, o)["group attribute member"]; c.Outcome != ldapsync.CheckOK || c.Seen != "2 of 2 have it" {
+		t.Errorf("%+v", c)
+	}
+	o.Groups = &ldapsync.Groups{Member: "uniqueMember"}
+	if c := probed(t, o)["group attribute uniqueMember"]; c.Outcome != ldapsync.CheckWarn {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestProbeShowsTheLifeOfACertificate(t *testing.T) {
 	t.Parallel()
 	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(3, 1, 2), Certificate: func(c *x509.Certificate) {

@@ -19,7 +19,7 @@ import (
 
 // go test -run Soak ./ldapsync/ -args -soak.runs=2000 -soak.seed=7
 var (
-	soakRuns = flag.Int("soak.runs", 150, "runs of the soak")                           //nolint:gochecknoglobals // of this test binary
+	soakRuns = flag.Int("soak.runs", 0, "runs of the soak; 0: some")                    //nolint:gochecknoglobals // of this test binary
 	soakSeed = flag.Uint64("soak.seed", 0, "what the soak's chances come from; 0: any") //nolint:gochecknoglobals // of this test binary
 )
 
@@ -32,6 +32,10 @@ func TestSoakOfRandomFaultsAndRealChanges(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-soak.seed=%d", seed)
+	runs := *soakRuns
+	if runs == 0 {
+		runs = map[bool]int{false: 150, true: 40}[raced]
+	}
 	e := openLDAPEstate(t)
 	const several = 4
 	var wg sync.WaitGroup
@@ -41,7 +45,7 @@ func TestSoakOfRandomFaultsAndRealChanges(t *testing.T) {
 		tr := e.plant(t, fmt.Sprintf("soak%d", i), 12)
 		s := &soak{ward: newWard(t, tr, e.methods[i%len(e.methods)], ""), rnd: rand.New(rand.NewPCG(seed, uint64(i)))}
 		wg.Go(func() {
-			got := s.play((*soakRuns + several - 1) / several)
+			got := s.play((runs + several - 1) / several)
 			mu.Lock()
 			defer mu.Unlock()
 			total.runs, total.faults, total.changes, total.checks = total.runs+got.runs, total.faults+got.faults, total.changes+got.changes, total.checks+got.checks

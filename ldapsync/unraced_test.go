@@ -1,0 +1,5 @@
+//go:build !race
+
+package ldapsync_test
+
+const raced = false
