@@ -178,6 +178,8 @@ func windows(data string) (model.Code, string) {
 		return model.CodeSourcePassword, "the password has to be changed before it can be used"
 	case 0x775:
 		return model.CodeSourceLocked, "the account is locked"
+	case 0x80090346: // SEC_E_BAD_BINDINGS
+		return model.CodeSourceCredentials, "the server demands channel binding (LdapEnforceChannelBinding), which jmld cannot give with Kerberos; use a simple bind"
 	}
 	return "", ""
 }

@@ -43,6 +43,9 @@ func (entryUSN) begin(ctx context.Context, r *run) (position, error) {
 		}
 		return nil
 	})
+	if _, ok := r.refused(err); ok { // it is a second look only
+		err = nil
+	}
 	return p, err
 }
 

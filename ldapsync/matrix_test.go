@@ -432,7 +432,8 @@ func ofServer(q query) bool {
 
 // ofPosition says whether a full read looks from where changes could be read later, and whether it would be shown who was deleted.
 func ofPosition(q query) bool {
-	return strings.HasPrefix(q.base, "CN=Deleted Objects") || q.filter == "(objectClass=nsTombstone)" || q.base == "cn=changelog"
+	return strings.HasPrefix(q.base, "CN=Deleted Objects") || q.filter == "(objectClass=nsTombstone)" || q.base == "cn=changelog" ||
+		strings.HasPrefix(q.filter, "(entryUSN>=")
 }
 
 // alone says whether one entry is looked for by its id, or whether it would be listed.
