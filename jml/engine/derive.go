@@ -22,7 +22,6 @@ type draft struct {
 	suspect  string          // as it was before the decision, see model.Identity
 	ended    string          // the organisation whose engagement is over, when that is why
 	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
-	ofRun    bool            // a run wanted to decide about them, and may have died
 	short    bool            // somebody else has a key that the record has, too
 	wait     *WaitWrite      // for which keys the record waits from now on
 	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
@@ -155,7 +154,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity != nil {
 		d.identity.Expect, d.cautious = identity.Version, identity.ReviewRun == model.ReviewCorrelation
-		d.suspect, d.ofRun = identity.Suspect, identity.ReviewRun != "" && !d.cautious
+		d.suspect = identity.Suspect
 		if identity.ReviewRun != "" || identity.ReviewAt != nil && !identity.ReviewAt.After(now.Add(reviewLease)) {
 			for _, rec := range records {
 				d.due = append(d.due, rec.Source)
@@ -258,10 +257,6 @@ func divide(s jml.Step, to router) (rest jml.Step, waits []model.Change) {
 
 func (d draft) leaves() bool {
 	return slices.ContainsFunc(d.steps, func(s jml.Step) bool { return s.Change.Op.Leaves() })
-}
-
-func (d draft) joins() bool {
-	return slices.ContainsFunc(d.steps, func(s jml.Step) bool { return s.Change.Op == model.OpCreate })
 }
 
 func (e *Engine) class(target string) model.Class {

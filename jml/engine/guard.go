@@ -62,18 +62,10 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 	if d.ended != "" && reason != "" && !d.cautious { // a team leaves as one: its plan is approved as one
 		trigger, reason = "end of "+d.ended, fmt.Sprintf("the engagement of %s is over: %s", d.ended, reason)
 	}
-	joins := ""
-	if d.ofRun && d.joins() { // its run would have held them, or not
-		if joins, err = e.unsettled(ctx, d.due); err != nil {
-			return false, err
-		}
-	}
 	to, err := route(d, func(s jml.Step, mark string) (model.Hold, bool) {
 		switch {
 		case suspect && takes(s, mark):
 			return suspicion, true
-		case s.Change.Op == model.OpCreate:
-			return model.Hold{Brake: model.BrakeJoiners.About(s.Change.Target), Text: joins}, joins != ""
 		case s.Change.Op.Leaves():
 			return model.Hold{Brake: model.BrakeLeavers, Text: reason}, reason != ""
 		}
@@ -174,7 +166,7 @@ func (e *Engine) unsettled(ctx context.Context, sources []string) (string, error
 		case err != nil:
 			return "", fmt.Errorf("checkpoint of source %s: %w", s.Source.Name(), err)
 		case cp.Profile != s.Source.Profile():
-			return fmt.Sprintf("%s of the source %s changed, and it has not been read completely since; until then nobody joins or leaves by it without approval",
+			return fmt.Sprintf("%s of the source %s changed, and it has not been read completely since; until then nobody leaves by it without approval",
 				differing(cp.Profile, s.Source.Profile()), s.Source.Name()), nil
 		}
 	}

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -59,52 +58,6 @@ func TestAMassOfJoinersIsHeld(t *testing.T) {
 		active("another filter", 298)
 	})
 }
-
-// D-07: who would join by the first read of another configuration does not join because that read died.
-func TestNobodyJoinsByAReadThatDiedUnderAnotherConfiguration(t *testing.T) {
-	t.Parallel()
-	held := 0
-	for n := 1; ; n++ {
-		h := newHouse(t, "sqlite:"+t.TempDir()+"/jmld.db")
-		h.dir.profile = `{"groups.filter":"(a=b)"}`
-		h.dir.users = people(20)
-		h.dir.groups = []model.Entry{group("builders")}
-		h.sync()
-		h.dir.profile = `{"groups.filter":"(a=c)"}`
-		var all []string
-		for _, p := range h.dir.users {
-			all = append(all, p.ID)
-		}
-		h.dir.groups = []model.Entry{group("builders", all...)}
-		h.opts.Now = func() time.Time { return time.Now().Add(-reviewLease - time.Minute) } // what it leaves behind is due when it is dead
-		doomed, d := h.doomed(n, false)
-		_, err := doomed.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "schedule"})
-		if !d.dead() {
-			if held == 0 || err != nil {
-				t.Errorf("%d reads died where it matters, %v", held, err)
-			}
-			return
-		}
-		h.bury()
-		h.opts.Now = nil
-		h.Engine = engine.New(h.opts)
-		if _, err := h.Tend(h.ctx); err != nil {
-			t.Fatal(err)
-		}
-		h.work()
-		if who := h.plat.active(); len(who) > 0 {
-			t.Fatalf("died at write %d: %d joined", n, len(who))
-		}
-		for _, p := range h.heldPlans() {
-			if p.Brake == model.BrakeJoiners.About("platform") && p.Items == 20 && strings.HasPrefix(p.Reason, "groups.filter of the source corp changed") {
-				held++
-			}
-		}
-	}
-}
-
-// reviewLease is longer than people are left to the run that marked them.
-const reviewLease = 15 * time.Minute
 
 // Who joins, and turns out to be in a group by the same read, has an account by that read, with what the group makes of it.
 func TestAJoinerIsInAGroup(t *testing.T) {
