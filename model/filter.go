@@ -1,7 +1,5 @@
 package model
 
-import "context"
-
 // Filter is a SCIM filter (RFC 7644 §3.4.2.2) after names were resolved: canonical spelling, types known, unknown
 // attributes refused. The scim package makes it, the store turns it into SQL.
 type Filter interface{ isFilter() }
@@ -29,18 +27,32 @@ type ValuePath struct {
 	Term Filter
 }
 
-// Related holds when one member of the group, or one group that the user is in, directly or through others, satisfies Term. The
-// attributes in Term are value, display and, of members, type; texts in it are neither empty nor longer than a key. Nothing in a record
+// Related holds when one member of the group, or one group that the user is in, satisfies Term. The attributes in Term are value,
+// display and, of members, type; texts in it that are compared with names are neither empty nor longer than a key. Nothing in a record
 // says whether it holds: the store knows.
 type Related struct {
 	Attr string // RelatedMembers or RelatedGroups
 	Term Filter
+	// Through says, of groups, how the user is in one.
+	Through Through
+	// Number tells those of one filter apart, from 0.
+	Number int
 }
 
 // What Related is about.
 const (
 	RelatedMembers = "members"
 	RelatedGroups  = "groups"
+)
+
+// Through is how somebody is in a group.
+type Through string
+
+// The ways into a group.
+const (
+	ThroughAny    Through = ""
+	ThroughItself Through = "direct"
+	ThroughOthers Through = "indirect" // and not also directly
 )
 
 func (And) isFilter()       {}
@@ -98,10 +110,9 @@ type Query struct {
 	Source string
 	Kind   Kind
 	Filter Filter // nil: all
-	// Match decides what Filter says, for one record; it is asked where SQL cannot say it. Never nil when Filter is not.
-	Match func(*Record) bool
-	// Ready is called before Match is asked, and not at all where SQL says everything. It may read, and its error is the query's. nil: nothing to do.
-	Ready      func(ctx context.Context) error
+	// Match decides what Filter says, for one record; it is asked where SQL cannot say it. related says of the Related in Filter, by their
+	// numbers, which hold. Never nil when Filter is not.
+	Match      func(r *Record, related []bool) bool
 	SortBy     *AttrRef // nil: by creation, then id
 	Descending bool
 	Offset     int // records to skip

@@ -190,7 +190,7 @@ func (op *operation) selected(m map[string]any) error {
 	var hit []map[string]any
 	var kept []any
 	for _, e := range list {
-		if !matches(op.on, elementView{e}) {
+		if !matches(op.on, elementView{e}, nil) {
 			kept = append(kept, e)
 			continue
 		}

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -45,6 +46,7 @@ func decode(text []byte, depth int) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, invalidSyntax("The body is not UTF-8.")
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // .NET's UTF-8 writes a byte order mark; RFC 8259 §8.1 lets us pass over it
 	d := decoder{text: text, depth: depth}
 	d.space()
 	if d.pos == len(text) {

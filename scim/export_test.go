@@ -3,18 +3,18 @@ package scim
 import "jmld/model"
 
 // Selection is a filter as the store gets it.
-func Selection(kind model.Kind, text string, groups map[string]map[string]bool, extensions ...model.Extension) (model.Filter, func(*model.Record) bool, error) {
+func Selection(kind model.Kind, text string, extensions ...model.Extension) (model.Filter, func(*model.Record, []bool) bool, error) {
 	rt := newSchemas(extensions...).of(kind)
 	e, err := parseFilter(text, Bounds{}.filled())
 	if err != nil {
 		return nil, nil, err
 	}
-	r := resolver{rt: rt, notes: &notes{}}
+	r := resolver{rt: rt, notes: &notes{}, place: func(model.Kind) string { return "https://jmld.example.org/" }}
 	f, err := r.filter(e)
 	if err != nil {
 		return nil, nil, err
 	}
-	return f, matcher(f, rt, groups), nil
+	return f, matcher(f, rt), nil
 }
 
 // Dialect is the name of a request's dialect.

@@ -442,13 +442,13 @@ func TestDatabaseAgreesWithMatchAboutExtensions(t *testing.T) {
 			}
 			rapid.Check(t, func(t *rapid.T) {
 				text := extensionFilter(t, 2)
-				_, match, err := scim.Selection(model.KindUser, text, nil, hr()...)
+				_, match, err := scim.Selection(model.KindUser, text, hr()...)
 				if err != nil {
 					t.Fatalf("%s: %v", text, err)
 				}
 				var want, got []string
 				for i := range page.Records {
-					if match(&page.Records[i]) {
+					if match(&page.Records[i], nil) {
 						want = append(want, page.Records[i].UserName)
 					}
 				}

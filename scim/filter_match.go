@@ -3,47 +3,18 @@ package scim
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"jmld/model"
 )
 
-// matcher decides a filter for one record, from its attributes. groups says for each id that the filter compares members
-// with which groups it is a direct member of, and for each id it compares groups with which users are in that group.
-func matcher(f model.Filter, rt *resourceType, groups map[string]map[string]bool) func(*model.Record) bool {
-	return func(rec *model.Record) bool {
-		v := recordView{rec: rec, rt: rt, groups: groups}
-		return matches(f, &v)
+// matcher decides a filter for one record, from its attributes. Which conditions on members and groups hold for it, the store says.
+func matcher(f model.Filter, rt *resourceType) func(rec *model.Record, related []bool) bool {
+	return func(rec *model.Record, related []bool) bool {
+		v := recordView{rec: rec, rt: rt}
+		return matches(f, &v, related)
 	}
-}
-
-// decidable says whether matcher can decide a filter for the records that the store finds: what is Related must then hold for each of
-// them, as it does where it stands alone or is joined to the rest by and.
-func decidable(f model.Filter) bool {
-	switch f := f.(type) {
-	case model.And:
-		return !slices.ContainsFunc(f.Terms, func(t model.Filter) bool { return !decidable(t) })
-	case model.Related:
-		return true
-	}
-	return !relates(f)
-}
-
-// relates says whether there is a Related in the filter.
-func relates(f model.Filter) bool {
-	switch f := f.(type) {
-	case model.And:
-		return slices.ContainsFunc(f.Terms, relates)
-	case model.Or:
-		return slices.ContainsFunc(f.Terms, relates)
-	case model.Not:
-		return relates(f.Term)
-	case model.Related:
-		return true
-	}
-	return false
 }
 
 // view is what a filter looks at: a resource, or one element of a multi-valued attribute.
@@ -51,38 +22,34 @@ type view interface {
 	values(ref model.AttrRef) []any
 }
 
-func matches(f model.Filter, v view) bool {
+func matches(f model.Filter, v view, related []bool) bool {
 	switch f := f.(type) {
 	case model.And:
 		for _, t := range f.Terms {
-			if !matches(t, v) {
+			if !matches(t, v, related) {
 				return false
 			}
 		}
 		return true
 	case model.Or:
 		for _, t := range f.Terms {
-			if matches(t, v) {
+			if matches(t, v, related) {
 				return true
 			}
 		}
 		return false
 	case model.Not:
-		return !matches(f.Term, v)
+		return !matches(f.Term, v, related)
 	case model.ValuePath:
 		for _, e := range v.values(f.Attr) {
-			if matches(f.Term, elementView{e}) {
+			if matches(f.Term, elementView{e}, nil) {
 				return true
 			}
 		}
 		return false
-	case model.Related: // the store has seen to it: see decidable
-		return true
+	case model.Related:
+		return related[f.Number]
 	case model.Compare:
-		if r, ok := v.(*recordView); ok && (f.Attr.String() == "members.value" || f.Attr.String() == "groups.value") {
-			id, _ := f.Value.(string)
-			return r.groups[id][r.rec.ID]
-		}
 		return compareValues(f, v.values(f.Attr))
 	}
 	panic(fmt.Sprintf("scim: filter of type %T", f)) // only this package makes filters
@@ -105,7 +72,6 @@ func (v elementView) values(ref model.AttrRef) []any {
 type recordView struct {
 	rec     *model.Record
 	rt      *resourceType
-	groups  map[string]map[string]bool
 	attrs   map[string]any
 	decoded bool
 }

@@ -292,6 +292,9 @@ func (p *filterParser) literal() (any, error) {
 		return p.quoted()
 	}
 	start := p.pos
+	if text, ok := p.single(); ok {
+		return text, nil
+	}
 	for c := p.peek(); c > ' ' && !strings.ContainsRune(`()[]"`, rune(c)); c = p.peek() {
 		p.pos++
 	}
@@ -309,6 +312,21 @@ func (p *filterParser) literal() (any, error) {
 	default:
 		return word, nil // Microsoft's documentation prints externalId eq jyoung
 	}
+}
+
+// single reads a text between apostrophes, which is no literal of the grammar: with them it would be a word that nobody has.
+func (p *filterParser) single() (text string, ok bool) {
+	if p.peek() != '\'' {
+		return "", false
+	}
+	for end := p.pos + 1; end < len(p.text); end++ {
+		if p.text[end] == '\'' && p.text[end-1] != '\\' && (end+1 == len(p.text) || strings.IndexByte(" \t)]", p.text[end+1]) >= 0) {
+			text = strings.ReplaceAll(p.text[p.pos+1:end], `\'`, "'")
+			p.pos = end + 1
+			return text, true
+		}
+	}
+	return "", false
 }
 
 // quoted reads a JSON string, escape sequences and all.

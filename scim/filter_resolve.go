@@ -15,13 +15,9 @@ type resolver struct {
 	notes *notes
 	// other, at the server root: the other resource type. An attribute only that one has is unassigned here
 	// (RFC 7644 §3.4.2.1).
-	other *resourceType
-	// members are the ids that the filter compares members with, or groups. The filter holds by what the members table says,
-	// not by attributes.
-	members []string
-	place   string // what meta.location begins with
-	// related: it says more about members or groups.
-	related bool
+	other   *resourceType
+	place   func(model.Kind) string // what the address of a resource begins with
+	related int                     // how many conditions on members or groups there are
 }
 
 // The filters that always and never hold. simplify takes them out, so that the store sees them only as a whole filter.
@@ -43,7 +39,7 @@ func (r *resolver) filter(e *expr) (model.Filter, error) {
 	a := r.rt.lookup(e.attr)
 	if a == nil {
 		if r.other != nil && r.other.lookup(e.attr) != nil {
-			return constant(e.op == model.OpNe || e.op == model.OpEq && e.value == nil), nil
+			return constant(e.value != nil && e.op == model.OpNe || e.value == nil && e.op == model.OpEq), nil
 		}
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
 	}
@@ -71,10 +67,7 @@ func combine(e *expr, resolve func(*expr) (model.Filter, error)) (model.Filter, 
 	case exprOr:
 		return simplify(terms, false), nil
 	}
-	if holds, ok := isConstant(terms[0]); ok {
-		return constant(!holds), nil
-	}
-	return model.Not{Term: terms[0]}, nil
+	return negate(terms[0]), nil
 }
 
 func isConstant(f model.Filter) (holds, ok bool) {
@@ -118,106 +111,43 @@ func (r *resolver) element(e *expr) (model.Filter, error) {
 		return constant(false), nil
 	case a == nil:
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
-	case a.tabled() && e.sub == "" && isMember(a, e.terms[0]):
-		return r.member(a.sub("value"), e.terms[0])
 	}
 	if !a.multi && a.typ != typeComplex {
 		return nil, invalidFilter("%s has one value; a filter cannot select from it.", a.label())
 	}
-	term, err := elementFilter(a, e.terms[0], r.notes)
-	if err != nil {
-		return nil, err
-	}
+	within := e.terms[0]
 	if e.sub != "" {
 		r.notes.filter("filter: comparison after a value filter read as part of it")
-		more, err := elementFilter(a, &expr{attr: e.sub, op: e.op, value: e.value, loose: e.loose}, r.notes)
-		if err != nil {
-			return nil, err
-		}
-		term = simplify([]model.Filter{term, more}, true)
+		within = &expr{kind: exprAnd, terms: []*expr{within, {attr: e.sub, op: e.op, value: e.value, loose: e.loose}}}
 	}
 	if a.tabled() {
-		return r.relate(a, term)
+		return r.relate(a, within)
+	}
+	if !a.multi {
+		term, err := r.single(a, within)
+		return simplify([]model.Filter{r.fold(model.Compare{Attr: a.ref(), Op: model.OpPr}), term}, true), err
+	}
+	term, err := elementFilter(a, within, r.notes)
+	if err != nil {
+		return nil, err
 	}
 	return model.ValuePath{Attr: a.ref(), Term: term}, nil
 }
 
-// isMember says whether the filter of an element is value eq id, which an index answers.
-func isMember(a *attribute, e *expr) bool {
-	return e.kind == exprCompare && e.op == model.OpEq && e.value != nil && a.sub(e.attr) == a.sub("value")
+// single resolves a filter over the one value of a complex attribute, names relative to it: name[familyName eq "x"].
+func (r *resolver) single(a *attribute, e *expr) (model.Filter, error) {
+	switch e.kind {
+	case exprAnd, exprOr, exprNot:
+		return combine(e, func(e *expr) (model.Filter, error) { return r.single(a, e) })
+	case exprElement:
+		return nil, invalidFilter("A filter of values cannot hold another one.")
+	}
+	s := a.sub(e.attr)
+	if s == nil {
+		return nil, invalidFilter("%s has no sub-attribute %s.", a.label(), safeName(e.attr))
+	}
+	return r.compare(s, s.ref(), e)
 }
-
-// member resolves a comparison with the members of a group, or with the groups of a user. Whatever form it has, one of value with an id
-// becomes members.value eq id, or groups.value eq id.
-func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
-	top := a.top()
-	if a == top {
-		r.notes.filter("filter: %s read as %s.value", top.label(), top.label())
-		a = top.sub("value")
-	}
-	if id, ok := e.value.(string); ok && e.op == model.OpEq && a.name == "value" {
-		r.members = append(r.members, id)
-		return model.Compare{Attr: model.AttrRef{Path: []string{top.name, "value"}, CaseExact: true}, Op: model.OpEq, Value: id}, nil
-	}
-	exists := func(op model.CompareOp) (model.Filter, error) {
-		term, err := elementFilter(top, &expr{attr: a.name, op: op, value: e.value, loose: e.loose}, r.notes)
-		if err != nil {
-			return nil, err
-		}
-		return r.relate(top, term)
-	}
-	present, err := exists(model.OpPr)
-	switch {
-	case err != nil || e.op == model.OpPr || e.op == model.OpNe && e.value == nil:
-		return present, err
-	case e.op == model.OpEq && e.value == nil:
-		return model.Not{Term: present}, nil
-	}
-	other, err := exists(e.op)
-	if err == nil && e.op == model.OpNe { // of nobody, too
-		return model.Or{Terms: []model.Filter{model.Not{Term: present}, other}}, nil
-	}
-	return other, err
-}
-
-// relate makes a filter of members or groups, of what the store can compare of them.
-func (r *resolver) relate(top *attribute, term model.Filter) (model.Filter, error) {
-	if holds, ok := isConstant(term); ok && !holds {
-		return constant(false), nil
-	}
-	r.related = true
-	return model.Related{Attr: top.name, Term: term}, checkRelated(top, term)
-}
-
-// checkRelated refuses what the store cannot compare of the elements of members or groups.
-func checkRelated(top *attribute, term model.Filter) error {
-	var terms []model.Filter
-	switch f := term.(type) {
-	case model.And:
-		terms = f.Terms
-	case model.Or:
-		terms = f.Terms
-	case model.Not:
-		terms = []model.Filter{f.Term}
-	case model.Compare:
-		name := f.Attr.Path[0]
-		if name != "value" && name != "display" && (name != "type" || top.name != model.RelatedMembers) {
-			return invalidFilter("Of %s.%s nothing can be compared.", top.name, name)
-		}
-		if text, ok := f.Value.(string); f.Op != model.OpPr && f.Value != nil && (!ok || fold(text) == "" || len(fold(text)) > maxCompared) {
-			return invalidFilter("%s.%s can be compared with a text of 1 to %d bytes.", top.name, name, maxCompared)
-		}
-	}
-	for _, t := range terms {
-		if err := checkRelated(top, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxCompared bounds what names and ids of members and groups are compared with.
-const maxCompared = 200
 
 // elementFilter resolves a filter over the elements of a multi-valued complex attribute, names relative to it.
 func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
@@ -252,7 +182,7 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 		if err != nil {
 			return nil, err
 		}
-		return r.located(e.op, v), nil
+		return located(r.place(r.rt.kind), model.AttrRef{Path: []string{"id"}, CaseExact: true}, e.op, v), nil
 	}
 	if e.op == model.OpPr {
 		return r.fold(model.Compare{Attr: ref, Op: model.OpPr}), nil
@@ -277,7 +207,13 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 // fold settles what is the same for all resources of the type, and brings the text of names to the form they are
 // compared in.
 func (r *resolver) fold(c model.Compare) model.Filter {
-	if p := c.Attr.Path; len(p) == 2 && p[0] == "meta" {
+	p, ours := c.Attr.Path, r.rt != nil && c.Attr.Schema == ""
+	switch none := c.Value == nil; {
+	case !ours || !none || len(p) == 0:
+	case p[0] == "meta", p[0] == "id", p[0] == "schemas", p[0] == "active" && r.rt.kind == model.KindUser: // everything has them
+		return constant(c.Op != model.OpEq)
+	}
+	if ours && len(p) == 2 && p[0] == "meta" {
 		if p[1] == "resourceType" {
 			return constant(compareValues(c, []any{r.rt.name}))
 		}
@@ -311,31 +247,31 @@ func inMilliseconds(c model.Compare, t time.Time) model.Filter {
 	return with(c.Op, t)
 }
 
-// located compares meta.location, which is not stored: it is the address of the endpoint and the id behind it.
-func (r *resolver) located(op model.CompareOp, value any) model.Filter {
+// located compares an address, which is not stored: it is place, that of the endpoint, and behind it what attr names, an id.
+func located(place string, attr model.AttrRef, op model.CompareOp, value any) model.Filter {
 	text, ok := value.(string)
 	if !ok { // null: everything has one
 		return constant(op == model.OpNe)
 	}
 	id := func(op model.CompareOp, v string) model.Filter {
-		return model.Compare{Attr: model.AttrRef{Path: []string{"id"}, CaseExact: true}, Op: op, Value: v}
+		return model.Compare{Attr: attr, Op: op, Value: v}
 	}
-	if rest, below := strings.CutPrefix(text, r.place); below && rest != "" && op != model.OpCo && op != model.OpEw {
+	if rest, below := strings.CutPrefix(text, place); below && rest != "" && op != model.OpCo && op != model.OpEw {
 		return id(op, rest)
 	}
 	switch op {
 	case model.OpSw:
-		return constant(strings.HasPrefix(r.place, text))
+		return constant(strings.HasPrefix(place, text))
 	case model.OpCo, model.OpEw:
 		var either []model.Filter
-		if op == model.OpCo && strings.Contains(r.place, text) || text == "" {
+		if op == model.OpCo && strings.Contains(place, text) || text == "" {
 			return constant(true)
 		}
 		if !strings.Contains(text, "/") {
 			either = append(either, id(op, text))
 		}
 		for i := 1; i <= len(text); i++ { // it begins in the address and ends in the id
-			if rest := text[i:]; strings.HasSuffix(r.place, text[:i]) {
+			if rest := text[i:]; strings.HasSuffix(place, text[:i]) {
 				switch {
 				case rest == "":
 				case op == model.OpCo:
@@ -347,7 +283,7 @@ func (r *resolver) located(op model.CompareOp, value any) model.Filter {
 		}
 		return simplify(either, false)
 	}
-	return constant(ordered(op, strings.Compare(r.place, text))) // they differ before the id
+	return constant(ordered(op, strings.Compare(place, text))) // they differ before the id
 }
 
 // literal converts the literal of a comparison to the attribute's type.

@@ -1,11 +1,8 @@
 package scim
 
 import (
-	"context"
 	"net/http"
 	"strconv"
-
-	elimity "github.com/elimity-com/scim/errors"
 
 	"jmld/model"
 )
@@ -122,12 +119,12 @@ func (q *request) following(query model.Query, at cursor, full bool) ([]model.Re
 	}
 	match := query.Match
 	after := at.after()
-	later := matcher(after, q.h.schemas.of(query.Kind), nil)
+	later := matcher(after, q.h.schemas.of(query.Kind))
 	if query.Filter == nil {
 		query.Filter, query.Match = after, later
 	} else {
 		query.Filter = model.And{Terms: []model.Filter{query.Filter, after}}
-		query.Match = func(r *model.Record) bool { return match(r) && later(r) }
+		query.Match = func(r *model.Record, related []bool) bool { return match(r, related) && later(r, nil) }
 	}
 	query.Limit++
 	records, _, err := q.query(query)
@@ -189,7 +186,8 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if filter == nil {
 		return true, nil
 	}
-	r := resolver{rt: rt, other: other, notes: &q.notes, place: q.location(rt, "")}
+	place := func(kind model.Kind) string { return q.location(q.h.schemas.of(kind), "") }
+	r := resolver{rt: rt, other: other, notes: &q.notes, place: place}
 	f, err := r.filter(filter)
 	if err != nil {
 		return false, err
@@ -197,73 +195,6 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if holds, ok := isConstant(f); ok {
 		return holds, nil
 	}
-	sets := map[string]map[string]bool{}
-	query.Filter, query.Match = f, matcher(f, rt, sets)
-	if len(r.members) > 0 || r.related {
-		query.Ready = func(ctx context.Context) error {
-			if !decidable(f) {
-				return invalidFilter("The database cannot answer this filter by itself; conditions on members or groups can then only be joined by and, or compare value with eq.")
-			}
-			return q.memberships(ctx, rt, r.members, sets)
-		}
-	}
+	query.Filter, query.Match = f, matcher(f, rt)
 	return true, nil
-}
-
-// maxInside is how many members of groups, all together, are looked at for a filter that the store cannot answer by itself.
-const maxInside = 100_000
-
-// memberships is what matcher needs to know for a filter that compares members or groups with the ids. It is asked for again for
-// the second query of a page.
-func (q *request) memberships(ctx context.Context, rt *resourceType, ids []string, sets map[string]map[string]bool) error {
-	if len(sets) > 0 {
-		return nil
-	}
-	if rt.kind == model.KindUser {
-		room := maxInside
-		for _, id := range ids {
-			if sets[id] != nil {
-				continue
-			}
-			set := map[string]bool{}
-			if err := q.inside(ctx, id, set, room); err != nil {
-				return err
-			}
-			sets[id] = set
-			room -= len(set)
-		}
-		return nil
-	}
-	of, err := q.h.o.Resources.GroupsOf(ctx, q.source.Name, ids)
-	if err != nil {
-		return err
-	}
-	for id, list := range of {
-		sets[id] = map[string]bool{}
-		for _, g := range list {
-			if g.Direct {
-				sets[id][g.GroupID] = true
-			}
-		}
-	}
-	return nil
-}
-
-// inside puts everybody into the set who is in the group, directly or through other groups, as far as there is room.
-func (q *request) inside(ctx context.Context, group string, set map[string]bool, room int) error {
-	for todo := []string{group}; len(todo) > 0; todo = todo[1:] {
-		err := q.h.o.Resources.Members(ctx, q.source.Name, todo[0], maxInside+1, func(id string, kind model.Kind, _ string) error {
-			if !set[id] && kind == model.KindGroup {
-				todo = append(todo, id)
-			}
-			if set[id] = true; len(set) > room {
-				return refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The groups have more than %d members together; filter by them alone.", maxInside)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

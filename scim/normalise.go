@@ -259,6 +259,13 @@ func (n normaliser) packed(a *attribute, o object) object {
 // values reads a multi-valued attribute.
 func (n normaliser) values(a *attribute, raw any) (any, error) {
 	list, ok := raw.([]any)
+	if text, isText := raw.(string); isText && a.typ == typeComplex && strings.HasPrefix(strings.TrimSpace(text), "[") {
+		if v, err := decode([]byte(text), n.bounds.Depth); err == nil {
+			if list, ok = v.([]any); ok {
+				n.notes.add("%s: text read as the JSON it holds", a.label())
+			}
+		}
+	}
 	switch {
 	case raw == nil || raw == "":
 		return nil, nil

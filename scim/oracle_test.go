@@ -44,13 +44,13 @@ func TestDatabaseAgreesWithMatch(t *testing.T) {
 			created := records[3].CreatedAt.Format("2006-01-02T15:04:05.000Z")
 			rapid.Check(t, func(t *rapid.T) {
 				text := filterText(t, 3, ids, created)
-				_, match, err := scim.Selection(model.KindUser, text, nil)
+				_, match, err := scim.Selection(model.KindUser, text)
 				if err != nil {
 					t.Fatalf("%s: %v", text, err)
 				}
 				var want []string
 				for i := range records {
-					if match(&records[i]) {
+					if match(&records[i], nil) {
 						want = append(want, records[i].UserName)
 					}
 				}

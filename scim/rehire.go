@@ -94,7 +94,7 @@ func (q *request) former(rt *resourceType, attribute, value string) (*model.Reco
 		return nil, err
 	}
 	page, err := q.h.o.Resources.Query(q.r.Context(), model.Query{Source: q.source.Name, Kind: rt.kind, Filter: f,
-		Match: matcher(f, rt, nil), Limit: 2})
+		Match: matcher(f, rt), Limit: 2})
 	if err != nil || len(page.Records) != 1 || page.Records[0].Active {
 		return nil, err
 	}

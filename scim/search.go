@@ -79,10 +79,14 @@ func (q *request) searchRequest() (searchRequest, error) {
 	if s.start, err = integer(values, "startIndex", 1, 1, maxStart); err != nil {
 		return s, err
 	}
+	s.byCursor = values.Has("cursor")
 	if s.count, err = integer(values, "count", q.source.Bounds.Page, 0, q.source.Bounds.MaxPage); err != nil {
+		if s.byCursor { // RFC 9865 §2.1
+			err = refuse(http.StatusBadRequest, invalidCount, "count is not an integer.")
+		}
 		return s, err
 	}
-	if s.byCursor = values.Has("cursor"); s.byCursor {
+	if s.byCursor {
 		s.cursor = first(values["cursor"])
 		if s.sortBy != "" || s.descending {
 			return s, invalidValue("Pages by cursor come in the order in which the resources were made.")

@@ -71,7 +71,7 @@ func (p watched) holder(ctx context.Context, w *capture.Watch, source, name stri
 		page, err := p.store.Query(ctx, model.Query{
 			Source: source, Kind: model.KindUser, Limit: 1,
 			Filter: model.Compare{Attr: model.AttrRef{Path: []string{"userName"}}, Op: model.OpEq, Value: name},
-			Match:  func(r *model.Record) bool { return r.UserName == name },
+			Match:  func(r *model.Record, _ []bool) bool { return r.UserName == name },
 		})
 		if err == nil && len(page.Records) == 1 {
 			w.Record(&page.Records[0])

@@ -52,17 +52,12 @@ func (m *memory) Record(_ context.Context, source string, kind model.Kind, id st
 	return model.Record{}, model.ErrNotFound
 }
 
-func (m *memory) Query(ctx context.Context, q model.Query) (model.Page, error) {
-	if q.Ready != nil {
-		if err := q.Ready(ctx); err != nil {
-			return model.Page{}, err
-		}
-	}
+func (m *memory) Query(_ context.Context, q model.Query) (model.Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var hits []model.Record
 	for _, r := range m.records {
-		if r.Source == q.Source && r.Kind == q.Kind && (q.Match == nil || q.Match(r)) {
+		if r.Source == q.Source && r.Kind == q.Kind && (q.Match == nil || q.Match(r, m.related(q.Filter, r.ID, nil))) {
 			hits = append(hits, *r)
 		}
 	}
@@ -82,6 +77,27 @@ func (m *memory) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	hits = hits[min(q.Offset, len(hits)):]
 	page.Records = hits[:min(q.Limit, len(hits))]
 	return page, nil
+}
+
+// related says whether the group has the members that a filter asks for by value eq.
+func (m *memory) related(f model.Filter, group string, all []bool) []bool {
+	var terms []model.Filter
+	switch f := f.(type) {
+	case model.And:
+		terms = f.Terms
+	case model.Or:
+		terms = f.Terms
+	case model.Not:
+		terms = []model.Filter{f.Term}
+	case model.Related:
+		c, _ := f.Term.(model.Compare)
+		id, _ := c.Value.(string)
+		return append(append(all, make([]bool, f.Number-len(all))...), slices.Contains(m.members[group], id))
+	}
+	for _, t := range terms {
+		all = m.related(t, group, all)
+	}
+	return all
 }
 
 func text(r model.Record, path []string) string {

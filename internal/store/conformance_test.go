@@ -261,7 +261,7 @@ func TestDeletingARecordRemovesWhatHangsOnIt(t *testing.T) {
 		if got := get[[]string](t)(s.MembersAmong(ctx, "entra", "g", nil)); len(got) != 0 {
 			t.Errorf("members of g: %v", got)
 		}
-		page := get[model.Page](t)(s.Query(ctx, model.Query{Source: "entra", Kind: model.KindUser, Limit: 5, Match: func(*model.Record) bool { return true },
+		page := get[model.Page](t)(s.Query(ctx, model.Query{Source: "entra", Kind: model.KindUser, Limit: 5, Match: func(*model.Record, []bool) bool { return true },
 			Filter: model.Compare{Attr: model.AttrRef{Path: []string{"emails", "value"}}, Op: model.OpEq, Value: "ada@example.org"}}))
 		if page.Total != 0 {
 			t.Error("the searchable values of the deleted record are still there")
@@ -343,7 +343,7 @@ func TestStrangeValuesAreStored(t *testing.T) {
 			model.Not{Term: compare("userName", model.OpNe, long)},
 		} {
 			title := attr("title")
-			match := func(r *model.Record) bool { return r.ID == "r-2" }
+			match := func(r *model.Record, _ []bool) bool { return r.ID == "r-2" }
 			page := get[model.Page](t)(s.Query(ctx, model.Query{
 				Source: "corp", Kind: model.KindUser, Filter: filter, Match: match, SortBy: &title, Limit: 5,
 			}))

@@ -11,12 +11,13 @@ import (
 )
 
 // condition is SQL that holds for every record the filter holds for; when exact, for no other; when few, for a handful that an
-// index finds; when every, for all of the source and kind.
+// index finds; when every, for all of the source and kind; when heavy, it looks at many members, whatever else there is.
 type condition struct {
 	sql   string
 	exact bool
 	few   bool
 	every bool
+	heavy bool
 }
 
 // anything is the condition of a filter that SQL cannot say: Match decides.
@@ -31,9 +32,11 @@ func (b *query) filter(f model.Filter) (condition, error) {
 	case model.Not:
 		c, err := b.filter(f.Term)
 		if err != nil || !c.exact {
-			return anything(), err
+			some := anything()
+			some.heavy = c.heavy
+			return some, err
 		}
-		return condition{sql: "NOT " + c.sql, exact: true}, nil
+		return condition{sql: "NOT " + c.sql, exact: true, heavy: c.heavy}, nil
 	case model.Compare:
 		return b.compare(f)
 	case model.ValuePath:
@@ -46,12 +49,17 @@ func (b *query) filter(f model.Filter) (condition, error) {
 
 func (b *query) terms(terms []model.Filter, word, none string) (condition, error) {
 	and := word == " AND "
-	all := condition{exact: true, few: !and}
+	all, known := condition{exact: true, few: !and}, true
 	parts := make([]string, 0, len(terms))
 	for _, t := range terms {
 		c, err := b.filter(t)
 		if err != nil {
 			return condition{}, err
+		}
+		all.heavy = all.heavy || c.heavy
+		if c.sql == anything().sql {
+			all.exact, all.few, known = false, all.few && and, known && and
+			continue
 		}
 		parts = append(parts, c.sql)
 		all.exact = all.exact && c.exact
@@ -61,7 +69,11 @@ func (b *query) terms(terms []model.Filter, word, none string) (condition, error
 			all.few = all.few && c.few
 		}
 	}
-	if len(parts) == 0 {
+	switch {
+	case !known || len(parts) == 0 && !all.exact:
+		all.sql = anything().sql
+		return all, nil
+	case len(parts) == 0:
 		parts = append(parts, none)
 	}
 	all.sql = "(" + strings.Join(parts, word) + ")"
@@ -79,20 +91,52 @@ func (b *query) compare(c model.Compare) (condition, error) {
 	if column := timeColumn(name); column != "" {
 		return b.time(column, c), nil
 	}
-	switch name {
-	case "active":
+	if name == "active" {
 		return b.active(c), nil
-	case "groups.value": // in the group directly or through other groups
-		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {
-			return condition{sql: "r.id IN (WITH RECURSIVE down(id) AS (SELECT m.member_id FROM members m WHERE m.source = $1 AND m.group_id = " + b.arg(id) +
-				" UNION SELECT m.member_id FROM down JOIN SOME members m member_id ON (m.source = $1 AND m.group_id = down.id)) SELECT id FROM down)", exact: true}, nil
-		}
-	case "members.value":
-		if id, ok := c.Value.(string); ok && c.Op == model.OpEq {
-			return condition{sql: "r.id IN (SELECT m.group_id FROM members m WHERE m.source = $1 AND m.member_id = " + b.arg(id) + ")", exact: true, few: true}, nil
+	}
+	return b.holding(c), nil
+}
+
+// holding is a condition of which Match decides the rest: what has the value has the name of the attribute in its text, and the longest word
+// of a text that is looked for, unless there are letters in it that may stand for others.
+func (b *query) holding(c model.Compare) condition {
+	if c.Op == model.OpNe && c.Value != nil || c.Op == model.OpEq && c.Value == nil {
+		return anything()
+	}
+	found := b.named(c.Attr)
+	text, ok := c.Value.(string)
+	if found.sql == anything().sql || !ok || c.Op != model.OpEq && c.Op != model.OpCo && c.Op != model.OpSw && c.Op != model.OpEw {
+		return found
+	}
+	word := ""
+	for w := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }) {
+		if len(w) > len(word) {
+			word = w
 		}
 	}
-	return anything(), nil
+	if word != "" && !strings.ContainsFunc(text, func(r rune) bool { return r > '~' }) {
+		lower := `lower(r.attrs COLLATE "C")`
+		if b.lite { // of ASCII alone
+			lower = "lower(r.attrs)"
+		}
+		found.sql = "(" + found.sql + " AND (find(" + lower + ", " + b.arg(word) + ") > 0 OR octet_length(r.attrs) <> length(r.attrs)))"
+	}
+	return found
+}
+
+// named holds for every resource that has the attribute.
+func (b *query) named(a model.AttrRef) condition {
+	name := a.Schema
+	if len(a.Path) > 0 {
+		name = a.Path[len(a.Path)-1]
+	}
+	// What is not in the text, or may stand there in another way.
+	if a.Schema == "" && (a.Path[0] == "meta" || a.Path[0] == "schemas" || a.Path[0] == "id" || a.Path[0] == "active") || name == "" || strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r)
+	}) {
+		return anything()
+	}
+	return condition{sql: "find(r.attrs, " + b.arg(`"`+name+`":`) + ") > 0"}
 }
 
 func (b *query) active(c model.Compare) condition {
@@ -121,8 +165,11 @@ func (b *query) time(column string, c model.Compare) condition {
 // text compares a typed column: raw, or the key of a folded one. An empty column is an attribute that is not there, which
 // is not equal to anything.
 func (b *query) text(column string, raw bool, c model.Compare) condition {
-	if c.Op == model.OpPr {
+	switch {
+	case c.Op == model.OpPr, c.Value == nil && c.Op == model.OpNe:
 		return condition{sql: column + " <> ''", exact: true}
+	case c.Value == nil && c.Op == model.OpEq:
+		return condition{sql: column + " = ''", exact: true}
 	}
 	value, ok := c.Value.(string)
 	if !ok || value == "" || raw && !c.Attr.CaseExact {
@@ -197,7 +244,7 @@ func (b *query) value(c model.Compare) condition {
 	}
 	sql, exact, ok := b.valueTerm(c)
 	if !ok {
-		return anything()
+		return b.holding(c)
 	}
 	return condition{sql: b.having(c.Attr) + sql + ")", exact: exact, few: c.Op == model.OpEq && personal(c.Attr)}
 }
@@ -271,7 +318,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 	ref := f.Attr
 	ref.Path = append(append([]string{}, ref.Path...), "value")
 	if !model.Searchable(ref) {
-		return anything()
+		return b.named(f.Attr)
 	}
 	terms := []model.Filter{f.Term}
 	if and, ok := f.Term.(model.And); ok {
@@ -297,7 +344,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 		}
 	}
 	if !anchored {
-		return anything()
+		return b.named(f.Attr)
 	}
 	return condition{sql: b.having(ref) + strings.Join(conditions, " AND ") + ")", exact: exact, few: few}
 }

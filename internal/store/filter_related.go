@@ -17,17 +17,23 @@ const (
 // relatedTerm is a condition on an element of members or of groups: on what the table says, and on the record of the member or the group, x.
 type relatedTerm struct {
 	sql string
-	// known: it does not hold of a member without a record. alone: it says nothing about the record.
-	known, alone bool
+	// known: it does not hold of a member without a record. alone: it says nothing about the record. few: it names a member.
+	known, alone, few bool
 }
 
-// related finds groups by their members, and users by the groups that they are in, directly or through others. The condition is always
-// exact: nothing but the tables knows who is in which group.
+// related finds groups by their members, and users by the groups that they are in. The condition is always exact: nothing but the
+// tables knows who is in which group.
 func (b *query) related(f model.Related) (condition, error) {
+	ids, few, err := b.relatedIDs(f)
+	return condition{sql: "r.id IN (" + ids + ")", exact: true, few: few, heavy: !few}, err
+}
+
+// relatedIDs selects the id of every record for which it holds.
+func (b *query) relatedIDs(f model.Related) (ids string, few bool, err error) {
 	members := f.Attr == model.RelatedMembers
 	t, err := b.relatedTerm(f.Term, members)
 	if err != nil {
-		return condition{}, err
+		return "", false, err
 	}
 	join := ""
 	switch {
@@ -37,11 +43,49 @@ func (b *query) related(f model.Related) (condition, error) {
 	default:
 		join = " LEFT JOIN records x ON x.source = m.source AND x.id = m.member_id"
 	}
-	if members {
-		return condition{sql: "r.id IN (SELECT m.group_id FROM members m" + join + " WHERE m.source = $1 AND " + t.sql + ")", exact: true}, nil
+	from := " FROM members m" + join + " WHERE m.source = $1 AND " + t.sql
+	const below = " FROM down JOIN SOME members m member_id ON (m.source = $1 AND m.group_id = down.id)"
+	switch {
+	case members:
+		return "SELECT m.group_id AS id" + from, t.few, nil
+	case f.Through == model.ThroughItself:
+		return "SELECT m.member_id AS id" + from, false, nil
+	case f.Through == model.ThroughOthers: // for each of the groups, who is below the groups in it, and not in itself
+		return "WITH RECURSIVE down(top, id) AS (SELECT m.group_id, m.member_id" + from +
+			" AND EXISTS (SELECT 1 FROM members n WHERE n.source = $1 AND n.group_id = m.member_id) UNION SELECT down.top, m.member_id" + below +
+			") SELECT m.member_id AS id" + below + " WHERE NOT EXISTS (SELECT 1 FROM members d WHERE d.source = $1 AND d.group_id = down.top AND d.member_id = m.member_id)", false, nil
 	}
-	return condition{sql: "r.id IN (WITH RECURSIVE down(id) AS (SELECT m.member_id FROM members m" + join + " WHERE m.source = $1 AND " + t.sql +
-		" UNION SELECT m.member_id FROM down JOIN SOME members m member_id ON (m.source = $1 AND m.group_id = down.id)) SELECT id FROM down)", exact: true}, nil
+	return "WITH RECURSIVE down(id) AS (SELECT m.member_id" + from + " UNION SELECT m.member_id" + below + ") SELECT id FROM down", false, nil
+}
+
+// asked is what a Related in a filter asks for: the ids of all for which it holds.
+type asked struct {
+	number int
+	ids    string
+}
+
+// asked finds what is Related in a filter.
+func (b *query) asked(f model.Filter) (all []asked, err error) {
+	var terms []model.Filter
+	switch f := f.(type) {
+	case model.And:
+		terms = f.Terms
+	case model.Or:
+		terms = f.Terms
+	case model.Not:
+		terms = []model.Filter{f.Term}
+	case model.Related:
+		ids, _, err := b.relatedIDs(f)
+		return []asked{{f.Number, ids}}, err
+	}
+	for _, t := range terms {
+		some, err := b.asked(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 func (b *query) relatedTerm(f model.Filter, members bool) (relatedTerm, error) {
@@ -60,7 +104,7 @@ func (b *query) relatedTerm(f model.Filter, members bool) (relatedTerm, error) {
 }
 
 func (b *query) relatedTerms(terms []model.Filter, and, members bool) (relatedTerm, error) {
-	word, all := " OR ", relatedTerm{sql: "FALSE", known: len(terms) > 0, alone: true}
+	word, all := " OR ", relatedTerm{sql: "FALSE", known: len(terms) > 0, alone: true, few: true}
 	if and {
 		word, all = " AND ", relatedTerm{sql: "TRUE", alone: true}
 	}
@@ -73,9 +117,9 @@ func (b *query) relatedTerms(terms []model.Filter, and, members bool) (relatedTe
 		parts[i] = t.sql
 		all.alone = all.alone && t.alone
 		if and {
-			all.known = all.known || t.known
+			all.known, all.few = all.known || t.known, all.few || t.few
 		} else {
-			all.known = all.known && t.known
+			all.known, all.few = all.known && t.known, all.few && t.few
 		}
 	}
 	if len(parts) > 0 {
@@ -115,7 +159,7 @@ func (b *query) relatedCompare(c model.Compare, members bool) (relatedTerm, erro
 	if !alone {
 		value = model.FoldKey(value)
 	}
-	if !ok || value == "" || len(value) > maxKey-utf8.UTFMax {
+	if !ok || value == "" || !alone && len(value) > maxKey-utf8.UTFMax {
 		return relatedTerm{}, fmt.Errorf("%w: %s compared with a text that is empty or too long", model.ErrInvalid, c.Attr)
 	}
 	sql, ok := b.operator(column, c.Op, value)
@@ -125,5 +169,5 @@ func (b *query) relatedCompare(c model.Compare, members bool) (relatedTerm, erro
 	if c.Op == model.OpNe { // of an element without it, too
 		return relatedTerm{sql: sql, alone: alone}, nil
 	}
-	return relatedTerm{sql: "(" + sql + " AND " + there.sql + ")", known: !alone, alone: alone}, nil
+	return relatedTerm{sql: "(" + sql + " AND " + there.sql + ")", known: !alone, alone: alone, few: alone && c.Op == model.OpEq}, nil
 }

@@ -49,7 +49,7 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	if err != nil {
 		return model.Page{}, err
 	}
-	if !c.few || !c.exact && q.Ready != nil {
+	if !c.few || c.heavy {
 		leave, err := s.enter(ctx, s.searches)
 		if err != nil {
 			return model.Page{}, err
@@ -58,11 +58,6 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 		b.look = s.search
 	}
 	if !c.exact {
-		if q.Ready != nil {
-			if err := q.Ready(ctx); err != nil {
-				return model.Page{}, err
-			}
-		}
 		return s.scan(ctx, b, c, q)
 	}
 	return s.exact(ctx, b, c, q)
@@ -78,14 +73,15 @@ func (q *query) where(m model.Query) (condition, error) {
 	}
 	c, err := q.filter(m.Filter)
 	if err != nil || c.sql == anything().sql {
+		all.heavy = c.heavy
 		return all, err
 	}
 	c.sql = "r.source = " + source + " AND r.kind || '' = " + kind + " AND " + c.sql
 	return c, nil
 }
 
-// rows selects a page, or its beginning, in order.
-func (q *query) rows(c condition, order string, limit, offset int) string {
+// rows selects a page, or its beginning, in order. With each record it says which of the conditions in asked hold for it.
+func (q *query) rows(c condition, order string, limit, offset int, asked ...string) string {
 	where := c.sql + " ORDER BY " + order + " LIMIT " + q.arg(limit)
 	if offset > 0 {
 		where += " OFFSET " + q.arg(offset)
@@ -95,7 +91,13 @@ func (q *query) rows(c condition, order string, limit, offset int) string {
 	if offset > 0 || q.lite && !c.few && !c.every {
 		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + ") ORDER BY " + order
 	}
-	return "SELECT " + recordColumns + " FROM records r WHERE " + where
+	columns, from := recordColumns, "records r"
+	for i, ids := range asked { // a join has as much room as it needs, unlike IN with many ids
+		a := "a" + strconv.Itoa(i)
+		columns += ", " + a + ".found IS NOT NULL"
+		from += " LEFT JOIN (SELECT DISTINCT id AS found FROM (" + ids + ") AS " + a + "s) AS " + a + " ON " + a + ".found = r.id"
+	}
+	return "SELECT " + columns + " FROM " + from + " WHERE " + where
 }
 
 // exact answers a query whose filter is all SQL. The first page needs no count when it is the last.
@@ -130,13 +132,25 @@ func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Qu
 
 // scan answers a query whose filter is partly left to Match.
 func (s *Store) scan(ctx context.Context, b *query, where condition, q model.Query) (model.Page, error) {
+	asked, err := b.asked(q.Filter)
+	if err != nil {
+		return model.Page{}, err
+	}
+	texts, columns, related := make([]string, len(asked)), make([]any, len(asked)), []bool(nil)
+	for i, a := range asked {
+		related = append(related, make([]bool, max(0, a.number+1-len(related)))...)
+		texts[i] = a.ids
+	}
+	for i, a := range asked {
+		columns[i] = &related[a.number]
+	}
 	page, seen := model.Page{}, 0
-	err := b.look(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0), func(row scanner) error {
+	err = b.look(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0, texts...), func(row scanner) error {
 		if seen++; seen > maxScan {
 			return fmt.Errorf("more than %d records to look at: %w", maxScan, model.ErrTooMany)
 		}
 		var r model.Record
-		if err := scanRecord(row, &r); err != nil || !q.Match(&r) {
+		if err := scanRecord(row, &r, columns...); err != nil || !q.Match(&r, related) {
 			return err
 		}
 		if page.Total >= q.Offset && len(page.Records) < q.Limit {
@@ -163,6 +177,10 @@ func (b *query) order(q model.Query) string {
 	by := ""
 	switch name := q.SortBy.String(); name {
 	case "id":
+		return "r.id" + direction
+	case "meta.version":
+		by = "r.version" + direction
+	case "meta.location": // which ends in the id
 		return "r.id" + direction
 	case "meta.created":
 		by = "r.created_at" + direction
