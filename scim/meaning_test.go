@@ -60,7 +60,7 @@ func fieldsOf(t *testing.T, c *client, core string, extensions ...string) []fiel
 	}
 	when := func(name string) field { return field{name: name, path: []string{name}, typ: "dateTime"} }
 	out := append(read(schema(core), "", nil, true), text("id", true), text("externalId", true),
-		field{name: "schemas", path: []string{"schemas"}, typ: "reference", exact: true, multi: true},
+		field{name: "schemas", path: []string{"schemas"}, typ: "reference", multi: true},
 		field{name: "meta", path: []string{"meta"}, typ: "complex", subs: []field{when("created"), when("lastModified"),
 			text("location", true), text("version", true), text("resourceType", true)}})
 	for _, urn := range extensions {
