@@ -1,8 +1,6 @@
 package scim
 
-import (
-	"jmld/model"
-)
+import "jmld/model"
 
 // maxCompared bounds what names of members and groups are compared with: of longer ones the store has only the beginning.
 const maxCompared = 1900

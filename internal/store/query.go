@@ -92,8 +92,12 @@ func (q *query) rows(c condition, order string, limit, offset int, asked ...stri
 		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + ") ORDER BY " + order
 	}
 	columns, from := recordColumns, "records r"
-	for i, ids := range asked { // a join has as much room as it needs, unlike IN with many ids
-		a := "a" + strconv.Itoa(i)
+	for i, ids := range asked {
+		if q.lite { // which joins 64 tables at most
+			columns += ", r.id IN (" + ids + ")"
+			continue
+		}
+		a := "a" + strconv.Itoa(i) // a join has as much room as it needs, unlike IN with many ids
 		columns += ", " + a + ".found IS NOT NULL"
 		from += " LEFT JOIN (SELECT DISTINCT id AS found FROM (" + ids + ") AS " + a + "s) AS " + a + " ON " + a + ".found = r.id"
 	}
