@@ -88,16 +88,58 @@ func (m *mapping) expression(f *field, a entry.Attribute, extension bool) error 
 	return nil
 }
 
+// spellings are names as the server spells them. It keeps to an order, nearly.
+type spellings struct {
+	names map[string]places
+	order []spelling
+}
+
+type spelling struct {
+	name string
+	at   places
+}
+
+func (s *spellings) find(i int, name string) (at places, ok bool) {
+	if i < len(s.order) && s.order[i].name == name {
+		return s.order[i].at, true
+	}
+	if at, ok = s.names[name]; ok {
+		s.expect(i, name, at)
+	}
+	return at, ok
+}
+
+func (s *spellings) note(i int, name string, at places) {
+	if s.names == nil {
+		s.names = map[string]places{}
+	}
+	if len(s.names) < 1000 { // a server may invent names without end
+		s.names[name] = at
+	}
+	s.expect(i, name, at)
+}
+
+// expect has the name come as the i-th again.
+func (s *spellings) expect(i int, name string, at places) {
+	const most = 100
+	if i == len(s.order) && i < most {
+		s.order = append(s.order, spelling{})
+	}
+	if i < len(s.order) {
+		s.order[i] = spelling{name, at}
+	}
+}
+
 // collect puts the entry's values into their slots. spelled is of m.slots, by names as the server spells them; it grows with them.
-func (m *mapping) collect(e *wire.Entry, into [][][]byte, spelled map[string]places) error {
+func (m *mapping) collect(e *wire.Entry, into [][][]byte, spelled *spellings) error {
 	for i := range e.Attrs {
 		a := &e.Attrs[i]
-		p, ok := spelled[a.Name]
+		p, ok := spelled.find(i, a.Name)
 		if !ok {
 			if p, ok = m.slots[strings.ToLower(a.Name)]; !ok {
-				continue
+				p = places{raw: -1, text: -1}
 			}
-			spelled[a.Name] = p
+			spelled.note(i, a.Name, p)
 		}
 		if p.raw >= 0 {
 			into[p.raw] = a.Values

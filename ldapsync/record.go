@@ -22,8 +22,8 @@ const maxValue = 1 << 20
 
 // content is what an entry says about a person. Its memory is used again for the next one.
 type content struct {
-	values      [][][]byte        // by slot
-	spelled     map[string]places // see mapping.collect
+	values      [][][]byte // by slot
+	spelled     spellings  // see mapping.collect
 	x           filler
 	text        []byte   // canonical JSON, with references left open
 	refs        []named  // these
@@ -51,11 +51,11 @@ func (s *Source) person(e *wire.Entry, id string, resolve func(dn []byte) (strin
 func (s *Source) read(c *content, e *wire.Entry) error {
 	m := &s.people
 	if c.values == nil {
-		c.values, c.spelled = make([][][]byte, m.size), map[string]places{}
+		c.values = make([][][]byte, m.size)
 	}
 	clear(c.values)
 	c.unknown, c.doubts, c.active = nil, nil, true
-	if err := m.collect(e, c.values, c.spelled); err != nil {
+	if err := m.collect(e, c.values, &c.spelled); err != nil {
 		return err
 	}
 	if len(m.computed) > 0 {
@@ -148,6 +148,9 @@ func blank(text []byte) bool {
 
 // texts returns the values of an attribute as sorted text without duplicates and without empty ones.
 func texts(a *wire.Attr) ([][]byte, error) {
+	if len(a.Values) == 1 && len(a.Values[0]) <= maxValue && plain(a.Values[0]) { // nearly all
+		return a.Values, nil
+	}
 	for _, v := range a.Values {
 		switch {
 		case len(v) > maxValue:
@@ -158,7 +161,7 @@ func texts(a *wire.Attr) ([][]byte, error) {
 			return nil, fmt.Errorf("a value of %s has a zero byte", a.Name)
 		}
 	}
-	if len(a.Values) == 1 && len(bytes.TrimSpace(a.Values[0])) > 0 { // nearly all
+	if len(a.Values) == 1 && len(bytes.TrimSpace(a.Values[0])) > 0 {
 		return a.Values, nil
 	}
 	list := make([][]byte, 0, len(a.Values))
@@ -169,6 +172,18 @@ func texts(a *wire.Attr) ([][]byte, error) {
 	}
 	slices.SortFunc(list, bytes.Compare)
 	return slices.CompactFunc(list, bytes.Equal), nil
+}
+
+// plain says whether the value is ASCII without a zero byte, and not blank.
+func plain(v []byte) bool {
+	says := false
+	for _, c := range v {
+		if c == 0 || c >= utf8.RuneSelf {
+			return false
+		}
+		says = says || c > ' '
+	}
+	return says
 }
 
 // choose returns the one value a single-valued attribute has in SCIM: the one that names the entry (RFC 4512 §2.3.1:

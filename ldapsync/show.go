@@ -216,7 +216,7 @@ func (c *session) viewPerson(ctx context.Context, e *wire.Entry, v *View) error 
 		v.Attrs, v.Unknown = en.Attrs, en.Unknown
 	}
 	values := make([][][]byte, s.people.size)
-	if err := s.people.collect(e, values, map[string]places{}); err != nil {
+	if err := s.people.collect(e, values, &spellings{}); err != nil {
 		v.Error = err.Error()
 	}
 	v.Status = s.people.status(values, s.now())

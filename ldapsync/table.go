@@ -166,6 +166,10 @@ func plainDN[T string | []byte](b []byte, dn T) ([]byte, bool) {
 	inValue := false
 	for i := range len(dn) {
 		c := dn[i]
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' { // nearly all
+			b, last = append(b, c), c
+			continue
+		}
 		switch {
 		case c < 0x20, c >= 0x7f, strings.IndexByte(`\"+#;<>`, c) >= 0:
 			return nil, false

@@ -75,7 +75,7 @@ func hot(s *Store) map[string]op {
 	return ops
 }
 
-// What waits of one person in a plan of thousands, and how many people a source supports.
+// What waits of one person in a plan of thousands, how many people a source supports, and the hashes of all it has.
 func TestGuardsStatementsOfSQLiteReadOnlyWhatTheyNeed(t *testing.T) {
 	t.Parallel()
 	s := openHere(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"))
@@ -90,6 +90,8 @@ func TestGuardsStatementsOfSQLiteReadOnlyWhatTheyNeed(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		waiting: "SEARCH changes USING INDEX changes_identity (identity_id=?)",
+		strings.NewReplacer("?1", "'corp'", "?2", "''", "?3", "400", "?4", "1").Replace(s.sql(manyHashes)): "SEARCH records USING COVERING INDEX " +
+			"records_hashes (source=? AND id>?)",
 		strings.ReplaceAll(s.sql(supported), "?1", "'entra'"): "SCAN a USING COVERING INDEX accounts_active; " +
 			"SEARCH r EXISTS USING COVERING INDEX records_identity (identity_id=? AND source=?)",
 	} {

@@ -335,7 +335,7 @@ func TestHashesStreamsEveryRecordOfTheSource(t *testing.T) {
 		ctx := ctxOf(t)
 		c := &engine.Commit{}
 		want := map[string]string{}
-		for i := range 2000 { // SQLite answers with a thousand at once
+		for i := range 2000 { // SQLite answers with some hundreds at once
 			r := user("corp", fmt.Sprint("r", i), fmt.Sprint("u", i), "")
 			r.Hash = fmt.Appendf(nil, "%016d", i)
 			if i%500 == 3 {

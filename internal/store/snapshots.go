@@ -32,12 +32,14 @@ func (s *Store) Hashes(ctx context.Context, source string, yield func(id []byte,
 	}})
 }
 
-// liteHashes is Hashes of SQLite, where rows cost more than what is in them: one has very many records. Each is the kind, the hash in
-// hexadecimal digits, the length of the id, and the id.
+// manyHashes is a page of records in one text: of each whether it is a group, the hash in hexadecimal digits, the length of the id, and
+// the id.
+const manyHashes = "SELECT count(*), group_concat((kind = 'group') || hex(hash) || ' ' || octet_length(id) || ' ' || id, '') FROM " +
+	"(SELECT kind, hash, id FROM records WHERE source = $1 AND id >= $2 ORDER BY id LIMIT $3 OFFSET $4)"
+
+// liteHashes is Hashes of SQLite, where a row costs more than what is in it.
 func (s *Store) liteHashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error {
-	const page = 1000
-	const query = "SELECT count(*), group_concat((kind = 'group') || hex(hash) || ' ' || octet_length(id) || ' ' || id, '') FROM " +
-		"(SELECT kind, hash, id FROM records WHERE source = $1 AND id >= $2 ORDER BY id LIMIT $3 OFFSET $4)"
+	const page = 400 // in about 30 KiB
 	count, last, skip := page, []byte{}, 0
 	next := func() []any { // from the last one on, which is skipped
 		if count < page {
@@ -73,7 +75,7 @@ func (s *Store) liteHashes(ctx context.Context, source string, yield func(id []b
 		}
 		return nil
 	}
-	return s.stream(ctx, op{text: s.sql(query), late: next, more: true, each: each},
+	return s.stream(ctx, op{text: s.sql(manyHashes), late: next, more: true, each: each},
 		op{text: "PRAGMA shrink_memory"}) // what it read is not needed again, and the run needs the memory
 }
 

@@ -70,15 +70,20 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 	if err := rd.supersede(ctx); err != nil {
 		return fmt.Errorf("take over from an earlier run: %w", err)
 	}
+	var end func()
+	defer func() {
+		if end != nil {
+			end()
+		}
+	}()
 	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id []byte, kind model.Kind, hash []byte) error {
-		rd.known.set(rd.known.addBytes(id, kind), hash)
+		if rd.known.set(rd.known.addBytes(id, kind), hash); end == nil && rd.known.len() >= manyKnown {
+			end = rd.e.thrift.begin()
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("load the snapshot: %w", err)
-	}
-	if rd.known.len() >= manyKnown {
-		defer rd.e.thrift.begin()()
 	}
 	if rd.epoch, err = rd.openEpoch(ctx, src); err != nil {
 		return fmt.Errorf("load the checkpoint: %w", err)

@@ -210,6 +210,11 @@ func (c *Conn) text(b []byte) string {
 
 // name returns the same string for the same bytes. A server that invents names without end gets new ones.
 func (c *Conn) name(b []byte) string {
+	if n := len(c.e.Attrs); n < cap(c.e.Attrs) { // a server keeps to an order
+		if before := c.e.Attrs[:n+1][n].Name; before == string(b) {
+			return before
+		}
+	}
 	if s, ok := c.names[string(b)]; ok {
 		return s
 	}
