@@ -84,7 +84,9 @@ type patient struct{ c *Conn }
 func (p patient) Read(b []byte) (int, error) {
 	now := time.Now()
 	if got := p.c.size - p.c.sizeBefore; p.c.small > fewSmall && p.c.ahead > farAhead && got > 0 {
+		wakeAt(p.c.raw, handful)
 		time.Sleep(min(longestNap, now.Sub(p.c.asked)*handful/time.Duration(got))) // as long as a handful has taken so far
+		wakeAt(p.c.raw, 1)                                                         // whatever there is by now is read
 		now = time.Now()
 	}
 	if err := p.c.conn.SetReadDeadline(now.Add(p.c.idle)); err != nil {
