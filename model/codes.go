@@ -65,6 +65,7 @@ const (
 	CodeAccessOwner   Code = "JML-3104"
 	CodeAccessHeld    Code = "JML-3105"
 	CodeAccessAdmin   Code = "JML-3106"
+	CodeAccessRequest Code = "JML-3107"
 
 	CodeTargetUnreachable Code = "JML-4001"
 	CodeTargetCredentials Code = "JML-4002"
@@ -175,13 +176,15 @@ func (c Code) Advice() string {
 	case CodeAccessForeign:
 		return "Each object has one owner: change what is declared in the configuration there, and what operators made with `jmld access`."
 	case CodeAccessDenied:
-		return "An admin of the group itself, or of one above it, has to approve; `jmld access team GROUP` lists them."
+		return "Somebody else has to: an admin of the group itself, or of one above it. `jmld access team GROUP` lists them."
 	case CodeAccessOwner:
 		return "Give the app another owner: `jmld access hand-over APP WHO`, or in the configuration where it is declared. The account is deleted only then."
 	case CodeAccessHeld:
 		return "Look at `jmld access apply --dry-run`. If that is what is wanted, `jmld access apply --approve` lets it go; else correct the file."
 	case CodeAccessAdmin:
 		return "Make somebody else admin of the group: `jmld access member add GROUP WHO --admin`, or in the configuration where it is declared. The membership ends then."
+	case CodeAccessRequest:
+		return "See what became of it with `jmld access requests --status all`, and ask again if it is still wanted."
 	case CodeTargetUnreachable:
 		return "Check the target's url and network. It is retried with growing pauses and catches up by itself."
 	case CodeTargetCredentials:

@@ -64,13 +64,15 @@ func (c Code) Meaning() string {
 	case CodeAccessForeign:
 		return "Managed by somebody else"
 	case CodeAccessDenied:
-		return "Approver is no admin there"
+		return "Not theirs to ask for, or to approve"
 	case CodeAccessOwner:
 		return "Owner of an app leaves"
 	case CodeAccessHeld:
 		return "Declared groups and roles wait for approval"
 	case CodeAccessAdmin:
 		return "Admin of a group has left"
+	case CodeAccessRequest:
+		return "Request for access is decided, over or there already"
 	case CodeTargetUnreachable:
 		return "Target unreachable"
 	case CodeTargetCredentials:

@@ -33,6 +33,7 @@ func newAccess(a *app) *cobra.Command {
 	cmd.AddCommand(
 		newAccessShow(a), newAccessTeam(a), newAccessStats(a), newAccessGroups(a), newAccessGroup(a), newAccessRoles(a), newAccessRole(a),
 		newAccessResources(a), newAccessResource(a), newAccessLink(a), newAccessUnlink(a), newAccessMember(a), newAccessHandOver(a), newAccessExcept(a), newAccessApply(a),
+		newAccessRequest(a), newAccessDecide(a, false), newAccessDecide(a, true), newAccessRequests(a),
 	)
 	return cmd
 }
@@ -55,9 +56,10 @@ func resourcePlace(text string) (string, string, error) {
 	return access.Place(kind, name), strings.TrimSpace(name), nil
 }
 
-// edit changes the tree for an operator and says what became of it.
-func (a *app) edit(ctx context.Context, s *site, by string, dryRun bool, edit func(*access.State, *access.Tree) error) error {
-	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(by), Manager: model.ManagedByOperator, Areas: s.cfg.AccessAreas(), DryRun: dryRun, Edit: edit})
+// edit changes the tree for an operator and says what became of it; a refusal is audited with who or what it is about.
+func (a *app) edit(ctx context.Context, s *site, about, by string, dryRun bool, edit func(*access.State, *access.Tree) error) error {
+	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(by), Manager: model.ManagedByOperator, Areas: s.cfg.AccessAreas(), DryRun: dryRun,
+		Edit: edit, About: about})
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func newAccessGroup(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, access.KindGroup+":"+g.Parent, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, "group:"+g.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					if _, err := st.Group(g.Name); err == nil {
 						return model.Errorf(model.CodeAccessRefused, "group %s is there already", g.Name)
 					}
@@ -96,7 +96,7 @@ func newGroupSet(a *app) *cobra.Command {
 		Args:    exactly("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, place(args[0]), edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					g, err := st.Group(args[0])
 					if err != nil {
 						return err
@@ -134,7 +134,7 @@ func newGroupRemove(a *app) *cobra.Command {
 		Args:    exactly("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropGroup(args[0]) })
+				return a.edit(ctx, s, place(args[0]), edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropGroup(args[0]) })
 			})
 		},
 	}
@@ -173,7 +173,7 @@ func newAccessRole(a *app) *cobra.Command {
 			}
 			r.Permissions = access.EncodePermissions(list)
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, "role:"+r.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					st.PutRole(r)
 					return nil
 				})
@@ -191,7 +191,7 @@ func newAccessRole(a *app) *cobra.Command {
 		Args:    exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropRole(args[0]) })
+				return a.edit(ctx, s, "role:"+access.ID(args[0]), gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropRole(args[0]) })
 			})
 		},
 	}
@@ -220,7 +220,7 @@ func newAccessResource(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					st.PutResource(model.AccessResource{Place: at, Name: name, Description: description, ManagedBy: model.ManagedByOperator})
 					return nil
 				})
@@ -239,7 +239,7 @@ func newAccessResource(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropResource(at) })
+				return a.edit(ctx, s, at, gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropResource(at) })
 			})
 		},
 	}
@@ -268,7 +268,7 @@ func newAccessLink(a *app) *cobra.Command {
 				return usage(errors.New("--move is for apps: a namespace may be associated with many groups"))
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					st.Link(model.AccessLink{Place: at, Owner: access.ID(args[0]), Exclusive: kind == access.KindApp, ManagedBy: model.ManagedByOperator}, move)
 					return nil
 				})
@@ -292,7 +292,7 @@ func newAccessUnlink(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.Unlink(at, access.ID(args[0])) })
+				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.Unlink(at, access.ID(args[0])) })
 			})
 		},
 	}
@@ -313,16 +313,25 @@ func (a *app) approveGrant(ctx context.Context, s *site, f *grantFlags, at strin
 	if err != nil {
 		return err
 	}
-	now := a.now().UTC().Truncate(time.Microsecond)
-	if p.Lifecycle != model.Active || !tree.Administers(tree.Rows(p.ID), at, now) {
-		denied := model.Errorf(model.CodeAccessDenied, "%s does not administer %s or a group above it", line(p.DisplayName), tree.Name(at))
-		entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: operator, Action: "access.denied", Subject: p.ID, Detail: jml.Canonical(map[string]string{"place": at})}
-		return errors.Join(denied, s.store.AddAudit(ctx, entry))
+	switch {
+	case slices.ContainsFunc(rows, func(m model.AccessMember) bool { return m.Person == p.ID }):
+		return a.denied(ctx, s, operator, p.ID, at, "%s cannot approve what they get themselves; expected somebody else", line(p.DisplayName))
+	case p.Lifecycle != model.Active || !tree.Administers(tree.Rows(p.ID), at, a.now()):
+		return a.denied(ctx, s, operator, p.ID, at, "%s does not administer %s or a group above it", line(p.DisplayName), tree.Name(at))
 	}
 	for i := range rows {
 		rows[i].Approver = "person " + p.ID
 	}
 	return nil
+}
+
+// denied says why somebody cannot approve, and notes that it was tried.
+func (a *app) denied(ctx context.Context, s *site, operator, approver, at, format string, args ...any) error {
+	now := a.now().UTC().Truncate(time.Microsecond)
+	err := model.Errorf(model.CodeAccessDenied, format, args...)
+	entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: operator, Action: "access.denied", Subject: approver,
+		Detail: jml.Canonical(map[string]string{"place": at, "text": err.Error()})}
+	return errors.Join(err, s.store.AddAudit(ctx, entry))
 }
 
 func newAccessMember(a *app) *cobra.Command {
@@ -368,7 +377,7 @@ func newMemberAdd(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, row.Place, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
 					if way := inheritedRole(t, rows[0], a.now()); way != nil && !admin && row.ValidTo == nil {
 						if !a.json() {
 							a.printf("%s holds %s in %s through %s\n", line(p.DisplayName), way.Role, t.Name(row.Place), strings.Join(way.Path, " > "))
@@ -421,7 +430,7 @@ func newMemberRemove(a *app) *cobra.Command {
 					return err
 				}
 				at := place(args[0])
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
 					if st.Take(p.ID, at, access.ID(role), !cmd.Flags().Changed("role")) > 0 {
 						return nil
 					}
@@ -470,7 +479,7 @@ func newAccessHandOver(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, at, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					st.HandOver(at, rows[0])
 					return nil
 				})

@@ -61,11 +61,11 @@ func newAccessExcept(a *app) *cobra.Command {
 						return err
 					}
 					if by.ID == p.ID || by.Lifecycle != model.Active {
-						return model.Errorf(model.CodeAccessDenied, "%s cannot approve it; expected somebody else, who is active", line(by.DisplayName))
+						return a.denied(ctx, s, a.operator(edit.by), by.ID, at, "%s cannot approve it; expected somebody else, who is active", line(by.DisplayName))
 					}
 					row.Approver = "person " + by.ID
 				}
-				return a.edit(ctx, s, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
 					if !end {
 						st.Give(row)
 						return nil

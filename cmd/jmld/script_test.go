@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("ADDR", addr)
 			e.Setenv("SCIM", "http://"+addr+"/scim/entra/v2")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("SOON", time.Now().UTC().AddDate(0, 1, 0).Format(time.DateOnly))
 			return expandFiles(e.WorkDir, addr)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

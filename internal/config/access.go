@@ -16,6 +16,31 @@ type Access struct {
 	Roles     []AccessRole     `yaml:"roles"`
 	Resources []AccessResource `yaml:"resources"`
 	Groups    []AccessGroup    `yaml:"groups"`
+	Requests  AccessRequests   `yaml:"requests"`
+}
+
+// AccessRequests says who decides about what people ask for.
+type AccessRequests struct {
+	Open       Duration `yaml:"open" default:"14d"`
+	Longest    Duration `yaml:"longest" default:"366d"`
+	Free       []string `yaml:"free"`       // roles on apps and namespaces that need no approval
+	Privileged []string `yaml:"privileged"` // as Separation.Between, without accounts
+	Approvals  int      `yaml:"approvals" default:"2" range:"2 10"`
+	Approvers  string   `yaml:"approvers"` // a group
+}
+
+// Rules are what the engine goes by; what is wrong with them was said when the file was checked.
+func (r *AccessRequests) Rules() access.RequestRules {
+	out := access.RequestRules{Open: r.Open.Std(), Longest: r.Longest.Std(), Approvals: r.Approvals, Approvers: access.ID(r.Approvers)}
+	for _, name := range r.Free {
+		out.Free = append(out.Free, access.ID(name))
+	}
+	for _, text := range r.Privileged {
+		if t, err := access.ParseThing(text); err == nil {
+			out.Privileged = append(out.Privileged, t)
+		}
+	}
+	return out
 }
 
 // AccessRole is a set of permissions by area.

@@ -31,6 +31,7 @@ func check(d *decoder, c *Config) {
 	d.checkProtect(c, targets)
 	d.checkPolicy(c, targets)
 	d.checkAccess(c)
+	d.checkRequests(c, targets)
 	d.checkEntitle(c, targets)
 	d.checkGuard(c)
 }

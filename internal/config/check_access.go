@@ -4,8 +4,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"jmld/jml/access"
+	"jmld/model"
 )
 
 // checkAccess looks at the tree as it is declared: it has to hold together by itself, whatever operators add at run time.
@@ -48,6 +50,35 @@ func (d *decoder) checkAccess(c *Config) {
 		}
 		d.wrong(where, "%s", p.Text)
 	}
+}
+
+// checkRequests: what nobody decides about, or only some, is something that people can ask for.
+func (d *decoder) checkRequests(c *Config, targets []string) {
+	at, r := route{"access", "requests"}, &c.Access.Requests
+	state, _ := declared(c)
+	for key, v := range map[string]Duration{"open": r.Open, "longest": r.Longest} {
+		if v.Std() < time.Hour {
+			d.wrong(at.with(key), "%s is too short for people; expected at least 1h", v)
+		}
+	}
+	rules := r.Rules()
+	for i, text := range r.Privileged {
+		if t, ok := d.checkThing(text, at.with("privileged", i), targets, state); ok && t.Kind == access.KindAccount {
+			d.wrong(at.with("privileged", i), "accounts follow from rules and are not asked for; expected role:NAME, permission:AREA:NAME or group:NAME")
+		}
+	}
+	for i, name := range r.Free {
+		if t, ok := d.checkThing(access.KindRole+":"+name, at.with("free", i), targets, state); ok && slices.Contains(rules.Privileged, t) {
+			d.wrong(at.with("free", i), "role %s is privileged; expected one of the two", name)
+		}
+	}
+	if r.Approvers == "" {
+		return
+	}
+	if rules.Approvers == model.AccessRoot {
+		d.wrong(at.with("approvers"), "the root has everybody's admins in it; expected another group")
+	}
+	d.checkThing(access.KindGroup+":"+r.Approvers, at.with("approvers"), targets, state)
 }
 
 func (d *decoder) checkMembers(c *Config, list []AccessMember, at route) {

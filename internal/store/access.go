@@ -156,7 +156,7 @@ func scanRevision(row scanner, to *int64) error {
 // ChangeAccess stores the change in one transaction and makes those it affects due for review in the same. ErrStale: somebody else
 // changed something since c.Expect.
 func (s *Store) ChangeAccess(ctx context.Context, c *engine.AccessChange) error {
-	ops := s.accessOps(s.lockOps(nil, lockAccess), c)
+	ops := s.requestOps(s.accessOps(s.lockOps(nil, lockAccess), c), c.Request)
 	return s.write(ctx, append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)...)
 }
 

@@ -63,7 +63,9 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	}
 	for i := range c.Merges {
 		m := &c.Merges[i]
-		ops = append(ops, op{text: s.sql(pointRulings), args: []any{m.IdentityID, m.IntoID}})
+		for _, text := range []string{pointRulings, dropRequests, moveRequests, moveRequesters} {
+			ops = append(ops, op{text: s.sql(text), args: []any{m.IdentityID, m.IntoID}})
+		}
 	}
 	ops = append(ops, s.rows(insertMerges(), len(c.Merges), func(i int, to []any) []any {
 		m := &c.Merges[i]

@@ -43,7 +43,7 @@ func wanted(t *testing.T) map[string]map[string]column {
 		&model.Record{}, &model.Identity{}, &model.IdentityKey{}, &model.Account{}, &model.Plan{}, &model.Change{}, &model.Run{},
 		&model.AuditEntry{}, &model.Token{}, &model.DialectUse{}, &model.PlatformUser{}, &model.AppUser{},
 		&model.Checkpoint{}, &model.GroupLoss{}, &model.Capture{}, &model.CaptureLine{}, &model.Ruling{}, &model.Merge{}, &model.Wait{},
-		&model.AccessRole{}, &model.AccessGroup{}, &model.AccessResource{}, &model.AccessLink{}, &model.AccessMember{}, &model.AccountName{}, &model.Task{},
+		&model.AccessRole{}, &model.AccessGroup{}, &model.AccessResource{}, &model.AccessLink{}, &model.AccessMember{}, &model.AccountName{}, &model.Task{}, &model.AccessRequest{},
 	} {
 		s, err := schema.Parse(m, &cache, schema.NamingStrategy{})
 		if err != nil {
@@ -174,7 +174,7 @@ func TestColumnListsAreComplete(t *testing.T) {
 	for table, columns := range map[string]string{
 		"records": recordColumns, "identities": identityColumns, "accounts": accountColumns, "changes": changeColumns,
 		"plans": planColumns, "audit": auditColumns, "access_roles": roleColumns, "access_groups": groupColumns,
-		"access_resources": resourceColumns, "access_links": linkColumns, "access_members": memberColumns, "platform_users": localColumns + ", user_name_key", "app_users": localColumns + ", user_name_key",
+		"access_resources": resourceColumns, "access_links": linkColumns, "access_members": memberColumns, "access_requests": requestColumns, "platform_users": localColumns + ", user_name_key", "app_users": localColumns + ", user_name_key",
 	} {
 		got := strings.Split(strings.ReplaceAll(columns, `"`, ""), ", ")
 		var all []string

@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +286,106 @@ func TestAffected(t *testing.T) {
 		test.change(&after)
 		if diff := cmp.Diff(test.want, access.Affected(before, after, access.Diff(before, after))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// M-25: who decides, by what is asked for. Whoever administers the approvers' group, or is above it, does not decide alone by that.
+func TestWhoseApprovalsAreEnough(t *testing.T) {
+	t.Parallel()
+	s := company()
+	s.Groups = append(s.Groups, group("Security", "root"))
+	for _, m := range []model.AccessMember{admin("a", "group:builders"), admin("b", "group:platform"), admin("root", "group:root"),
+		admin("head", "group:security"), member("sam", "group:security", "Developer"), member("x", "group:berlin", "Developer")} {
+		s.Give(m)
+	}
+	tree, err := access.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := access.RequestRules{Privileged: []access.Thing{{Kind: access.KindPermission, ID: "cluster:deploy"}, {Kind: access.KindGroup, ID: "operations"}},
+		Approvers: "security", Free: []string{"auditor"}}
+	for _, test := range []struct {
+		row        model.AccessMember
+		by         string
+		want       bool
+		privileged bool
+	}{
+		{member("p", "group:builders", "Developer"), "", false, false},
+		{member("p", "group:builders", "Developer"), "a", true, false},
+		{member("p", "group:builders", "Developer"), "b", true, false},
+		{member("p", "group:builders", "Developer"), "x", false, false},
+		{member("p", "group:builders", "Developer"), "head", false, false},
+		{member("p", "group:builders", "Developer"), "sam", true, false},
+		{member("p", "app:crm", "Operator"), "a", false, true},
+		{member("p", "app:crm", "Operator"), "a x", false, true},
+		{member("p", "app:crm", "Operator"), "a b", true, true},
+		{member("p", "app:crm", "Operator"), "sam", true, true},
+		{member("p", "app:crm", "Operator"), "root", false, true},
+		{admin("p", "group:builders"), "a", false, true},
+		{member("p", "group:operations", "Developer"), "root", false, true},
+		{member("p", "group:root", "Developer"), "root", false, true}, // reaches Operations
+		{member("p", "group:security", "Developer"), "head", false, true},
+	} {
+		if got := r.IsPrivileged(tree, test.row); got != test.privileged {
+			t.Errorf("%+v is privileged: %t", test.row, got)
+		}
+		if got := r.Enough(tree, test.row, false, strings.Fields(test.by), noon()); got != test.want {
+			t.Errorf("%s at %s by %q: %t, want %t", test.row.Role, test.row.Place, test.by, got, test.want)
+		}
+	}
+	if !r.IsFree(tree, member("p", "app:crm", "Auditor")) || r.IsFree(tree, member("p", "group:builders", "Auditor")) {
+		t.Error("a free role is free on an app, and nowhere else")
+	}
+}
+
+// What is given for a request goes on where something ends, and takes nothing from anybody.
+func TestAGrantTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	day := func(n int) *time.Time { d := noon().AddDate(0, 0, n); return &d }
+	row := func(from, to *time.Time) model.AccessMember {
+		m := member("p", "group:builders", "Developer")
+		m.ValidFrom, m.ValidTo = from, to
+		return m
+	}
+	ended, asAdmin := row(nil, nil), row(nil, day(5))
+	ended.EndedAt, asAdmin.Admin = day(-1), true
+	for name, test := range map[string]struct {
+		is   []model.AccessMember
+		asks model.AccessMember
+		want string // error, or from and to
+	}{
+		"nothing there":       {nil, row(nil, day(9)), "always 9"},
+		"for longer already":  {[]model.AccessMember{row(nil, nil)}, row(nil, day(9)), "already"},
+		"by inheritance":      {[]model.AccessMember{member("p", "group:platform", "Developer")}, row(nil, day(9)), "already, through Platform > Builders"},
+		"goes on":             {[]model.AccessMember{row(day(-5), day(5))}, row(day(3), day(9)), "-5 9"},
+		"is over":             {[]model.AccessMember{row(nil, day(-1))}, row(nil, day(9)), "always 9"},
+		"with a gap":          {[]model.AccessMember{row(nil, day(2))}, row(day(4), day(9)), "expected no gap"},
+		"as an admin":         {[]model.AccessMember{asAdmin}, row(nil, day(9)), "expected a request to administer"},
+		"to administer by it": {[]model.AccessMember{row(nil, nil)}, func() model.AccessMember { m := row(nil, day(9)); m.Admin = true; return m }(), "without a role"},
+		"before they left":    {[]model.AccessMember{ended}, row(nil, day(9)), "settled first"},
+	} {
+		s := company()
+		s.Members = append(s.Members, test.is...)
+		tree, err := access.New(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := s.Grant(tree, test.asks, noon()); err != nil {
+			got = err.Error()
+		} else {
+			m := s.Members[len(s.Members)-1]
+			days := func(at *time.Time) string {
+				if at == nil {
+					return "always"
+				}
+				return strconv.Itoa(int(at.Sub(noon()).Hours() / 24))
+			}
+			got = days(m.ValidFrom) + " " + days(m.ValidTo)
+		}
+		if !strings.Contains(got, test.want) {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package access
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"jmld/model"
 )
@@ -131,6 +133,43 @@ func (s *State) Give(m model.AccessMember) {
 	s.Members = put(s.Members, m, func(x model.AccessMember) bool {
 		return x.Place == m.Place && x.Role == m.Role && s.who(x.Person) == who
 	})
+}
+
+// Grant is Give for somebody who asks: it refuses what they have for as long already, goes on where what they have ends, and takes nothing away.
+func (s *State) Grant(t *Tree, m model.AccessMember, now time.Time) error {
+	if way := t.Held(m, now); way != nil {
+		through := "directly"
+		if !way.Direct {
+			through = "through " + strings.Join(way.Path, " > ")
+		}
+		return model.Errorf(model.CodeAccessRefused, "the person has it in %s already, %s", t.Name(m.Place), through)
+	}
+	i := slices.IndexFunc(s.Members, func(x model.AccessMember) bool {
+		return x.Place == m.Place && x.Role == m.Role && s.who(x.Person) == m.Person
+	})
+	if i >= 0 && !over(s.Members[i], now) {
+		switch is := s.Members[i]; {
+		case is.Admin && !m.Admin:
+			return model.Errorf(model.CodeAccessRefused, "the person has it in %s as an admin until %s; expected a request to administer", t.Name(m.Place), text(is.ValidTo))
+		case m.Admin && !is.Admin: // it would administer for as long as it has the role
+			return model.Errorf(model.CodeAccessRefused, "the person has the role in %s; expected a request to administer without a role", t.Name(m.Place))
+		case is.EndedAt != nil:
+			return model.Errorf(model.CodeAccessRefused, "the person was given it in %s before they left, which is settled first", t.Name(m.Place))
+		case !overlap(is, m):
+			return model.Errorf(model.CodeAccessRefused, "the person has it in %s from %s until %s; expected no gap between that and this", t.Name(m.Place), text(is.ValidFrom), text(is.ValidTo))
+		default:
+			m.ValidFrom, m.ValidTo = earlier(is.ValidFrom, m.ValidFrom), later(is.ValidTo, m.ValidTo)
+		}
+	}
+	s.Give(m)
+	return nil
+}
+
+func text(t *time.Time) string {
+	if t == nil {
+		return "always"
+	}
+	return t.Format(time.RFC3339)
 }
 
 // Take removes what a person was given directly at a place: one role, or with all everything.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,10 @@ type AccessEdit struct {
 	Withhold bool
 	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
 	Edit func(s *access.State, t *access.Tree) error
+	// With is shown what passed every check, to add to it or to leave it out. It may be called again, after Edit; nil: nobody looks.
+	With func(c *AccessChange)
+	// About is who or what a refusal is audited with, unless it is a dry run; "": it is not.
+	About string
 }
 
 // AccessEdited is what became of it.
@@ -64,6 +69,9 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 		if err != nil {
 			return err
 		}
+		if edit.With != nil {
+			edit.With(c)
+		}
 		out = AccessEdited{Changes: c.Changes, Affected: len(c.Affected)}
 		if edit.Brake {
 			if out.Held, err = e.brakeAccess(edit, before, after, c); err != nil {
@@ -73,13 +81,13 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 				return model.Errorf(model.CodeAccessHeld, "%s", out.Held)
 			}
 		}
-		if edit.DryRun || c.Changes.Count() == 0 {
+		if edit.DryRun || c.Changes.Count() == 0 && c.Request == nil {
 			return nil
 		}
 		return e.o.Store.ChangeAccess(ctx, c)
 	})
 	if err != nil {
-		return AccessEdited{}, err
+		return AccessEdited{}, e.refusedAccess(ctx, edit, err)
 	}
 	if !edit.DryRun && out.Changes.Count() > 0 {
 		e.log.Info("groups and roles changed", zap.String(model.FieldActor, edit.Actor), zap.Int(model.FieldCount, out.Changes.Count()))
@@ -127,6 +135,23 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 	auditRows(audit, "link", c.Changes.Links, func(l model.AccessLink) string { return l.Place })
 	auditRows(audit, "member", c.Changes.Members, func(m model.AccessMember) string { return m.Person })
 	return c, nil
+}
+
+// refusedAccess notes that somebody tried what they may not, or what would not hold together.
+func (e *Engine) refusedAccess(ctx context.Context, edit AccessEdit, err error) error {
+	code := model.CodeOf(err)
+	switch code {
+	case model.CodeAccessRefused, model.CodeAccessForeign, model.CodeAccessDenied, model.CodeAccessHeld, model.CodeAccessRequest, model.CodeSeparated:
+	default:
+		return err
+	}
+	if edit.About == "" || edit.DryRun {
+		return err
+	}
+	now := e.now()
+	entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: edit.Actor, Action: "access.refused", Subject: edit.About,
+		Detail: jml.Canonical(map[string]string{"code": string(code), "text": err.Error()})}
+	return errors.Join(err, e.o.Store.AddAudit(ctx, entry))
 }
 
 // brakeAccess says why a person has to let the edit go, "": nobody has.

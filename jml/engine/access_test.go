@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
 	"jmld/jml/access"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
@@ -19,11 +20,13 @@ import (
 )
 
 // byRole has an account in platform for whoever holds a role on CRM, with the roles.
-func byRole(h *house) {
+func byRole(h *house) { h.SetRules(byRoles(h)) }
+
+func byRoles(h *house) *jml.Rules {
 	r := rules(h.t)
 	r.Policy = compiled(h.t, policy.Rule{Name: "crm", Target: "platform", When: `access.rolesOn("CRM").size() > 0`,
 		Attributes: map[string]string{"userName": "person.userName", "roles": `access.rolesOn("CRM")`, "entitlements": `access.permissionsOn("CRM")`}})
-	h.SetRules(r)
+	return r
 }
 
 func given(person, place, role string) model.AccessMember {

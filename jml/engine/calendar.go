@@ -131,6 +131,9 @@ func (e *Engine) Tend(ctx context.Context) (int, error) {
 			if err := e.recheckDue(ctx); err != nil {
 				return reviewed, err
 			}
+			if err := e.expireRequests(ctx); err != nil {
+				return reviewed, err
+			}
 			return reviewed, e.tendPlans(ctx)
 		}
 	}
@@ -148,6 +151,9 @@ func (e *Engine) tend(ctx context.Context) error {
 			}
 			if err == nil {
 				err = e.recheckDue(ctx)
+			}
+			if err == nil {
+				err = e.expireRequests(ctx)
 			}
 		}
 		if err != nil && ctx.Err() == nil {

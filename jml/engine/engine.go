@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/model"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 	// Fingerprint is of the configuration behind Rules. Run reviews everybody who was decided about under another one.
 	Fingerprint string
 	Guard       jml.Limits
+	Requests    access.RequestRules // of Engine.RequestAccess and Engine.DecideAccess
 	Sources     []ReadSource
 	Targets     []TargetSpec
 	Log         *zap.Logger

@@ -285,6 +285,14 @@ type AccessChange struct {
 	Affected []string // people, by identity or correlation key: due for review at ReviewAt
 	ReviewAt time.Time
 	Audit    []model.AuditEntry
+	Request  *RequestWrite // what the change is about; nil: nothing
+}
+
+// RequestWrite stores one request for access: Old nil inserts; ErrStale: the person asks for the same already. Else it is decided, or approved
+// by one more; ErrStale: somebody decided, or approved, since Old.
+type RequestWrite struct {
+	Old *model.AccessRequest
+	New model.AccessRequest
 }
 
 // Access keeps the tree of groups, and who was given which role.
@@ -297,6 +305,14 @@ type Access interface {
 	AccessRevision(ctx context.Context) (int64, error)
 	// ChangeAccess stores c and bumps the versions of those it affects. ErrStale: the revision is not as expected.
 	ChangeAccess(ctx context.Context, c *AccessChange) error
+	// AccessRequests lists requests for access, the newest first.
+	AccessRequests(ctx context.Context, q model.RequestQuery) ([]model.AccessRequest, error)
+	// ExpiredRequests are open at a time, and at the database's now, at which they are over; the oldest first.
+	ExpiredRequests(ctx context.Context, by time.Time, limit int) ([]model.AccessRequest, error)
+	// ExpireRequest ends one of them. ErrStale: somebody decided.
+	ExpireRequest(ctx context.Context, w RequestWrite, audit model.AuditEntry) error
+	// AddAudit appends entries that belong to no commit.
+	AddAudit(ctx context.Context, entries ...model.AuditEntry) error
 }
 
 // Plans keeps what waits.
