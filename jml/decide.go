@@ -102,7 +102,7 @@ func (r *Rules) Decide(s Situation) Decision {
 		home, _ := r.Policy.Home(fused.Attrs)
 		w.phase = r.phase(s, live, fused, home)
 		who := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
-			Sources: sources(live), Groups: groupNames(s.Groups, live)}
+			Sources: sources(live), Groups: groupNames(s.Groups, live), Memberships: memberOf(s.Groups, live)}
 		out = r.outcome(&w, who)
 	} else {
 		w.phase = r.phase(s, live, fused, "")

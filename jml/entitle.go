@@ -74,7 +74,7 @@ func (r *Rules) birthrights(w *situation, who policy.Person) {
 	e := &w.entitled
 	hold, unsure := r.Policy.Birthrights(who)
 	for _, rule := range hold {
-		b := model.Birthright{Rule: rule.Name, Place: rule.Place, Role: rule.Role, Since: w.Now}
+		b := model.Birthright{Rule: rule.Name, Place: rule.Place, Role: rule.Role, From: rule.Origin(), Since: w.Now}
 		if i := slices.IndexFunc(e.was.Given, func(old model.Birthright) bool {
 			return old.Rule == b.Rule && old.Place == b.Place && old.Role == b.Role
 		}); i >= 0 {

@@ -85,11 +85,17 @@ func sources(live []model.Record) []string {
 }
 
 // groupNames are the names of the groups in sources that have a live record of the person.
+// memberOf are the groups of sources that say something of the person.
+func memberOf(groups []model.Membership, live []model.Record) []model.Membership {
+	return slices.DeleteFunc(slices.Clone(groups), func(g model.Membership) bool {
+		return !slices.ContainsFunc(live, func(rec model.Record) bool { return rec.Source == g.Source })
+	})
+}
+
 func groupNames(groups []model.Membership, live []model.Record) []string {
 	out := []string{}
-	for _, g := range groups {
-		here := slices.ContainsFunc(live, func(rec model.Record) bool { return rec.Source == g.Source })
-		if here && !slices.Contains(out, g.DisplayName) {
+	for _, g := range memberOf(groups, live) {
+		if !slices.Contains(out, g.DisplayName) {
 			out = append(out, g.DisplayName)
 		}
 	}

@@ -66,12 +66,34 @@ type apart struct {
 	before bool       // the rule is new, and what is there was there before it
 }
 
-// separate withholds what a rule keeps apart from what was there first.
+// separate withholds what a rule keeps apart from what was there first. What another rule withholds keeps nothing apart from anything,
+// whatever the order of the rules: they are asked again until they agree.
 func (r *Rules) separate(w *situation, view *access.View) *access.View {
-	for _, s := range r.Separation {
+	findings, withheld := len(w.findings), len(w.entitled.Withheld)
+	refused := make([][]string, len(r.Separation))
+	for tries := len(r.Separation) + 1; ; tries-- {
+		if tries == 0 { // they go round in a circle: one after the other, and what one withholds is not there for the next
+			refused = make([][]string, len(r.Separation))
+		}
+		w.findings, w.entitled.Withheld, w.apart = w.findings[:findings:findings], w.entitled.Withheld[:withheld:withheld], nil
+		out, next := r.separateOnce(w, view, refused)
+		if tries == 0 || slices.EqualFunc(refused, next, slices.Equal) {
+			return out
+		}
+		refused = next
+	}
+}
+
+// separateOnce asks each rule, about what no other one refused before; it says what each refuses.
+func (r *Rules) separateOnce(w *situation, view *access.View, refused [][]string) (_ *access.View, next [][]string) {
+	for i, s := range r.Separation {
 		a := apart{Separation: s, until: s.Excepted(w.Access.Rows(), w.Now)}
 		for _, t := range s.Things {
-			if len(view.Giving(t)) > 0 || t.Kind == access.KindAccount && w.active(t.ID) {
+			elsewhere := false
+			for j, list := range refused {
+				elsewhere = elsewhere || j != i && slices.Contains(list, t.String())
+			}
+			if len(view.Giving(t)) > 0 && !elsewhere || t.Kind == access.KindAccount && w.active(t.ID) {
 				a.is = append(a.is, t.String())
 			}
 		}
@@ -88,14 +110,18 @@ func (r *Rules) separate(w *situation, view *access.View) *access.View {
 		if a.until != nil || a.before && s.Remove {
 			a.has = a.has[:min(len(a.has), 1)]
 		}
+		var refuses []string
 		for _, t := range s.Things {
 			if a.until == nil && len(a.has) > 0 && !slices.Contains(a.has, t.String()) {
+				if t.Kind != access.KindAccount { // that goes when its target says so
+					refuses = append(refuses, t.String())
+				}
 				view = w.withhold(view, t, model.CodeSeparated, a.refuses(t.String()))
 			}
 		}
-		w.apart = append(w.apart, a)
+		w.apart, next = append(w.apart, a), append(next, refuses)
 	}
-	return view
+	return view, next
 }
 
 // withheld says whether the last decision kept the thing from the person, by whatever rule: a rule may have another name by now.

@@ -141,7 +141,7 @@ func (w *world) roles(t *testing.T, p *model.Identity) {
 		}
 	}
 	for _, b := range e.Given {
-		w.line("  by right: %s in %s (rule %s since %s)", b.Role, b.Place, b.Rule, b.Since.Format(time.DateOnly))
+		w.line("  by right: %s in %s (%s since %s)", b.Role, b.Place, access.Birthright(p.ID, b).Reason, b.Since.Format(time.DateOnly))
 	}
 	for _, x := range e.Withheld {
 		w.line("  withheld: %s in %s (%s)", x.Role, x.Place, x.Text)

@@ -104,7 +104,7 @@ type storyPolicy struct {
 			Longest        int
 		} `yaml:"user_name"`
 	} `yaml:"accounts"`
-	Roles []struct{ Name, Role, Place, When string } `yaml:"roles"`
+	Roles []struct{ Name, Role, Place, When, Source, Group string } `yaml:"roles"`
 }
 
 func TestStories(t *testing.T) { // M-01, M-02, M-24, D-20
@@ -396,7 +396,8 @@ func (p storyPolicy) config() policy.Config {
 			BeforeStart: duration(a.BeforeStart), DeleteAfter: duration(a.DeleteAfter), Administrator: a.Administrator})
 	}
 	for _, r := range p.Roles {
-		c.Roles = append(c.Roles, policy.RoleRule{Name: r.Name, Role: access.ID(r.Role), Place: access.Place(access.KindGroup, r.Place), When: r.When})
+		c.Roles = append(c.Roles, policy.RoleRule{Name: r.Name, Role: access.ID(r.Role), Place: access.Place(access.KindGroup, r.Place), When: r.When,
+			Source: r.Source, Group: r.Group})
 	}
 	return c
 }

@@ -66,6 +66,7 @@ type Birthright struct {
 	Rule  string    `json:"rule"`
 	Place string    `json:"place"`
 	Role  string    `json:"role"`
+	From  string    `json:"from,omitempty"` // the source's group that makes it hold
 	Since time.Time `json:"since"`
 }
 

@@ -308,6 +308,9 @@ func (d *decoder) checkTargets(c *Config) []string {
 		if t.SCIM != nil {
 			d.checkSCIMTarget(t.SCIM, at.with("scim"))
 		}
+		if t.Manual != nil {
+			d.checkNatural(t.Manual.Assignee, at.with("manual", "assignee"))
+		}
 	}
 	return names
 }

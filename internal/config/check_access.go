@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"jmld/jml/access"
 	"jmld/model"
@@ -21,6 +22,7 @@ func (d *decoder) checkAccess(c *Config) {
 			d.wrong(at.with("areas", i), "%q cannot be the name of an area; expected small letters, digits, - and _", area)
 		}
 	}
+	d.checkNatural(c.Access.Approver, at.with("approver"))
 	for i, r := range c.Access.Resources {
 		here := at.with("resources", i)
 		d.checkOne(here, access.KindApp, access.KindNamespace)
@@ -86,6 +88,7 @@ func (d *decoder) checkMembers(c *Config, list []AccessMember, at route) {
 		if m.Person != "" {
 			d.checkPerson(c, m.Person, at.with(i, "person"))
 		}
+		d.checkNatural(m.Approver, at.with(i, "approver"))
 		for key, text := range map[string]string{"from": m.From, "until": m.Until} {
 			if text != "" && day(text) == nil {
 				d.wrong(at.with(i, key), "%q is no time; expected a day such as 2026-05-01 or a time such as 2026-05-01T08:00:00Z", text)
@@ -93,6 +96,21 @@ func (d *decoder) checkMembers(c *Config, list []AccessMember, at route) {
 		}
 	}
 }
+
+// checkNatural refuses what is an account of nobody in particular, as far as a name tells: what somebody did has to be one person's. A name is
+// shared when every word of it is.
+func (d *decoder) checkNatural(name string, at route) {
+	local, _, _ := strings.Cut(access.ID(name), "@")
+	words := strings.FieldsFunc(local, func(r rune) bool { return !unicode.IsLetter(r) })
+	shared := func(w string) bool { return slices.Contains(strings.Fields(sharedWords), w) }
+	if len(words) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !shared(w) }) {
+		d.wrong(at, "%q is nobody in particular; expected a natural person", name)
+	}
+}
+
+// sharedWords are what accounts of several people are called.
+const sharedWords = "admin administrator administrators admins account accounts all app desk everybody everyone generic group help helpdesk info it jmld noreply no " +
+	"nobody office operations operator operators ops postmaster reply root security service servicedesk shared staff support system team the user users webmaster"
 
 // checkPerson: people are named by a key that joins records, so that a name is never two people's.
 func (d *decoder) checkPerson(c *Config, text string, at route) {

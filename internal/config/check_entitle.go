@@ -37,6 +37,7 @@ func (d *decoder) checkEntitle(c *Config, targets []string) {
 		}
 		for j, e := range s.Exceptions {
 			d.checkPerson(c, e.Person, at.with("exceptions", j, "person"))
+			d.checkNatural(e.Approver, at.with("exceptions", j, "approver"))
 			if e.Until != "" && day(e.Until) == nil {
 				d.wrong(at.with("exceptions", j, "until"), "%q is no time; expected a day such as 2026-05-01 or a time such as 2026-05-01T08:00:00Z", e.Until)
 			}
@@ -51,6 +52,10 @@ func (d *decoder) checkEntitle(c *Config, targets []string) {
 func (d *decoder) checkRoleRules(c *Config, state access.State) {
 	for i, r := range c.Policy.Roles {
 		at := route{"policy", "roles", i}
+		d.checkOne(at, "when", "from")
+		if f := r.From; f != nil && f.Source != "" && !slices.Contains(sourceNames(c), f.Source) {
+			d.wrong(at.with("from", "source"), "unknown source %q%s", f.Source, meant(f.Source, sourceNames(c)))
+		}
 		if d.has(at.with("role")) && r.Role != "" {
 			role, err := state.Role(r.Role)
 			switch {
@@ -68,6 +73,14 @@ func (d *decoder) checkRoleRules(c *Config, state access.State) {
 			d.wrong(at.with("place"), "unknown %s; expected a group, app:NAME or namespace:NAME that access declares", place)
 		}
 	}
+}
+
+func sourceNames(c *Config) []string {
+	names := make([]string, len(c.Sources))
+	for i, s := range c.Sources {
+		names[i] = s.Name
+	}
+	return names
 }
 
 func hasPlace(s access.State, place string) bool {
@@ -191,7 +204,11 @@ func givers(c *Config, state access.State) []giver {
 	}
 	for i, r := range c.Policy.Roles {
 		row := model.AccessMember{Place: accessPlace(r.Place), Role: access.ID(r.Role)}
-		out = append(out, giver{what: "rule " + r.Name, when: condition(r.When), at: route{"policy", "roles", i, "when"}, row: &row})
+		when, key := condition(r.When), "when"
+		if r.From != nil {
+			when, key = r.rule().Origin(), "from"
+		}
+		out = append(out, giver{what: "rule " + r.Name, when: when, at: route{"policy", "roles", i, key}, row: &row})
 	}
 	for i, r := range c.Policy.Accounts {
 		out = append(out, giver{what: "rule " + r.Name, when: condition(r.When), at: route{"policy", "accounts", i, "when"}, target: r.Target})

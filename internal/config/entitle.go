@@ -15,7 +15,15 @@ type RoleRule struct {
 	Name  string `yaml:"name,required"`
 	Role  string `yaml:"role,required"`
 	Place string `yaml:"place,required"` // a group, app:NAME or namespace:NAME
-	When  string `yaml:"when,required"`
+	When  string `yaml:"when"`
+	// From is a source's group, in the place of When.
+	From *RoleFrom `yaml:"from" json:",omitempty"`
+}
+
+// RoleFrom gives a role to the members of a source's group.
+type RoleFrom struct {
+	Source string `yaml:"source,required"`
+	Group  string `yaml:"group,required"` // display name
 }
 
 // Separation says what nobody may have together.
@@ -52,7 +60,11 @@ func accessPlace(text string) string {
 }
 
 func (r RoleRule) rule() policy.RoleRule {
-	return policy.RoleRule{Name: r.Name, Role: access.ID(r.Role), Place: accessPlace(r.Place), When: r.When}
+	out := policy.RoleRule{Name: r.Name, Role: access.ID(r.Role), Place: accessPlace(r.Place), When: r.When}
+	if r.From != nil {
+		out.When, out.Source, out.Group = "", r.From.Source, strings.TrimSpace(r.From.Group)
+	}
+	return out
 }
 
 // separation is the rule as the core takes it; what is wrong with it was said when the file was checked.

@@ -230,7 +230,11 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 			return append(to, k.Source, k.Profile, k.Mark, k.RunID, stamp(k.UpdatedAt))
 		})...)
 	}
-	ops = append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)
+	audit := c.Audit
+	for i := range c.Identities {
+		audit = append(audit[:len(audit):len(audit)], c.Identities[i].Audit...)
+	}
+	ops = append(ops, s.rows(insertAudit(), len(audit), func(i int, to []any) []any { return auditArgs(&audit[i], to) })...)
 	ops = s.peopleOps(s.reviewOps(ops, c, left, ""), c)
 	for i := range c.Suspects {
 		refs := make([][2]string, 0, len(c.Suspects[i].Records))

@@ -11,7 +11,7 @@ import (
 )
 
 // Merge is what becomes of what somebody was given directly who turns out to be somebody else. What both have is one, for as long as
-// either; whoever administers by either does so by it. One that is over neither ends nor adds to one that is not. The note is for Split.
+// either; whoever administers by either does so by it. One that is over, or ended when its person left, neither ends nor adds to one that is not. The note is for Split.
 func Merge(from, into []model.AccessMember, to string, now time.Time) (e Edits[model.AccessMember], note string) {
 	var n merged
 	for _, f := range from {
@@ -20,16 +20,14 @@ func Merge(from, into []model.AccessMember, to string, now time.Time) (e Edits[m
 		made.Person = to
 		switch {
 		case !there, over(is, now) && !over(f, now):
-		case over(f, now) && !over(is, now):
+		case over(f, now) && !over(is, now), f.EndedAt != nil && is.EndedAt == nil: // what ended with a departure adds nothing, either
 			made = is
+		case is.EndedAt != nil && f.EndedAt == nil:
 		default:
 			made = is
 			made.Admin = is.Admin || f.Admin
 			if overlap(is, f) {
 				made.ValidFrom, made.ValidTo = earlier(is.ValidFrom, f.ValidFrom), later(is.ValidTo, f.ValidTo)
-			}
-			if is.EndedAt != nil && f.EndedAt == nil {
-				made.EndedAt = nil
 			}
 		}
 		e.Drop = append(e.Drop, drop)

@@ -41,6 +41,12 @@ func period(person, group string, admin bool, from, to int) model.AccessMember {
 	return m
 }
 
+func ended(m model.AccessMember) model.AccessMember {
+	at := noon().Add(-time.Hour)
+	m.EndedAt = &at
+	return m
+}
+
 // Two identities that turn out to be one person hold together what each was given. What one of them has no more neither ends nor gives what
 // the other has. A split makes it what it was.
 func TestAMergeBringsTogetherAndASplitGivesBack(t *testing.T) {
@@ -53,6 +59,9 @@ func TestAMergeBringsTogetherAndASplitGivesBack(t *testing.T) {
 		"without an end":                   {period("from", "a", false, -1, 2), period("into", "a", false, 0, 0), period("into", "a", false, 0, 0)},
 		"without an end, who goes":         {period("from", "a", false, 0, 0), period("into", "a", false, -9, 2), period("into", "a", false, 0, 0)},
 		"two times apart stay as they are": {period("from", "a", false, 8, 9), period("into", "a", false, -9, 2), period("into", "a", false, -9, 2)},
+		"who goes had left":                {ended(period("from", "a", true, -9, 0)), period("into", "a", false, -1, 5), period("into", "a", false, -1, 5)},
+		"who stays had left":               {period("from", "a", false, -1, 5), ended(period("into", "a", true, -9, 0)), period("into", "a", false, -1, 5)},
+		"both had left":                    {ended(period("from", "a", false, -9, 5)), ended(period("into", "a", false, -1, 0)), ended(period("into", "a", false, -9, 0))},
 	} {
 		into := []model.AccessMember{period("into", "other", false, 0, 0)}
 		if c.stays.Person != "" {

@@ -42,7 +42,11 @@ func Row(person, place, role string) string { return person + "\n" + place + "\n
 
 // Birthright is a row for what a rule gives.
 func Birthright(person string, b model.Birthright) model.AccessMember {
-	return model.AccessMember{Person: person, Place: b.Place, Role: b.Role, Reason: "rule " + b.Rule, Approver: model.ManagedByPolicy, ManagedBy: model.ManagedByPolicy}
+	why := "rule " + b.Rule
+	if b.From != "" {
+		why += ", by " + b.From
+	}
+	return model.AccessMember{Person: person, Place: b.Place, Role: b.Role, Reason: why, Approver: model.ManagedByPolicy, ManagedBy: model.ManagedByPolicy}
 }
 
 // ID is how names are compared: Unicode form NFKC, without case and needless space.

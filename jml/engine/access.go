@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -199,6 +201,40 @@ func auditRows[T any](audit func(action, subject string, detail any), what strin
 	for _, x := range edits.Drop {
 		audit(what+".remove", subject(x), x)
 	}
+}
+
+// auditRights says which roles a decision gave by right, and which ended. What is not readable gave nothing: the decision says so.
+func auditRights(was, is *model.Identity, cause jml.Cause, now time.Time) []model.AuditEntry {
+	before := ""
+	if was != nil {
+		before = was.Entitlements
+	}
+	if before == is.Entitlements {
+		return nil
+	}
+	type right struct{ Rule, Place, Role string }
+	rights := func(text string) []right {
+		var e model.Entitlements
+		if text == "" || json.Unmarshal([]byte(text), &e) != nil {
+			return nil
+		}
+		var out []right
+		for _, b := range e.Given {
+			out = append(out, right{b.Rule, b.Place, b.Role})
+		}
+		return out
+	}
+	had, has := rights(before), rights(is.Entitlements)
+	var out []model.AuditEntry
+	note := func(action string, list []right) {
+		for _, r := range list {
+			out = append(out, entryFor("access.right."+action, cause.Source, is.ID, "rule "+r.Rule, now,
+				map[string]any{"place": r.Place, "role": r.Role, "rule": r.Rule, "because": cause.Text}))
+		}
+	}
+	note("set", without(has, had))
+	note("remove", without(had, has))
+	return out
 }
 
 // some is a list that is not longer than anybody reads.

@@ -144,6 +144,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	d.identity.New.Rules = e.o.Fingerprint
+	d.identity.Audit = auditRights(identity, &out.Identity, cause, now)
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
 		case owner != "" && owner != id:

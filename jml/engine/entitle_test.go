@@ -1,6 +1,9 @@
 package engine_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +64,7 @@ func TestRolesByRightAndSeparation(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("by right", map[string]string{"ada": "Developer may project:edit"})
+		h.wantRights(ada, "access.right.set rule engineers in group:builders as developer")
 		h.edit(func(s *access.State) { s.Roles[0].Permissions = `{"project":["read"]}` })
 		want("a change of a role reaches who has it by right", map[string]string{"ada": "Developer may project:read"})
 
@@ -142,5 +146,43 @@ func TestASplitGivesNothingThatIsKeptApart(t *testing.T) {
 		if diff := cmp.Diff(want, h.desired()); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+// wantRights compares what the audit says of rights by rule.
+func (h *house) wantRights(person string, want ...string) {
+	h.t.Helper()
+	entries, err := h.store.AuditList(h.ctx, person, 100)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if d := jml.Decode(e.Detail); strings.HasPrefix(e.Action, "access.right.") {
+			got = append(got, fmt.Sprint(e.Action, " ", e.Actor, " in ", d["place"], " as ", d["role"]))
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.t.Error(diff)
+	}
+}
+
+// M-24, M-41: what a rule gives, and what it gives no more, is in the audit log, once.
+func TestRightsByRuleAreAudited(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		entitled(h)
+		out, err := h.scim("entra", "e-ada", "ada", true, titled("Engineer"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada := out.Record.IdentityID
+		h.settle()
+		if _, err := h.scim("entra", "e-ada", "ada", true, titled("Architect")); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantRights(ada, "access.right.remove rule engineers in group:builders as developer", "access.right.set rule engineers in group:builders as developer")
 	})
 }

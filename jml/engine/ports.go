@@ -158,6 +158,7 @@ type IdentityWrite struct {
 	Expect   int64
 	AddKeys  []model.Key
 	DropKeys []model.Key
+	Audit    []model.AuditEntry // of what the decision gave by right, or ended
 }
 
 // Commit is one transaction. All of it happens or nothing.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +225,34 @@ func TestALateWorkerLeavesTasksAlone(t *testing.T) {
 		known = account()
 		push(false, "Architect")
 		asks("left", known, "+ ada done", "~ ada withdrawn", "! ada open")
+	})
+}
+
+// M-41: a task is of whoever is responsible now, and due when it was due.
+func TestAnOpenTaskFollowsItsAssignee(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.byHand(time.Now)
+		if _, err := h.scim("entra", "e-ada", "ada", true, titled("Engineer")); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		before := h.open()
+		list, err := h.store.Accounts(h.ctx, model.AccountQuery{Target: "app"})
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		for range 2 {
+			other := manual.New(manual.Options{Name: "app", Assignee: "Bo Lind", Due: time.Hour, Store: h.store, Now: time.Now})
+			if _, err := other.Ensure(h.ctx, list[0]); model.CodeOf(err) != model.CodeTaskOpen {
+				t.Fatal(err)
+			}
+		}
+		if after := h.open(); after.Assignee != "Bo Lind" || !after.DueAt.Equal(before.DueAt) || after.Op != before.Op {
+			t.Errorf("%+v, was %+v", after, before)
+		}
+		if d := cmp.Diff([]string{"+ ada open", "+ ada withdrawn"}, slices.Sorted(slices.Values(h.tasks()))); d != "" {
+			t.Error(d)
+		}
 	})
 }

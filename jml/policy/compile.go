@@ -94,7 +94,11 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	for i, r := range c.Roles {
 		at := []any{"roles", i}
 		k.ruleName(r.Name, under(at, "name"), ruleNames)
-		p.roles = append(p.roles, roleRule{r, k.early(r.When, under(at, "when"))})
+		out := roleRule{RoleRule: r}
+		if r.Group == "" {
+			out.when = k.early(r.When, under(at, "when"))
+		}
+		p.roles = append(p.roles, out)
 	}
 	if slices.ContainsFunc(k.bad, func(m Mistake) bool { return !m.May }) {
 		return nil, k.bad

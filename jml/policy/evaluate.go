@@ -58,6 +58,12 @@ func (p *Policy) Birthrights(person Person) (hold []RoleRule, unsure []Finding) 
 	s.unsure = errors.New("are not known here")
 	for i := range p.roles {
 		r := &p.roles[i]
+		if r.Group != "" {
+			if r.has(person.Memberships) {
+				hold = append(hold, r.RoleRule)
+			}
+			continue
+		}
 		switch holds, err := evaluate(r.when, s); {
 		case err != nil:
 			unsure = append(unsure, Finding{Rule: r.Name, Text: err.Error()})

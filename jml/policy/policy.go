@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"jmld/jml/access"
@@ -20,12 +21,28 @@ type Config struct {
 	Roles         []RoleRule // all that hold give what they say
 }
 
-// RoleRule gives a role by right, as long as When holds.
+// RoleRule gives a role by right, as long as When holds, or to the members of a source's group.
 type RoleRule struct {
 	Name  string
 	Role  string // id
 	Place string
 	When  string // CEL, bool; without access and person.categories, which follow from it
+	// Source and Group are in the place of When: the members of the group, by display name, direct or through its groups.
+	Source, Group string
+}
+
+// Origin says where the role comes from, when it is a source's group; "": it is a condition.
+func (r RoleRule) Origin() string {
+	if r.Group == "" {
+		return ""
+	}
+	return "group " + r.Group + " of " + r.Source
+}
+
+func (r RoleRule) has(list []model.Membership) bool {
+	return slices.ContainsFunc(list, func(m model.Membership) bool {
+		return m.Source == r.Source && model.FoldKey(m.DisplayName) == model.FoldKey(r.Group)
+	})
 }
 
 // Organisation is recognised by business e-mail domain (M-02). Own organisations make their people internal.
@@ -84,6 +101,8 @@ type Person struct {
 	Lifecycle model.Lifecycle
 	Groups    []string // display names of effective groups
 	Sources   []string // that have a record of the person
+	// Memberships are what Groups are the names of, for rules about a source's group.
+	Memberships []model.Membership
 	// Access is what expressions see as `access`.
 	Access *access.View
 }

@@ -72,11 +72,14 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 		}
 		return want, nil
 	}
+	next, why := t.task(want, op), "something else is wanted now: task "
 	if len(open) > 0 && open[0].Revision == want.DesiredRev && open[0].Op == op {
-		return want, t.waits(open[0])
+		if open[0].Assignee == t.o.Assignee {
+			return want, t.waits(open[0])
+		}
+		next.DueAt, why = open[0].DueAt, "it is somebody else's now: task " // who is new has no more time for it
 	}
-	next := t.task(want, op)
-	if err := t.o.Store.ReplaceTask(ctx, want, "something else is wanted now: task "+next.ID, &next); err != nil {
+	if err := t.o.Store.ReplaceTask(ctx, want, why+next.ID, &next); err != nil {
 		return want, fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
 	}
 	return want, t.waits(next)
