@@ -103,7 +103,9 @@ func TestBrowserScreenshots(t *testing.T) {
 		t.Skip("asked for with -screenshots DIR only")
 	}
 	f := company(t)
-	srv := httptest.NewServer(console.New(options(f)))
+	working := options(f)
+	working.Tasks = newTaskBook()
+	srv := httptest.NewServer(console.New(working))
 	defer srv.Close()
 	locked := options(f)
 	locked.Token = func() string { return "t" }
@@ -123,6 +125,7 @@ func TestBrowserScreenshots(t *testing.T) {
 		"person": srv.URL + "/people/" + f.people[0].ID, "persondead": srv.URL + "/people/" + dead.IdentityID, "accounts": srv.URL + "/accounts?only=unsettled",
 		"changes": srv.URL + "/changes", "problems": srv.URL + "/problems?retried=3", "missing": srv.URL + "/nowhere", "login": lockedSrv.URL + "/login",
 		"empty": empty.URL + "/", "source": srv.URL + "/sources/entra",
+		"tasks": srv.URL + "/tasks?status=all", "task": srv.URL + "/tasks/t1",
 	}
 	for name, url := range pages {
 		for mode, args := range map[string][]string{

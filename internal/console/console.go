@@ -17,7 +17,9 @@ type Options struct {
 	Approver Approver
 	// Correlator decides whom records are about; nil: the console only counts those that are disputed.
 	Correlator Correlator
-	Log        *zap.Logger // nil: silent
+	// Tasks are what people have to do; nil: no page shows them.
+	Tasks TaskBook
+	Log   *zap.Logger // nil: silent
 
 	// Token returns the operator token as it is now. With nil Token the console is open to this machine alone. A Token
 	// that returns "" lets nobody in: an unreadable secret must not open the door.
@@ -95,6 +97,11 @@ func New(o Options) http.Handler {
 		mux.HandleFunc("GET /disputed", c.page(c.disputed))
 		mux.HandleFunc("GET /disputed/{source}/{id...}", c.page(c.correlation))
 		mux.HandleFunc("POST /disputed/{source}/{id...}", c.page(c.decideCase))
+	}
+	if o.Tasks != nil {
+		mux.HandleFunc("GET /tasks", c.page(c.tasks))
+		mux.HandleFunc("GET /tasks/{id}", c.page(c.task))
+		mux.HandleFunc("POST /tasks/{id}", c.page(c.decideTask))
 	}
 	for pattern, f := range map[string]pageFunc{
 		"GET /{$}":                  c.overview,
