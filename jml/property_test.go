@@ -1,6 +1,7 @@
 package jml_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"jmld/jml"
+	"jmld/jml/access"
 	"jmld/jml/policy"
 	"jmld/model"
 )
@@ -378,4 +380,45 @@ func TestAnAddressInOtherLettersIsOne(t *testing.T) {
 			t.Errorf("%s: %v, want %d", name, got, want)
 		}
 	}
+}
+
+// M-42: whatever is given and taken, in whatever order rules stand, nobody has two things that one of them keeps apart.
+func TestNobodyHasWhatIsKeptApart(t *testing.T) {
+	t.Parallel()
+	tree := houseTree()
+	things := []access.Thing{{Kind: access.KindRole, ID: "administrator"}, {Kind: access.KindRole, ID: "auditor"}, {Kind: access.KindRole, ID: "developer"},
+		{Kind: access.KindGroup, ID: "berlin"}, {Kind: access.KindGroup, ID: "operations"}}
+	rapid.Check(t, func(rt *rapid.T) {
+		r := usualRules(t)
+		for i := range rapid.IntRange(1, 4).Draw(rt, "rules") {
+			r.Separation = append(r.Separation, jml.Separation{Name: fmt.Sprint("rule ", i),
+				Things: rapid.SliceOfNDistinct(rapid.SampledFrom(things), 2, 3, rapid.ID).Draw(rt, "things")})
+		}
+		w := newWorld(r)
+		w.say("entra", "e1", &model.Record{UserName: "ada", DisplayName: "ada", Active: true, Attrs: `{"displayName":"ada","userName":"ada"}`}, "created by entra")
+		id := w.records[at("entra", "e1")].IdentityID
+		for range rapid.IntRange(1, 10).Draw(rt, "steps") {
+			w.now = w.now.Add(time.Hour)
+			m := model.AccessMember{Person: id, Place: "group:" + rapid.SampledFrom([]string{"builders", "berlin", "operations"}).Draw(rt, "group"),
+				Role: rapid.SampledFrom([]string{"administrator", "auditor", "developer"}).Draw(rt, "role"), Reason: "x", Approver: "y", ManagedBy: model.ManagedByOperator}
+			is := func(x model.AccessMember) bool { return x.Place == m.Place && x.Role == m.Role }
+			if slices.ContainsFunc(w.gave[id], is) {
+				w.gave[id] = slices.DeleteFunc(w.gave[id], is)
+			} else {
+				w.gave[id] = append(w.gave[id], m)
+			}
+			w.decide(id, jml.Cause{Text: "given"})
+			var e model.Entitlements
+			if text := w.identities[id].Entitlements; text != "" {
+				if err := json.Unmarshal([]byte(text), &e); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			for _, s := range r.Separation {
+				if has := s.Together(tree, access.Counting(id, w.gave[id], e), w.now); len(has) > 1 {
+					rt.Fatalf("rule %v: has %v of %v", s.Things, has, w.gave[id])
+				}
+			}
+		}
+	})
 }
