@@ -234,11 +234,15 @@ func (r *Rules) grant(w *situation, acct *model.Account, g policy.Grant) *Step {
 	}
 	next.State, next.Desired, next.Priority = model.AccountActive, Canonical(g.Attrs), 1
 	next.UserName, _ = g.Attrs["userName"].(string)
-	op, event, text := opFor(acct, next)
-	if op == "" {
-		return nil
-	}
+	op, event := opFor(acct, next)
+	var text string
+	var was, is map[string]any
 	switch op {
+	case "":
+		return nil
+	case model.OpUpdate:
+		was, is = Decode(acct.Desired), Decode(next.Desired)
+		text = "changed: " + strings.Join(differ(was, is), ", ")
 	case model.OpCreate:
 		text = fmt.Sprintf("rule %s holds", g.Rule)
 	case model.OpReactivate:
@@ -253,22 +257,26 @@ func (r *Rules) grant(w *situation, acct *model.Account, g policy.Grant) *Step {
 	default:
 		dated = false
 	}
-	return w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: w.because(text, dated)})
+	step := w.step(acct, next, op, event, model.Reason{Rule: g.Rule, Text: w.because(text, dated)})
+	if op == model.OpUpdate {
+		step.Change.Attrs = strings.Join(marks(was, is), " ")
+	}
+	return step
 }
 
 // opFor compares an account (nil: none) with what it should be while active.
-func opFor(acct *model.Account, next model.Account) (model.Op, model.Event, string) {
+func opFor(acct *model.Account, next model.Account) (model.Op, model.Event) {
 	switch {
 	case acct == nil, acct.State == model.AccountUnknown: // one that waited for approval, and was never there
-		return model.OpCreate, model.EventJoiner, ""
+		return model.OpCreate, model.EventJoiner
 	case acct.State == model.AccountAbsent:
-		return model.OpCreate, model.EventRehire, ""
+		return model.OpCreate, model.EventRehire
 	case acct.State != model.AccountActive:
-		return model.OpReactivate, model.EventRehire, ""
+		return model.OpReactivate, model.EventRehire
 	case acct.Desired != next.Desired:
-		return model.OpUpdate, model.EventMover, "changed: " + strings.Join(differing(acct.Desired, next.Desired), ", ")
+		return model.OpUpdate, model.EventMover
 	}
-	return "", model.EventNone, ""
+	return "", model.EventNone
 }
 
 func (r *Rules) leave(w *situation, acct model.Account, grant *policy.Grant) *Step {
@@ -319,14 +327,18 @@ func (w *situation) step(before *model.Account, after model.Account, op model.Op
 	if before != nil {
 		c.Before = snapshot(*before)
 	}
-	if op == model.OpUpdate {
-		c.Attrs = strings.Join(marks(Decode(before.Desired), Decode(after.Desired)), " ")
-	}
 	return &Step{Change: c, Before: before, Account: after}
 }
 
+// snapshot is Canonical of a model.Snapshot. What is desired is canonical already, and becomes a part of it as it is.
 func snapshot(a model.Account) string {
-	return Canonical(model.Snapshot{State: a.State, Attributes: Decode(a.Desired)})
+	var room [1024]byte
+	b, ok := appendString(append(room[:0], `{"state":`...), string(a.State))
+	if !ok || len(a.Desired) <= len("{}") || a.Desired[0] != '{' || strings.IndexByte(a.Desired, '\\') >= 0 {
+		return Canonical(model.Snapshot{State: a.State, Attributes: Decode(a.Desired)})
+	}
+	b = append(append(b, `,"attributes":`...), a.Desired...)
+	return string(append(b, '}'))
 }
 
 // missing sorts a record that may be gone behind one of the same source that is not.

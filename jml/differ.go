@@ -1,16 +1,11 @@
 package jml
 
 import (
-	"reflect"
 	"sort"
 	"strings"
 )
 
-// differing names the attributes in which two desired projections differ, extensions one level down.
-func differing(a, b string) []string {
-	return differ(Decode(a), Decode(b))
-}
-
+// differ names the attributes in which two desired projections differ, extensions one level down.
 func differ(a, b map[string]any) []string {
 	var out []string
 	seen := map[string]bool{}
@@ -25,7 +20,7 @@ func differ(a, b map[string]any) []string {
 			switch {
 			case (xo || yo) && strings.HasPrefix(k, "urn:"):
 				out = append(out, differ(x, y)...)
-			case !reflect.DeepEqual(a[k], b[k]):
+			case !same(a[k], b[k]):
 				out = append(out, k)
 			}
 		}

@@ -280,8 +280,14 @@ func (f *Fused) since(before *model.Identity, now time.Time) {
 
 // provenanceOf reads what identity wrote; nil when there is none.
 func provenanceOf(id *model.Identity) map[string]model.Provenance {
+	if id == nil || id.Provenance == "" {
+		return nil
+	}
+	if p, ok := plainProvenance(id.Provenance); ok {
+		return p
+	}
 	var p map[string]model.Provenance
-	if id == nil || id.Provenance == "" || json.Unmarshal([]byte(id.Provenance), &p) != nil {
+	if json.Unmarshal([]byte(id.Provenance), &p) != nil {
 		return nil
 	}
 	return p

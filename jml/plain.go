@@ -34,12 +34,67 @@ func appendPlain(b []byte, v any) (_ []byte, ok bool) {
 		return append(b, '}'), true
 	case model.Reason:
 		return appendReason(b, v)
+	case map[string]model.Provenance:
+		if p, one := v[everything]; one && len(v) == 1 {
+			return appendProvenance(append(b, `{"*":`...), p)
+		}
 	}
 	return b, false
 }
 
+// appendProvenance appends what is known of somebody whom one source knows, and the end of the object it is in.
+func appendProvenance(b []byte, p model.Provenance) (_ []byte, ok bool) {
+	if len(p.Losers) > 0 || p.Says != "" || p.Empty || !dated(p.Since) {
+		return b, false
+	}
+	if b, ok = appendString(append(b, `{"winner":`...), p.Winner); !ok {
+		return b, false
+	}
+	if b, ok = appendString(append(b, `,"rule":`...), p.Rule); !ok {
+		return b, false
+	}
+	if !p.Since.IsZero() {
+		b = append(b, `,"since":"`...)
+		b = append(p.Since.AppendFormat(b, time.RFC3339Nano), '"')
+	}
+	return append(b, "}}"...), true
+}
+
+// dated says whether a time is written in JSON as RFC3339Nano has it, with a Z.
+func dated(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 && t.Location() == time.UTC }
+
+// plainProvenance reads what appendProvenance writes.
+func plainProvenance(text string) (map[string]model.Provenance, bool) {
+	m, ok := plainObject(text)
+	of, one := m[everything].(map[string]any)
+	if !ok || !one || len(m) != 1 {
+		return nil, false
+	}
+	var p model.Provenance
+	for name, v := range of {
+		s, ok := v.(string)
+		switch name {
+		case "winner":
+			p.Winner = s
+		case "rule":
+			p.Rule = s
+		case "since":
+			at, err := time.Parse(time.RFC3339Nano, s)
+			if ok = ok && err == nil && strings.HasSuffix(s, "Z") && len(s) >= len("2006-01-02T15:04:05Z"); ok {
+				p.Since = at
+			}
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return map[string]model.Provenance{everything: p}, true
+}
+
 func appendReason(b []byte, r model.Reason) (_ []byte, ok bool) {
-	if len(r.Groups) > 0 || r.At.Year() < 1 || r.At.Year() > 9999 || r.At.Location() != time.UTC {
+	if len(r.Groups) > 0 || !dated(r.At) {
 		return b, false
 	}
 	b = append(b, `{"text":`...)

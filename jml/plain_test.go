@@ -42,7 +42,17 @@ func TestPlainJSONIsTheStandardOne(t *testing.T) {
 			Groups: rapid.SliceOfN(text, 0, 1).Draw(t, "groups"), Absent: rapid.Bool().Draw(t, "absent"),
 			At: time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC(),
 		}
-		for _, v := range []any{m, model.Snapshot{State: model.AccountState(text.Draw(t, "state")), Attributes: m}, why} {
+		from := map[string]model.Provenance{rapid.SampledFrom([]string{everything, "title"}).Draw(t, "of"): {
+			Winner: text.Draw(t, "winner"), Rule: why.Rule, Says: rapid.SampledFrom([]string{"", "true"}).Draw(t, "says"), Losers: why.Groups,
+			Since: rapid.SampledFrom([]time.Time{{}, why.At, why.At.In(time.FixedZone("", 3600))}).Draw(t, "since"),
+		}}
+		now := model.Snapshot{State: model.AccountState(text.Draw(t, "state")), Attributes: m}
+		was := model.Snapshot{State: now.State, Attributes: Decode(Canonical(m))}
+		if got, want := snapshot(model.Account{State: now.State, Desired: Canonical(m)}), standard(t, was); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		sameProvenance(t, standard(t, from))
+		for _, v := range []any{m, now, why, from} {
 			want := standard(t, v)
 			if got := Canonical(v); got != want {
 				t.Fatalf("%s, want %s", got, want)
@@ -66,6 +76,27 @@ func sameReading(t interface {
 	if d := cmp.Diff(want, Decode(text)); d != "" {
 		t.Fatalf("%q (-encoding/json +plain):\n%s", text, d)
 	}
+}
+
+func sameProvenance(t interface{ Fatalf(string, ...any) }, text string) {
+	var want map[string]model.Provenance
+	if json.Unmarshal([]byte(text), &want) != nil {
+		want = nil
+	}
+	if d := cmp.Diff(want, provenanceOf(&model.Identity{Provenance: text})); d != "" {
+		t.Fatalf("%q (-encoding/json +plain):\n%s", text, d)
+	}
+}
+
+func FuzzProvenance(f *testing.F) {
+	for _, s := range []string{
+		`{"*":{"winner":"a","rule":"b","since":"2026-01-02T03:04:05.678Z"}}`, `{"*":{"winner":"a","rule":"b"}}`, `{"*":{"winner":null}}`, `{"*":null}`, `{}`,
+		`{"*":{"winner":"a","since":"2026-01-02T03:04:05+01:00"}}`, `{"*":{"since":"2026-01-02T3:04:05Z"}}`, `{"*":{"since":"2026-01-02T03:04:05,6Z"}}`,
+		`{"*":{"Winner":"a"}}`, `{"*":{},"a":{}}`, `null`, ``,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { sameProvenance(t, s) })
 }
 
 func FuzzDecode(f *testing.F) {
