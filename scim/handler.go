@@ -159,7 +159,9 @@ type request struct {
 	few     bool   // the answer has no group with more than fewMembers: errLarge
 	large   bool   // the resource is known to be a group with more than fewMembers
 	bare    bool   // the answer has nothing but the record's own: no members, no groups
-	part    *part  // of a bulk request; nil: a request of its own
+	known   bool   // within has the groups of the user
+	within  []model.Membership
+	part    *part // of a bulk request; nil: a request of its own
 	notes   notes
 	agent   string // what the client calls itself
 	shape   string // see shapeOf

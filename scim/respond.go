@@ -112,7 +112,11 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 		return nil
 	}
 	var groups []model.Membership
-	if rt.kind == model.KindUser && !fresh && !q.bare && p.wants(rt.lookup("groups")) {
+	switch {
+	case rt.kind != model.KindUser || fresh || q.bare || !p.wants(rt.lookup("groups")):
+	case q.known:
+		groups = q.within
+	default:
 		of, err := q.h.o.Resources.GroupsOf(q.r.Context(), q.source.Name, []string{rec.ID})
 		if err != nil {
 			return err

@@ -83,6 +83,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
+	q.within, q.known = done.Groups, done.GroupsKnown
 	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 
@@ -127,7 +128,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	q.large = done.More
+	q.large, q.within, q.known = done.More, done.Groups, done.GroupsKnown
 	return q.stored(rt, &done.Record, p.said(c.ops), http.StatusOK, false)
 }
 

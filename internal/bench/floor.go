@@ -138,7 +138,7 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 	case ch.active:
 		state, event, before, lifecycle = "active", "rehire", texts(n, iid, id, now, false, ch.title).after, "active"
 	}
-	if err := f.db.write(ctx, []stmt{
+	return p.attrs, f.db.write(ctx, []stmt{
 		{"UPDATE identities SET lifecycle = $2, user_name = $3, display_name = $4, email = $3, search_key = $5, attrs = $6, provenance = $7, " +
 			"version = $8, updated_at = $9 WHERE id = $1 AND version = $10",
 			[]any{iid, lifecycle, name, p.display, p.search, p.attrs, p.provenance, identity + 1, at, identity}},
@@ -148,11 +148,7 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 		upsertAccount(iid, name, state, account+1, p, at),
 		insertChange(iid, ch.op, event, before, p.after, p, at, now),
 		insertAudit(action, id, at, now),
-	}); err != nil {
-		return "", err
-	}
-	_, err = f.db.read(ctx, []stmt{{groupsOf, key}})
-	return p.attrs, err
+	})
 }
 
 // member: the group, whether the person is in it, what it is (below a group there may be others to be marked), and whether the group

@@ -28,8 +28,9 @@ const (
 	// On SQLite, where a round trip costs nothing, they are put together here.
 	liteIDs = "ids AS (SELECT p.a AS iid FROM items($$1))"
 
-	// One record, the most common subject: the identity that matters is found by its key.
+	// One record, the most common subject: the identity that matters is found by its key. On SQLite it is known by then.
 	loadOne = "ids AS (SELECT identity_id AS iid FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
+	liteOne = "ids AS (SELECT $1 AS iid)"
 
 	twinsOf = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.external_id = $2 AND r.external_id <> '' " +
 		"AND r.kind || '' = $3 LIMIT 2"
@@ -41,6 +42,10 @@ const (
 	// kind is no condition for an index: see query.where.
 	linkedOf = " SELECT " + recordColumns +
 		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user')"
+
+	// The record itself comes with the others of its person; on SQLite it is there already.
+	andLinkedOf = " " + oneRecord + " UNION ALL" + linkedOf + " WHERE NOT (r.source = $1 AND r.id = $2)"
+	othersOf    = linkedOf + " WHERE NOT (r.source = $2 AND r.id = $3)"
 
 	keysOf = " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
 
@@ -174,14 +179,10 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	if alone {
 		return got, read(first)
 	}
-	if !s.lite && len(first) == 1 && len(records) == 1 && len(ids) == 0 {
-		ops := append(s.loadRest(got, loadOne), op{text: s.sql(oneRecord), each: got.record}) // identities first: see Load
-		for i := range ops {
-			ops[i].args = []any{records[0][0], records[0][1]}
-		}
-		return got, read(ops)
+	if len(first) == 1 && len(records) == 1 && len(ids) == 0 {
+		return got, read(s.loadOne(got, engine.RecordRef{Source: records[0][0], ID: records[0][1]}))
 	}
-	rest := s.loadRest(got, loadIDs)
+	rest := s.loadRest(got, &s.about)
 	switch {
 	case s.lite: // one transaction, and nothing travels
 		var found []any
@@ -211,14 +212,66 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 	return got, read(append(rest, first...)) // identities first: see Load
 }
 
-// loadRest are the statements about the identities that ids, loadIDs or loadOne, selects.
-func (s *Store) loadRest(got *loaded, ids string) []op {
-	return []op{
-		{text: s.sql("WITH " + ids + identitiesOf), each: got.identity}, {text: s.sql("WITH " + ids + linkedOf), each: got.link},
-		{text: s.sql("WITH " + ids + keysOf), each: got.key}, {text: s.sql("WITH " + ids + accountsOf), each: got.account},
-		{text: s.sql("WITH RECURSIVE " + ids + groupsOf), each: got.group},
-		{text: s.sql("WITH " + ids + accessOf), each: got.access.row},
+// about are statements about identities that are selected in one way, as the database wants them.
+type about struct{ identities, linked, keys, accounts, groups, access string }
+
+func (d *dialect) asking(ids, linked string) about {
+	text := func(with, rest string) string {
+		all := with + ids + rest
+		if ids == loadOne { // it is known to be one at most: nothing can lead the planner astray
+			all = strings.ReplaceAll(all, "FROM ids JOIN EACH ", "FROM ids JOIN ")
+		}
+		return d.sql(all)
 	}
+	return about{
+		identities: text("WITH ", identitiesOf), linked: text("WITH ", linked), keys: text("WITH ", keysOf), accounts: text("WITH ", accountsOf),
+		groups: text("WITH RECURSIVE ", groupsOf), access: text("WITH ", accessOf),
+	}
+}
+
+// loadRest are the statements about the identities, which come first: see Load.
+func (s *Store) loadRest(got *loaded, a *about) []op {
+	return []op{
+		{text: a.identities, each: got.identity}, {text: a.linked, each: got.link}, {text: a.keys, each: got.key},
+		{text: a.accounts, each: got.account}, {text: a.groups, each: got.group}, {text: a.access, each: got.access.row},
+	}
+}
+
+// loadOne are the statements about one record and whose it is.
+func (s *Store) loadOne(got *loaded, ref engine.RecordRef) []op {
+	rest := s.loadRest(got, &s.aboutOne)
+	linked := &rest[1]
+	linked.each = func(row scanner) error {
+		var r model.Record
+		err := scanRecord(row, &r)
+		if r.Source == ref.Source && r.ID == ref.ID {
+			got.records[ref] = &r
+		}
+		if r.IdentityID != "" && r.Kind == model.KindUser {
+			got.linked[r.IdentityID] = append(got.linked[r.IdentityID], r)
+		}
+		return err
+	}
+	key := []any{ref.Source, ref.ID}
+	if !s.lite {
+		for i := range rest {
+			rest[i].args = key
+		}
+		return rest
+	}
+	for i := range rest {
+		rest[i].late = func() []any {
+			r := got.records[ref]
+			switch {
+			case r == nil || r.IdentityID == "":
+				return nil
+			case &rest[i] == linked:
+				return []any{r.IdentityID, ref.Source, ref.ID}
+			}
+			return []any{r.IdentityID}
+		}
+	}
+	return append([]op{{text: s.sql(oneRecord), args: key, each: linked.each}}, rest...)
 }
 
 // ids are the identities that matter, once the records and the owners are known.
@@ -387,9 +440,10 @@ func (s *Store) Administrators(ctx context.Context, target string) ([]model.Acco
 // Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 // target, and altogether as "".
 func (s *Store) Lost(ctx context.Context, source string, since time.Time) (map[string]int, error) {
-	const of = " count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 " +
-		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')"
-	return s.counts(ctx, "SELECT '',"+of+" UNION ALL SELECT target,"+of+" GROUP BY target", source, stamp(since))
+	const text = "WITH gone AS (SELECT DISTINCT target, identity_id FROM changes WHERE source = $1 AND at >= $2 " +
+		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')) " +
+		"SELECT '', count(DISTINCT identity_id) FROM gone UNION ALL SELECT target, count(*) FROM gone GROUP BY target"
+	return s.counts(ctx, s.read, text, source, stamp(since))
 }
 
 // supported walks two indexes in the order of the people and reads no row: for each set of targets that people have active accounts in, how
@@ -400,7 +454,7 @@ const supported = "SELECT t, count(*) FROM (SELECT string_agg(a.target, ' ') AS 
 // Supported counts the people with an active account whose identity has a record of the source: for each target, and altogether
 // as "". It looks at all of them: a caller on a hot path remembers the answer for a while.
 func (s *Store) Supported(ctx context.Context, source string) (map[string]int, error) {
-	sets, err := s.counts(ctx, supported, source)
+	sets, err := s.counts(ctx, s.survey, supported, source)
 	out := map[string]int{"": 0}
 	for set, n := range sets {
 		out[""] += n
@@ -411,9 +465,9 @@ func (s *Store) Supported(ctx context.Context, source string) (map[string]int, e
 	return out, err
 }
 
-func (s *Store) counts(ctx context.Context, text string, args ...any) (map[string]int, error) {
+func (s *Store) counts(ctx context.Context, read func(context.Context, ...op) error, text string, args ...any) (map[string]int, error) {
 	out := map[string]int{}
-	err := s.survey(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
+	err := read(ctx, op{text: s.sql(text), args: args, each: func(row scanner) error {
 		var key string
 		var n int
 		err := row.Scan(&key, &n)

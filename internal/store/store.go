@@ -36,6 +36,8 @@ type Store struct {
 	timeout time.Duration
 	// Requests that look at many rows have few connections at a time, so that those that look one up find one free.
 	searches, streams chan struct{}
+	// What Load asks: about several, and about the person of one record.
+	about, aboutOne about
 }
 
 // How many of them there are, and how long one waits for its turn.
@@ -114,6 +116,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
 		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams),
+	}
+	s.about, s.aboutOne = s.asking(loadIDs, linkedOf), s.asking(loadOne, andLinkedOf)
+	if lite {
+		s.aboutOne = s.asking(liteOne, othersOf)
 	}
 	if o.Simulated {
 		if err := s.addClock(ctx); err != nil {

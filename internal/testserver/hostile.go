@@ -86,7 +86,7 @@ func Hostile(group string) []HostileShape {
 		{Name: "objects at limit", Request: send("POST", "/Users", fill(`{"x":[`, `{"a":"1234567890"},`, `]}`))},
 		{Name: "empty arrays", Request: send("POST", "/Users", fill(`{"x":[`, `[],`, `]}`))},
 		{Name: "numbers", Request: send("POST", "/Users", fill(`{"userName":"a","emails":[`, `1,`, `]}`))},
-		{Name: "exponents", Request: send("POST", "/Users", fill(`{"userName":"a","x":[`, `1e1000000000,`, `]}`))},
+		{Name: "exponents", Request: send("POST", "/Users", fill(`{"userName":"a","x":[`, `1e1000000000,`, `]}`)), Answered: true}, // of nothing that is kept
 		{Name: "one exponent", Request: send("POST", "/Users", `{"userName":1e1000000000,"active":1e-1000000000}`), Answered: true},
 		{Name: "texts", Request: send("POST", "/Users", fill(`{"userName":"a","emails":[`, `{"value":"a@example.org","type":"work"},`, `]}`))},
 		{Name: "keys", Request: send("POST", "/Users", `{`+keys.String()+`"z":0}`)},

@@ -103,6 +103,9 @@ type Pushed struct {
 	Changed bool         // false: nothing was different, nothing was written
 	Changes []model.Change
 	More    bool // the group has more members than Push.Most; false: it may have all the same
+	// Groups are those that a user is in, in the source, if GroupsKnown.
+	Groups      []model.Membership
+	GroupsKnown bool
 }
 
 // SyncOptions say how a source is read.

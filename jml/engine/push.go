@@ -38,6 +38,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	if next == nil && cur == nil {
 		return Pushed{}, model.ErrNotFound
 	}
+	groups, known := groupsHere(person, p)
 	c := &Commit{ReviewAt: atOnce(), Audit: []model.AuditEntry{{ID: model.NewID(now), At: now, Actor: p.Actor, Action: p.Action,
 		Source: p.Source, Subject: p.ID, Detail: jml.Canonical(auditDetail{Kind: p.Kind, Dialect: p.Dialect, Notes: p.Notes})}}}
 	if p.Kind == model.KindGroup {
@@ -50,7 +51,7 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		}
 	} else {
 		if cur != nil && next != nil && sameContent(cur, next) && cur.Link == model.Linked {
-			return Pushed{Record: *cur}, nil
+			return Pushed{Record: *cur, Groups: groups, GroupsKnown: known}, nil
 		}
 		if p.Afresh {
 			person.Groups = slices.DeleteFunc(slices.Clone(person.Groups), func(g model.Membership) bool { return g.Source == p.Source })
@@ -82,7 +83,18 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 	if next != nil {
 		stored = *next
 	}
-	return Pushed{Record: stored, Changed: true, Changes: c.Changes, More: person.More}, nil
+	return Pushed{Record: stored, Changed: true, Changes: c.Changes, More: person.More, Groups: groups, GroupsKnown: known}, nil
+}
+
+// groupsHere are the groups of the record that is pushed. They were loaded with the person; where the person has another record in
+// the source nobody can tell which of the two is in a group.
+func groupsHere(p Person, push Push) (groups []model.Membership, known bool) {
+	cur := p.Record
+	other := func(r model.Record) bool { return r.Source == push.Source && r.ID != push.ID }
+	if cur == nil || p.Identity == nil || cur.IdentityID != p.Identity.ID || push.Afresh || slices.ContainsFunc(p.Records, other) {
+		return nil, false
+	}
+	return slices.DeleteFunc(slices.Clone(p.Groups), func(g model.Membership) bool { return g.Source != push.Source }), true
 }
 
 type auditDetail struct {
