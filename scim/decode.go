@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -121,6 +122,9 @@ func (d *decoder) value(depth int) (any, error) {
 	}
 	if d.values++; !d.stored && d.values > minValues && d.values > len(d.text)/bytesPerValue {
 		return nil, invalidSyntax("JSON has too many values for its size.")
+	}
+	if d.values%(8*yieldEvery) == 0 {
+		runtime.Gosched()
 	}
 	switch c := d.peek(); {
 	case c == '{':
