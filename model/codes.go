@@ -8,6 +8,8 @@ const (
 	CodeInternal         Code = "JML-1000"
 	CodeConfig           Code = "JML-1001"
 	CodeListen           Code = "JML-1002"
+	CodeReload           Code = "JML-1003"
+	CodeRulesDoubtful    Code = "JML-1004"
 	CodeStoreUnavailable Code = "JML-1101"
 
 	CodeSourceUnreachable Code = "JML-2001"
@@ -87,6 +89,10 @@ func (c Code) Advice() string {
 		return "Correct the configuration at the place named; `jmld config check` shows every mistake at once."
 	case CodeListen:
 		return "See what listens there already (`ss -ltnp`), or set another listen.address."
+	case CodeReload:
+		return "Correct what is named, or restart the daemon where it says so, and ask again with `jmld config reload`. Until then it works as before."
+	case CodeRulesDoubtful:
+		return "Correct the rule at the place named, then `jmld config reload`. The daemon works by it until then, as it did before the upgrade."
 	case CodeStoreUnavailable:
 		return "Look at the database (disk space, permissions, locks, network). Clients are told to retry; nothing accepted is lost."
 	case CodeSourceUnreachable:

@@ -31,4 +31,5 @@ const (
 	FieldNotes    = "notes"   // what was normalised in a request
 	FieldReason   = "reason"  // why a request was refused, in our words
 	FieldToken    = "token"   // its name
+	FieldRules    = "rules"   // the fingerprint of a configuration's rules
 )

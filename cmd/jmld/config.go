@@ -42,12 +42,12 @@ type settingJSON struct {
 func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "config",
-		Short:   "Look at a configuration",
-		Example: "  jmld config check -c config.yaml",
+		Short:   "Check a configuration, or have the daemons adopt it",
+		Example: "  jmld config check -c config.yaml\n  jmld config reload -c config.yaml",
 		Args:    exactly(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigCheck(a))
+	cmd.AddCommand(newConfigCheck(a), newConfigReload(a))
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -29,11 +30,14 @@ type running struct {
 	log      *zap.Logger
 	url      string // where it listens, as clients see it
 	recorder *capture.Recorder
+	reloads  *reloader
 }
 
 // serve runs the daemon until ctx ends. Order of the end: accept nothing new, answer what has begun, stop the engine, close
 // the database.
-func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err error) {
+// reread reads the configuration as it was read for the start. doubts keep it from starting, unless it ran before.
+func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, reread func() (*config.Config, error), then ready) (err error) {
+	started := *cfg // as the file has it
 	log, err := logs.New(cfg.Log.Format, cfg.Log.Level, a.stderr)
 	if err != nil {
 		return err
@@ -45,6 +49,12 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	if err != nil {
 		return err
 	}
+	if err := ranBefore(ctx, cfg, db, doubts); err != nil {
+		return fmt.Errorf("%w%s", err, closing(db))
+	}
+	if doubts != nil {
+		log.Error("rules that ran before are doubtful", zap.String(model.FieldCode, string(model.CodeRulesDoubtful)), zap.Error(doubts))
+	}
 	s, err := newSite(cfg, db, log, a.now)
 	if err != nil {
 		return err
@@ -54,7 +64,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err
 	}
-	if err := s.applyAccess(ctx, log); err != nil {
+	if err := s.applyAccess(ctx, cfg, "configuration", log); err != nil {
 		return err
 	}
 	l, err := listen(ctx, cfg)
@@ -63,12 +73,14 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 	}
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
 	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) }, cfg.Declared()...)
+	d.reloads = &reloader{running: d, reread: reread, now: a.now, file: &started, cfg: &started}
+	d.reloads.shown.set(s.options.Fingerprint, a.now())
 	front, provider, err := a.newFront(d, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("listening", zap.Stringer(model.FieldAddress, l.Addr()), zap.String("url", d.url),
-		zap.String(model.FieldVersion, version), zap.String(model.FieldReplica, s.options.Replica))
+		zap.String(model.FieldVersion, version), zap.String(model.FieldReplica, s.options.Replica), zap.String(model.FieldRules, s.options.Fingerprint))
 
 	// The engine outlives the listener: what requests have begun may still need it. So does what counts them.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
@@ -85,6 +97,13 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, then ready) (err er
 		return nil
 	})
 	g.Go(func() error { return d.recorder.Run(engineCtx) })
+	g.Go(func() error {
+		var hangup <-chan os.Signal
+		if a.hangup != nil && then == nil { // the demo ends with its terminal
+			hangup = a.hangup()
+		}
+		return d.reloads.run(gctx, hangup)
+	})
 	g.Go(func() error {
 		provider.Run(engineCtx)
 		return nil

@@ -52,7 +52,7 @@ func (a *app) serveDemo(ctx context.Context, data, listen string) (err error) {
 		return fmt.Errorf("prepare the demo in %s: %w", dir, err)
 	}
 	a.config = d.config
-	cfg, err := a.load()
+	cfg, doubts, err := doubtful(a.load())
 	if err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -66,7 +66,7 @@ func (a *app) serveDemo(ctx context.Context, data, listen string) (err error) {
 		dctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(gctx, cancel)() // a sample that fails ends the demo
-		return a.serve(dctx, cfg, d.tour)
+		return a.serve(dctx, cfg, doubts, a.load, d.tour)
 	})
 	return g.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"jmld/internal/capture"
@@ -23,7 +24,7 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, *scim.Handler
 	o := httpd.Options{
 		Listener: l, Insecure: d.cfg.Listen.Insecure,
 		SCIM: d.recorder.Wrap(provider), Console: console.New(a.consoleOptions(d)),
-		Ready: d.store.Ping, Figures: d.store, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
+		Ready: d.store.Ping, Figures: d.store, Collectors: []prometheus.Collector{&d.reloads.shown}, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
 	if c := d.cfg.Listen.TLS; c != nil {
 		o.TLS = &httpd.TLS{Certificate: string(c.Certificate), Key: string(c.Key), ClientCA: string(c.ClientCA)}

@@ -20,7 +20,12 @@ func main() {
 	// The first signal ends the context; from then on signals have their usual effect, so that a second one ends the
 	// process at once.
 	context.AfterFunc(ctx, stop)
+	hangup := make(chan os.Signal, 1)
 	code := run(ctx, env{
+		hangup: func() <-chan os.Signal {
+			signal.Notify(hangup, syscall.SIGHUP)
+			return hangup
+		},
 		stdin:  os.Stdin,
 		stdout: os.Stdout,
 		stderr: os.Stderr,

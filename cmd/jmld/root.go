@@ -16,6 +16,7 @@ type env struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	hangup         func() <-chan os.Signal // asks for SIGHUP, which ends the process otherwise; nil: there is none
 }
 
 // app is what all commands share: the world and the global flags.

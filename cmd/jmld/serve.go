@@ -36,14 +36,20 @@ func newServe(a *app) *cobra.Command {
 			if data != "" {
 				return usage(errors.New("--data is for --demo; without it the configuration says where everything is"))
 			}
-			cfg, err := a.load()
+			cfg, doubts, err := doubtful(a.load())
+			if err == nil {
+				err = overrideListen(cfg, listen)
+			}
 			if err != nil {
 				return err
 			}
-			if err := overrideListen(cfg, listen); err != nil {
-				return err
-			}
-			return a.serve(cmd.Context(), cfg, nil)
+			return a.serve(cmd.Context(), cfg, doubts, func() (*config.Config, error) {
+				next, err := a.load()
+				if err == nil {
+					err = overrideListen(next, listen)
+				}
+				return next, err
+			}, nil)
 		},
 	}
 	f := cmd.Flags()

@@ -36,7 +36,7 @@ type site struct {
 // open reads the configuration, opens the database and makes the engine; nothing runs yet. A command needs only the secrets
 // that it uses: an operator may look at people without being able to read the targets' tokens.
 func (a *app) open(ctx context.Context) (*site, error) {
-	cfg, err := a.read(config.Inspect)
+	cfg, doubts, err := doubtful(a.read(config.Inspect))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,35 @@ func (a *app) open(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ranBefore(ctx, cfg, db, doubts); err != nil {
+		return nil, fmt.Errorf("%w%s", err, closing(db))
+	}
 	return newSite(cfg, db, log, a.now)
+}
+
+// doubtful lets a configuration pass that is only doubted: doubts says why. It may be used where ranBefore says so.
+func doubtful(cfg *config.Config, err error) (_ *config.Config, doubts, _ error) {
+	if found, ok := config.IsMistakes(err); ok && found.Config() != nil {
+		return found.Config(), err, nil
+	}
+	return cfg, nil, err
+}
+
+// ranBefore returns the doubts, unless these very rules are in force already. A newer version may see in them what an older one did not,
+// and a company must not be without its daemon for that.
+func ranBefore(ctx context.Context, cfg *config.Config, db *store.Store, doubts error) error {
+	if doubts == nil {
+		return nil
+	}
+	inForce, err := db.RulesInForce(ctx)
+	if err != nil {
+		return err
+	}
+	fingerprint, err := cfg.Fingerprint()
+	if err == nil && fingerprint != inForce {
+		err = doubts
+	}
+	return err
 }
 
 // load reads the configuration for the daemon, which needs everything it names.

@@ -399,6 +399,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 	in.Conditions, conditions = c.conditions()
 	compiled, mistakes := policy.Compile(in, targets)
 	for _, m := range mistakes {
+		before := len(d.mistakes)
 		at := route(m.Path)
 		if len(at) > 1 && at[0] == "conditions" {
 			at = conditions[at[1].(int)]
@@ -422,6 +423,7 @@ func (d *decoder) checkPolicy(c *Config, targets []string) {
 		default:
 			d.wrong(at, "%s", m.Text)
 		}
+		d.lint(before, m.Lint)
 	}
 	c.compiled = compiled
 }

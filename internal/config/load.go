@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"jmld/model"
@@ -64,7 +65,11 @@ func parseFile(name string, data []byte, elsewhere bool) (*Config, error) {
 	mistakes, warnings := r.finish()
 	c.Warnings = warnings
 	if len(mistakes) > 0 {
-		return nil, &Mistakes{List: mistakes}
+		m := &Mistakes{List: mistakes}
+		if c.compiled != nil && !slices.ContainsFunc(mistakes, func(m Mistake) bool { return !m.Lint }) {
+			m.config = c
+		}
+		return nil, m
 	}
 	return c, nil
 }

@@ -17,6 +17,7 @@ type Mistake struct {
 	Text      string // what is wrong; what is expected
 	Excerpt   string // the line, without secrets
 	Caret     int    // 0-based place of the caret below Excerpt
+	Lint      bool   // the configuration can be worked with; what was written cannot be what was meant
 }
 
 // String is the mistake with its excerpt, without a newline at the end.
@@ -36,7 +37,13 @@ func (m Mistake) String() string {
 // Mistakes is everything that is wrong with a file, sorted by place.
 type Mistakes struct {
 	List []Mistake
+
+	config *Config
 }
+
+// Config is the configuration with its mistakes, when all of them are Lint; else nil. Whoever worked with it before may go on: a newer
+// version may see what an older one did not.
+func (e *Mistakes) Config() *Config { return e.config }
 
 // Error prints all mistakes.
 func (e *Mistakes) Error() string {
@@ -67,6 +74,13 @@ type place struct{ line, col int }
 
 func (r *report) mistake(at place, format string, args ...any) {
 	r.mistakes = append(r.mistakes, r.at(at, format, args...))
+}
+
+// lint marks the mistakes from that one on.
+func (r *report) lint(from int, lint bool) {
+	for i := range r.mistakes[from:] {
+		r.mistakes[from+i].Lint = lint
+	}
 }
 
 func (r *report) warn(at place, format string, args ...any) {

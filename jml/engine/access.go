@@ -93,7 +93,7 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 	}
 	if !edit.DryRun && out.Changes.Count() > 0 {
 		e.log.Info("groups and roles changed", zap.String(model.FieldActor, edit.Actor), zap.Int(model.FieldCount, out.Changes.Count()))
-		e.ring("")
+		e.wake.ring("")
 	}
 	return out, nil
 }
@@ -166,7 +166,7 @@ func (e *Engine) brakeAccess(edit AccessEdit, before, after access.State, c *Acc
 	for _, m := range before.Members {
 		people[m.Person] = true
 	}
-	limit := jml.Limit{Count: e.o.Guard.Count, Share: e.o.Guard.Share}
+	limit := jml.Limit{Count: e.policy().Guard.Count, Share: e.policy().Guard.Share}
 	switch {
 	case after.Managed(edit.Manager) == 0:
 		return fmt.Sprintf("nothing is declared any more, and %d of %d people would lose what they hold by it", len(losing), len(people)), nil

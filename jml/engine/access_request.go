@@ -47,7 +47,7 @@ func (e *Engine) RequestAccess(ctx context.Context, ask AccessAsk) (model.Access
 		return model.AccessRequest{}, err
 	}
 	var q model.AccessRequest
-	rules, free := &e.o.Requests, false
+	rules, free := &e.policy().Requests, false
 	_, err := e.EditAccess(ctx, AccessEdit{Actor: ask.Actor, Manager: model.ManagedByOperator, Areas: ask.Areas, About: ask.Person, DryRun: ask.DryRun,
 		Edit: func(s *access.State, t *access.Tree) error {
 			now := e.now()
@@ -92,14 +92,14 @@ func (e *Engine) askable(ctx context.Context, t *access.Tree, ask AccessAsk, now
 	if err != nil {
 		return nil, err
 	}
-	longest := e.o.Requests.Longest
+	longest := e.policy().Requests.Longest
 	switch {
 	case !t.Has(ask.Place):
 		kind, id := access.SplitPlace(ask.Place)
 		return nil, model.Errorf(model.CodeAccessRefused, "unknown %s %q; expected one that there is", kind, id)
 	case person.Lifecycle == model.Archived:
 		return nil, model.Errorf(model.CodeAccessRefused, "%s has left", person.DisplayName)
-	case person.ID != requester.ID && requester.Lifecycle != model.Active, !e.o.Requests.MayAsk(t, requester.ID, person.ID, ask.Place, now):
+	case person.ID != requester.ID && requester.Lifecycle != model.Active, !e.policy().Requests.MayAsk(t, requester.ID, person.ID, ask.Place, now):
 		return nil, model.Errorf(model.CodeAccessDenied, "%s asks for somebody else, and does not administer %s or a group above it", requester.DisplayName, t.Name(ask.Place))
 	case slices.ContainsFunc(open, func(q model.AccessRequest) bool { return q.Role == ask.Role }):
 		return nil, model.Errorf(model.CodeAccessRequest, "there is an open request for the same already")
@@ -147,7 +147,7 @@ func (e *Engine) DecideAccess(ctx context.Context, v AccessVerdict) (model.Acces
 				by, names = append(by, a.Person), append(names, "person "+a.Person)
 			}
 			q.Approvals, row.Approver = jml.Canonical(approvals), strings.Join(names, ", ")
-			if given = e.o.Requests.Enough(t, row, q.Privileged, by, now); given {
+			if given = e.policy().Requests.Enough(t, row, q.Privileged, by, now); given {
 				q.Status, q.DecidedBy, q.Answer, q.DecidedAt = model.RequestApproved, strings.Join(by, " "), strings.TrimSpace(v.Reason), &now
 			}
 			return s.Grant(t, row, now)
@@ -182,7 +182,7 @@ func (e *Engine) decidable(ctx context.Context, t *access.Tree, q model.AccessRe
 		return model.Errorf(model.CodeAccessRefused, "no reason; expected why it is decided so")
 	case own && !v.Deny:
 		return model.Errorf(model.CodeAccessDenied, "%s asked for it, or is to get it; expected the approval of somebody else", by.DisplayName)
-	case by.Lifecycle != model.Active || !own && !e.o.Requests.MayDecide(t, by.ID, q.Place, now):
+	case by.Lifecycle != model.Active || !own && !e.policy().Requests.MayDecide(t, by.ID, q.Place, now):
 		return model.Errorf(model.CodeAccessDenied, "%s does not administer %s or a group above it", by.DisplayName, t.Name(q.Place))
 	case q.Status != model.RequestOpen:
 		return model.Errorf(model.CodeAccessRequest, "the request is %s already", q.Status)

@@ -76,6 +76,7 @@ func (e *Engine) letGo(ctx context.Context, plan model.Plan, by string) (Approva
 
 // letGoChunk decides anew about some of the people who wait, and lets go what is still the same. found is false when none waits.
 func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (committed, refused []model.Change, found bool, err error) {
+	e = e.pinned()
 	waiting, found, err := e.waiting(ctx, plan.ID)
 	if err != nil || len(waiting) == 0 {
 		return nil, nil, found, err

@@ -215,7 +215,7 @@ func (e *Engine) figures(ctx context.Context, source string, now time.Time, old 
 		f.recount = e.o.Now().Add(max(freshFigures, part*time.Since(began)))
 	}
 	if err == nil {
-		f.moved, err = e.o.Store.Moved(ctx, source, now.Add(-e.o.Guard.Window))
+		f.moved, err = e.o.Store.Moved(ctx, source, now.Add(-e.policy().Guard.Window))
 	}
 	if err == nil {
 		f.older, err = e.older(ctx, source, now)
@@ -229,7 +229,7 @@ func (e *Engine) figures(ctx context.Context, source string, now time.Time, old 
 // older counts who lost something in the seven days, but for those within the window, who are counted each time. Whoever is lost between the two
 // counts is in both.
 func (e *Engine) older(ctx context.Context, source string, now time.Time) (map[string]int, error) {
-	window, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
+	window, err := e.o.Store.Lost(ctx, source, now.Add(-e.policy().Guard.Window))
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func (e *Engine) judgeMoves(ctx context.Context, source string, moves []move, no
 		c.N = n
 		counts = append(counts, c)
 	}
-	v := e.o.Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts})
+	v := e.policy().Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts})
 	for _, m := range moves {
 		if m.Op == model.OpUpdate {
 			m.Attrs = strings.Join(slices.DeleteFunc(strings.Fields(m.Attrs), func(mark string) bool {
@@ -291,7 +291,7 @@ func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, 
 	if len(drop) == 0 {
 		return nil
 	}
-	limits, upTo := e.o.Guard, 0
+	limits, upTo := e.policy().Guard, 0
 	count := had == unknown
 	if count {
 		upTo = limits.GroupMatters(model.GroupLoss{}, len(drop), now)

@@ -167,7 +167,7 @@ func (e *Engine) tend(ctx context.Context) error {
 		wait := time.NewTimer(poll)
 		select {
 		case <-ctx.Done():
-		case <-e.wake[""]: // others will follow: they are reviewed together, and not while they are pushed
+		case <-e.wake.hear(""): // others will follow: they are reviewed together, and not while they are pushed
 			_ = sleep(ctx, gather) // ctx is looked at above
 		case <-wait.C:
 		}

@@ -143,7 +143,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	d.owned, d.members = out.Owned, out.Memberships
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
-	d.identity.New.Rules = e.o.Fingerprint
+	d.identity.New.Rules = e.policy().Fingerprint
 	d.identity.Audit = auditRights(identity, &out.Identity, cause, now)
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
@@ -261,7 +261,7 @@ func (d draft) leaves() bool {
 }
 
 func (e *Engine) class(target string) model.Class {
-	for _, t := range e.o.Targets {
+	for _, t := range e.policy().Targets {
 		if t.Target.Name() == target {
 			return t.Class
 		}

@@ -19,13 +19,13 @@ import (
 // Options make an Engine.
 type Options struct {
 	Store Store
-	Rules *jml.Rules // may be replaced while running with Engine.SetRules
+	Rules *jml.Rules // these five are the policy, until another one is adopted
 	// Fingerprint is of the configuration behind Rules. Run reviews everybody who was decided about under another one.
 	Fingerprint string
 	Guard       jml.Limits
 	Requests    access.RequestRules // of Engine.RequestAccess and Engine.DecideAccess
-	Sources     []ReadSource
 	Targets     []TargetSpec
+	Sources     []ReadSource
 	Log         *zap.Logger
 	Now         func() time.Time // nil: time.Now
 	Replica     string           // name of this process in leases and runs
@@ -139,15 +139,21 @@ type Approval struct {
 type Engine struct {
 	o       Options
 	log     *zap.Logger
-	current atomic.Pointer[jml.Rules]
-	wake    map[string]chan struct{} // one per target, and "" for reviews
-	cache   figuresCache
-	flight  flight
-	thrift  thrift
-	frame   frameCache
-	sealed  sealed
-	named   named
-	behind  atomic.Bool // another replica has newer rules
+	current *atomic.Pointer[Policy]
+	*shared
+}
+
+// shared is what an engine and those that are pinned to its policy have in common.
+type shared struct {
+	wake   bells
+	cache  figuresCache
+	flight flight
+	thrift thrift
+	frame  frameCache
+	sealed sealed
+	named  named
+	behind atomic.Bool   // another replica has newer rules
+	hire   chan struct{} // the policy may have new targets
 }
 
 // New makes an engine; Run starts its work.
@@ -161,11 +167,11 @@ func New(o Options) *Engine {
 	if o.Rules == nil {
 		o.Rules = &jml.Rules{}
 	}
-	e := &Engine{o: o, log: o.Log, wake: map[string]chan struct{}{"": make(chan struct{}, 1)}, named: named{turn: make(chan struct{}, 1)}}
-	for _, t := range o.Targets {
-		e.wake[t.Target.Name()] = make(chan struct{}, 1)
-	}
-	e.current.Store(o.Rules)
+	first := &Policy{Rules: o.Rules, Fingerprint: o.Fingerprint, Guard: o.Guard, Requests: o.Requests, Targets: o.Targets}
+	o.Rules, o.Fingerprint, o.Guard, o.Requests, o.Targets = nil, "", jml.Limits{}, access.RequestRules{}, nil // from here on they are the policy's
+	e := &Engine{o: o, log: o.Log, current: new(atomic.Pointer[Policy]),
+		shared: &shared{named: named{turn: make(chan struct{}, 1)}, hire: make(chan struct{}, 1)}}
+	e.current.Store(first)
 	return e
 }
 
@@ -174,6 +180,7 @@ func New(o Options) *Engine {
 func (e *Engine) Run(ctx context.Context) error {
 	e.adopt(ctx)
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.staff(ctx, g) })
 	for _, s := range e.o.Sources {
 		for mode, times := range map[model.Mode]Schedule{model.ModeFull: s.Schedule, model.ModeDelta: s.Delta, model.ModeCensus: s.Census} {
 			if times != nil {
@@ -185,9 +192,6 @@ func (e *Engine) Run(ctx context.Context) error {
 			}
 		}
 	}
-	for _, t := range e.o.Targets {
-		g.Go(func() error { return e.work(ctx, t) })
-	}
 	g.Go(func() error { return e.tend(ctx) })
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -198,12 +202,9 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // adopt has everybody reviewed, through the guard, who was decided about by other rules.
 func (e *Engine) adopt(ctx context.Context) {
-	for e.o.Fingerprint != "" {
-		n, err := e.o.Store.AdoptRules(ctx, e.o.Fingerprint)
+	for e.policy().Fingerprint != "" {
+		err := e.noteRules(ctx, e.policy().Fingerprint)
 		if err == nil {
-			if n > 0 {
-				e.log.Info("the rules changed: everybody whom others decided about is reviewed", zap.Int(model.FieldCount, n))
-			}
 			return
 		}
 		e.log.Error("rules not adopted yet", zap.Error(err))
@@ -219,10 +220,11 @@ const behindRules = time.Minute
 // followRules has those reviewed whom a replica with older rules decided about, or finds that this is such a replica: it goes on working,
 // for its operator may be about to replace it, and leaves the reviews to the others.
 func (e *Engine) followRules(ctx context.Context) error {
-	if e.o.Fingerprint == "" {
+	fingerprint := e.policy().Fingerprint
+	if fingerprint == "" {
 		return nil
 	}
-	inForce, n, err := e.o.Store.FollowRules(ctx, e.o.Fingerprint, e.now().Add(claimLease))
+	inForce, n, err := e.o.Store.FollowRules(ctx, fingerprint, e.now().Add(claimLease))
 	if err != nil {
 		return fmt.Errorf("rules of other replicas: %w", err)
 	}
@@ -235,39 +237,34 @@ func (e *Engine) followRules(ctx context.Context) error {
 	}
 	if n > 0 {
 		e.log.Info("a replica with other rules decided about people: they are reviewed", zap.Int(model.FieldCount, n))
-		e.ring("")
+		e.wake.ring("")
 	}
 	return nil
 }
 
 // Wake tells the workers that something may be due.
 func (e *Engine) Wake() {
-	for name := range e.wake {
-		e.ring(name)
-	}
+	e.wake.ringAll()
 }
 
 // wakeFor wakes the workers of the accounts a commit made due, and the review when it marked people.
 func (e *Engine) wakeFor(c *Commit) {
 	for _, a := range c.Accounts {
-		e.ring(a.Target)
+		e.wake.ring(a.Target)
 	}
 	if len(c.Review)+len(c.People) > 0 {
-		e.ring("")
-	}
-}
-
-func (e *Engine) ring(name string) {
-	select {
-	case e.wake[name] <- struct{}{}: // a nil channel, of a target that is not configured, is never ready
-	default:
+		e.wake.ring("")
 	}
 }
 
 // SetRules replaces the rules for decisions from now on.
-func (e *Engine) SetRules(r *jml.Rules) { e.current.Store(r) }
+func (e *Engine) SetRules(r *jml.Rules) {
+	p := *e.policy()
+	p.Rules = r
+	e.current.Store(&p)
+}
 
-func (e *Engine) rules() *jml.Rules { return e.current.Load() }
+func (e *Engine) rules() *jml.Rules { return e.policy().Rules }
 
 // now is the injected clock as the databases keep it.
 func (e *Engine) now() time.Time { return e.o.Now().UTC().Truncate(time.Microsecond) }

@@ -139,14 +139,14 @@ func (e *Engine) recountNow(ctx context.Context, plan string) {
 // judge asks the guard about people of a source who are about to lose something: for each target, and altogether as "". What was
 // lost within the window, and others that are on their way, are added. run: they are those of a read of everything.
 func (e *Engine) judge(ctx context.Context, source string, f *figures, lost map[string]int, others int, run bool, now time.Time) (string, error) {
-	before, err := e.o.Store.Lost(ctx, source, now.Add(-e.o.Guard.Window))
+	before, err := e.o.Store.Lost(ctx, source, now.Add(-e.policy().Guard.Window))
 	if err != nil {
 		return "", fmt.Errorf("guard of source %s: %w", source, err)
 	}
 	for _, target := range slices.Sorted(maps.Keys(lost)) { // "" first
 		toll := jml.Toll{Lost: lost[target], Before: before[target] + others, Supported: f.supported[target] + before[target], Target: target, Run: run}
 		toll.Week = toll.Before + f.older[target]
-		if reason := e.o.Guard.Judge(toll); reason != "" {
+		if reason := e.policy().Guard.Judge(toll); reason != "" {
 			return reason, nil
 		}
 	}

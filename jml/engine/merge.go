@@ -206,6 +206,7 @@ func (e *Engine) Split(ctx context.Context, s Splitting) (Moved, error) {
 }
 
 func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
+	e = e.pinned()
 	d, err := e.Divide(ctx, s.Person, s.Records)
 	if err != nil {
 		return Moved{}, err

@@ -67,15 +67,17 @@ func (e *Engine) ownersOf(ctx context.Context, r *jml.Rules, asks []jml.NameKey)
 	return found, nil
 }
 
-// named are the rules for whose targets the names of existing accounts were noted. All accounts are looked at for it: one does so, and who
-// comes meanwhile waits.
+// named are the rules for whose targets the names of existing accounts were noted: the last ones, and those before them, by which a run may
+// still go on. All accounts are looked at for it: one does so, and who comes meanwhile waits.
 type named struct {
-	rules atomic.Pointer[jml.Rules]
-	turn  chan struct{} // has room for one
+	rules, before atomic.Pointer[jml.Rules]
+	turn          chan struct{} // has room for one
 }
 
+func (n *named) has(r *jml.Rules) bool { return n.rules.Load() == r || n.before.Load() == r }
+
 func (e *Engine) noted(ctx context.Context, r *jml.Rules) error {
-	if e.named.rules.Load() == r {
+	if e.named.has(r) {
 		return nil
 	}
 	select {
@@ -84,12 +86,12 @@ func (e *Engine) noted(ctx context.Context, r *jml.Rules) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if e.named.rules.Load() == r {
+	if e.named.has(r) {
 		return nil
 	}
 	if err := e.o.Store.NoteNames(ctx, r.Policy.NamingTargets()); err != nil {
 		return err
 	}
-	e.named.rules.Store(r)
+	e.named.before.Store(e.named.rules.Swap(r))
 	return nil
 }

@@ -35,7 +35,7 @@ func (e *Engine) joinPlan(ctx context.Context, c *Commit, source, trigger string
 		return model.Plan{}, err
 	}
 	plan = model.Plan{ID: model.NewID(now), Source: source, Trigger: trigger, State: model.PlanHeld, Brake: hold.Brake, Reason: hold.Text,
-		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(e.o.Guard.Expiry)}
+		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(e.policy().Guard.Expiry)}
 	c.Plans = append(c.Plans, plan)
 	return plan, nil
 }
@@ -71,6 +71,7 @@ func (e *Engine) supersede(ctx context.Context, plan model.Plan, run string) err
 // expire ends a plan that nobody approved in time. Time does not make its items harmless: what is still true waits on, in another
 // plan.
 func (e *Engine) expire(ctx context.Context, plan model.Plan) error {
+	e = e.pinned()
 	return e.empty(ctx, plan, model.PlanExpired, func(c *Commit, w waiter, now time.Time) error {
 		d, err := e.derive(ctx, namesIn(c), e.rules(), w.Person, nil, jml.Cause{Source: plan.Source, Text: "decided again when its plan expired"}, now)
 		if err != nil {

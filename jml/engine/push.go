@@ -29,6 +29,7 @@ func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
 }
 
 func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
+	e = e.pinned()
 	rules, now := e.rules(), e.now()
 	person, next, members, err := e.prepare(ctx, rules, p)
 	if err != nil {

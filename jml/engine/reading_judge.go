@@ -130,7 +130,7 @@ func (rd *reading) whyHeld(ctx context.Context, now time.Time) (model.Hold, erro
 	if err != nil {
 		return model.Hold{}, err
 	}
-	hold, held := e.o.Guard.JudgeRead(seen)
+	hold, held := e.policy().Guard.JudgeRead(seen)
 	if !held && rd.cautious {
 		hold = model.Hold{Brake: model.BrakeLeavers, Text: correlationHold}
 	}
@@ -144,10 +144,10 @@ func (rd *reading) circumstances(ctx context.Context, supported int, now time.Ti
 		return jml.Circumstances{}, err
 	}
 	c := jml.Circumstances{Renewed: rd.renewed, Supported: supported, Ahead: now.Sub(theirs), Clock: "the database's"}
-	if was := rd.epoch.UpdatedAt; c.Ahead.Abs() <= rd.e.o.Guard.Clock && now.Before(was) {
+	if was := rd.epoch.UpdatedAt; c.Ahead.Abs() <= rd.e.policy().Guard.Clock && now.Before(was) {
 		c.Ahead, c.Clock = now.Sub(was), "its own at the last complete read"
 	}
-	if theirs := rd.proof.Clock; c.Ahead.Abs() <= rd.e.o.Guard.Clock && theirs != nil {
+	if theirs := rd.proof.Clock; c.Ahead.Abs() <= rd.e.policy().Guard.Clock && theirs != nil {
 		c.Ahead, c.Clock = -time.Duration(*theirs)*time.Millisecond, "the directory's"
 	}
 	if rd.proof.Complete && rd.proof.Mode == model.ModeFull {
@@ -185,7 +185,7 @@ func (rd *reading) judgeMoves(ctx context.Context) error {
 			counts = append(counts, c)
 		}
 	}
-	return rd.settle(ctx, plan, e.o.Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts}))
+	return rd.settle(ctx, plan, e.policy().Guard.JudgeMoves(jml.Figures{Supported: f.supported, Counts: counts}))
 }
 
 // judgeJoins is judgeMoves for who gets an account.
@@ -202,7 +202,7 @@ func (rd *reading) judgeJoins(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return rd.settle(ctx, plan, rd.e.o.Guard.JudgeJoins(counts, f.supported[""], rd.epoch.changed))
+	return rd.settle(ctx, plan, rd.e.policy().Guard.JudgeJoins(counts, f.supported[""], rd.epoch.changed))
 }
 
 // settle sets aside what has to wait of a plan of the run, and lets the rest go.

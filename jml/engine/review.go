@@ -20,6 +20,7 @@ func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 // reviewDue decides about people that are due: all to whom nothing happens in one transaction, the others in one each, through the
 // guard. It returns how many there were.
 func (e *Engine) reviewDue(ctx context.Context) (int, error) {
+	e = e.pinned()
 	by := e.now()
 	if e.behind.Load() {
 		by = by.Add(-behindRules)

@@ -133,6 +133,7 @@ func (e *Engine) Correlate(ctx context.Context, j Judgement) (Judged, error) {
 }
 
 func (e *Engine) correlate(ctx context.Context, j Judgement) (Judged, error) {
+	e = e.pinned()
 	cur, err := e.caseAsSeen(ctx, j)
 	if err != nil {
 		return Judged{}, err
@@ -214,6 +215,7 @@ func (e *Engine) Uncorrelate(ctx context.Context, j Judgement) (Judged, error) {
 }
 
 func (e *Engine) uncorrelate(ctx context.Context, j Judgement) (from string, err error) {
+	e = e.pinned()
 	cur, err := e.caseAsSeen(ctx, j)
 	if err != nil {
 		return "", err

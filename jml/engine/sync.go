@@ -54,7 +54,7 @@ func (e *Engine) rehearse(ctx context.Context, s ReadSource, o SyncOptions) (Syn
 	opts := e.o
 	opts.Store, opts.Log = scratch, zap.NewNop()
 	copied := New(opts)
-	copied.current.Store(e.rules())
+	copied.current.Store(e.policy())
 	out, err := copied.sync(ctx, s, o)
 	for last := ""; out.Run.ID != ""; {
 		page, perr := scratch.Changes(ctx, model.ChangeQuery{RunID: out.Run.ID, Before: last, Limit: 500})
@@ -69,6 +69,7 @@ func (e *Engine) rehearse(ctx context.Context, s ReadSource, o SyncOptions) (Syn
 }
 
 func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced, error) {
+	e = e.pinned()
 	name := s.Source.Name()
 	now := e.now()
 	if o.Mode == "" {

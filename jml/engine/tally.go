@@ -122,7 +122,7 @@ func (k *collection) in(rd *reading, c *Commit, now time.Time) string {
 
 func (rd *reading) newPlan(h model.Hold, state model.PlanState, now time.Time) *model.Plan {
 	return &model.Plan{ID: model.NewID(now), RunID: rd.run.ID, Source: cmp.Or(h.Source, rd.source), Trigger: triggerRead, State: state, Brake: h.Brake, Reason: h.Text,
-		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.o.Guard.Expiry)}
+		CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(rd.e.policy().Guard.Expiry)}
 }
 
 // relyOn has the commit make the plan, or fail when it has ended: by a run that took over, or because somebody approved it.

@@ -92,6 +92,7 @@ func waitFor(rec model.Record, keys []model.Key, p Person) *WaitWrite {
 
 // recheck looks again at a record that is nobody's.
 func (e *Engine) recheck(ctx context.Context, ref RecordRef) error {
+	e = e.pinned()
 	people, err := e.o.Store.Load(ctx, []Subject{{Source: ref.Source, Record: ref.ID}})
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (e *Engine) work(ctx context.Context, t TargetSpec) error {
 		wait := time.NewTimer(poll)
 		select {
 		case <-ctx.Done():
-		case <-e.wake[t.Target.Name()]:
+		case <-e.wake.hear(t.Target.Name()):
 		case <-wait.C:
 		}
 		wait.Stop()
@@ -59,7 +59,7 @@ func (e *Engine) work(ctx context.Context, t TargetSpec) error {
 // Work settles due accounts of the targets that are not Resident until none is due now, or ctx ends. It returns how many it
 // settled and how many failed. A daemon at work on the same database does no harm: each account is leased.
 func (e *Engine) Work(ctx context.Context) (settled, failed int, err error) {
-	for _, t := range e.o.Targets {
+	for _, t := range e.policy().Targets {
 		if t.Resident {
 			continue
 		}

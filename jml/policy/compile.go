@@ -54,7 +54,7 @@ type mapping struct {
 type program struct{ plain, metered cel.Program }
 
 // Compile type-checks the policy. It returns every mistake there is, in the order of the Config; the Policy is nil when
-// there are any, but those that May be none. targets are the names of the configured targets.
+// there are any, but those that May be none and those of Lint. targets are the names of the configured targets.
 func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	parts, extensions := partTypes(c.Extensions)
 	var declared []field
@@ -100,7 +100,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 		}
 		p.roles = append(p.roles, out)
 	}
-	if slices.ContainsFunc(k.bad, func(m Mistake) bool { return !m.May }) {
+	if slices.ContainsFunc(k.bad, func(m Mistake) bool { return !m.May && !m.Lint }) {
 		return nil, k.bad
 	}
 	for t := range p.rules {
@@ -123,6 +123,11 @@ type compiler struct {
 
 func (k *compiler) mistake(at []any, format string, args ...any) {
 	k.bad = append(k.bad, Mistake{Path: at, Text: fmt.Sprintf(format, args...)})
+}
+
+// lint is a mistake of a policy that can be worked with.
+func (k *compiler) lint(at []any, format string, args ...any) {
+	k.bad = append(k.bad, Mistake{Path: at, Text: fmt.Sprintf(format, args...), Lint: true})
 }
 
 // under makes a path of its own: append could share memory between mistakes.
@@ -243,7 +248,7 @@ func (k *compiler) condition(expr string, at []any) (*cel.Ast, program) {
 	}
 	if tree != nil {
 		if m := k.never(tree); m != nil {
-			m.Path = at
+			m.Path, m.Lint = at, true
 			k.bad = append(k.bad, *m)
 		}
 	}
@@ -272,11 +277,10 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 		k.bad = append(k.bad, *m)
 		return nil, program{}
 	}
-	if m := k.unknown(tree); m != nil {
-		m.Path = at
-		if k.bad = append(k.bad, *m); !m.May {
-			return nil, program{}
-		}
+	unknown := k.unknown(tree)
+	if unknown != nil {
+		unknown.Path, unknown.Lint = at, !unknown.May
+		k.bad = append(k.bad, *unknown)
 	}
 	estimate, err := k.env.EstimateCost(tree, sizes{})
 	if err != nil {
@@ -292,6 +296,9 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 	if err == nil {
 		var metered cel.Program
 		if metered, err = k.env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(MaxCost)); err == nil {
+			if unknown != nil && unknown.Lint { // one mistake at a place
+				tree = nil
+			}
 			return tree, program{plain, metered}
 		}
 	}

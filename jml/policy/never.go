@@ -25,8 +25,10 @@ import (
 //
 // It is found in each way in which && and || let the condition hold. What is not found may still never hold.
 
-// mostWays is up to how many ways are looked at.
-const mostWays = 256
+const (
+	mostWays  = 256  // are looked at
+	mostParts = 4096 // of a condition are visited for them: a condition within a condition is needed as true and as false
+)
 
 // claim is a part of a condition without && and ||, wanted or refused.
 type claim struct {
@@ -34,8 +36,12 @@ type claim struct {
 	not  bool
 }
 
-// ways are the lists of claims of which one has to hold as a whole; ok is false when there are too many.
-func ways(e ast.Expr, not bool) (list [][]claim, ok bool) {
+// ways are the lists of claims of which one has to hold as a whole; ok is false when there are too many. left is how many parts may
+// still be visited.
+func ways(e ast.Expr, not bool, left *int) (list [][]claim, ok bool) {
+	if *left--; *left < 0 {
+		return nil, false
+	}
 	if e.Kind() == ast.LiteralKind {
 		if e.AsLiteral() == types.Bool(!not) {
 			return [][]claim{nil}, true
@@ -49,10 +55,10 @@ func ways(e ast.Expr, not bool) (list [][]claim, ok bool) {
 	args := call.Args()
 	switch call.FunctionName() {
 	case operators.LogicalNot:
-		return ways(args[0], !not)
+		return ways(args[0], !not, left)
 	case operators.LogicalAnd, operators.LogicalOr:
-		a, okA := ways(args[0], not)
-		b, okB := ways(args[1], not)
+		a, okA := ways(args[0], not, left)
+		b, okB := ways(args[1], not, left)
 		if (call.FunctionName() == operators.LogicalAnd) != not {
 			list = both(a, b)
 		} else {
@@ -60,10 +66,10 @@ func ways(e ast.Expr, not bool) (list [][]claim, ok bool) {
 		}
 		return list, okA && okB && len(list) <= mostWays
 	case operators.Conditional:
-		yes, ok1 := ways(args[0], false)
-		no, ok2 := ways(args[0], true)
-		a, ok3 := ways(args[1], not)
-		b, ok4 := ways(args[2], not)
+		yes, ok1 := ways(args[0], false, left)
+		no, ok2 := ways(args[0], true, left)
+		a, ok3 := ways(args[1], not, left)
+		b, ok4 := ways(args[2], not, left)
 		list = append(both(yes, a), both(no, b)...)
 		return list, ok1 && ok2 && ok3 && ok4 && len(list) <= mostWays
 	}
@@ -89,7 +95,8 @@ func (k *compiler) never(tree *cel.Ast) *Mistake {
 		return &Mistake{Text: "the condition is never true; expected one that can hold, or no rule"}
 	}
 	native := tree.NativeRep()
-	all, ok := ways(native.Expr(), false)
+	left := mostParts
+	all, ok := ways(native.Expr(), false, &left)
 	if !ok {
 		return nil
 	}
@@ -346,7 +353,7 @@ func (k *compiler) shadowed(rules []Rule) {
 	always := map[string]string{}
 	for i, r := range rules {
 		if before, ok := always[r.Target]; ok {
-			k.mistake([]any{"accounts", i, "when"}, "rule %s comes before and always holds, so that this one never counts; expected it behind this one", before)
+			k.lint([]any{"accounts", i, "when"}, "rule %s comes before and always holds, so that this one never counts; expected it behind this one", before)
 			continue
 		}
 		if tree, issues := k.env.Compile(r.When); issues.Err() == nil && k.fold(tree) == types.True {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -84,7 +85,7 @@ func TestACategoryIsKnownToLaterRulesOnly(t *testing.T) {
 	_, got := policy.Compile(policy.Config{Categories: []policy.Category{
 		{Name: "platform", When: `"app" in person.categories`}, {Name: "app", When: "true"}, {Name: "extended", When: `"app" in person.categories`},
 	}}, nil)
-	want := []policy.Mistake{{Path: []any{"categories", "platform"}, Line: 1, Col: 1, Text: `unknown category, or one that no category rule yields, "app"; there is none`}}
+	want := []policy.Mistake{{Path: []any{"categories", "platform"}, Line: 1, Col: 1, Text: `unknown category, or one that no category rule yields, "app"; there is none`, Lint: true}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -96,7 +97,7 @@ func TestARuleBehindOneThatAlwaysHolds(t *testing.T) {
 	_, got := policy.Compile(policy.Config{Accounts: []policy.Rule{
 		{Name: "a", Target: "t", When: "true || person.active"}, {Name: "b", Target: "u", When: "person.active"}, {Name: "c", Target: "t", When: "person.active"},
 	}}, []string{"t", "u"})
-	want := []policy.Mistake{{Path: []any{"accounts", 2, "when"}, Text: "rule a comes before and always holds, so that this one never counts; expected it behind this one"}}
+	want := []policy.Mistake{{Path: []any{"accounts", 2, "when"}, Text: "rule a comes before and always holds, so that this one never counts; expected it behind this one", Lint: true}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -124,4 +125,24 @@ func TestNothingThatCouldHoldIsRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAConditionWithinAConditionIsBounded: each is needed as true and as false, which doubles what is looked at.
+func TestAConditionWithinAConditionIsBounded(t *testing.T) {
+	t.Parallel()
+	expr := "person.active"
+	for range 12 { // the parser takes no more
+		expr = "(" + expr + ` ? person.title == "A" : person.title == "B")`
+	}
+	for range 4 {
+		expr = "(" + expr + " ? person.external : person.active)"
+	}
+	begun := time.Now()
+	_, mistakes := policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "r", Target: "t", When: expr}}}, []string{"t"})
+	if len(mistakes) > 0 {
+		t.Errorf("%+v", mistakes)
+	}
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("it took %s", took)
+	}
 }

@@ -139,6 +139,7 @@ type Mistake struct {
 	Col  int
 	Key  bool   // the key at the end of Path is wrong, not its value
 	May  bool   // it is none when operators made what it names: a policy may have it
+	Lint bool   // the policy can be worked with; what was written cannot be what was meant
 	Text string // what is wrong and what is expected
 }
 
