@@ -84,7 +84,6 @@ func sources(live []model.Record) []string {
 	return out
 }
 
-// groupNames are the names of the groups in sources that have a live record of the person.
 // memberOf are the groups of sources that say something of the person.
 func memberOf(groups []model.Membership, live []model.Record) []model.Membership {
 	return slices.DeleteFunc(slices.Clone(groups), func(g model.Membership) bool {
@@ -92,6 +91,7 @@ func memberOf(groups []model.Membership, live []model.Record) []model.Membership
 	})
 }
 
+// groupNames are the names of the groups in sources that have a live record of the person.
 func groupNames(groups []model.Membership, live []model.Record) []string {
 	out := []string{}
 	for _, g := range memberOf(groups, live) {

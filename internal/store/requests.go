@@ -14,9 +14,9 @@ const (
 	requestColumns = "id, identity_id, who, place, role, admin, reason, valid_from, valid_to, requester, actor, privileged, approvals, expires_at, " +
 		"status, decided_by, answer, decided_at, created_at"
 
-	// Only what was open, with the approvals that were seen, is decided.
+	// Only what was open, with the approvals that were seen, and for whom it was then, is decided: a merge gives it to somebody else.
 	decideRequest = "UPDATE access_requests SET approvals = $2, status = $3, decided_by = $4, answer = $5, decided_at = $6 " +
-		"WHERE id = $1 AND status = 'open' AND approvals = $7"
+		"WHERE id = $1 AND status = 'open' AND approvals = $7 AND identity_id = $8 AND requester = $9"
 
 	// What is asked for twice by now was asked for the first time by the one who stays.
 	dropRequests = "UPDATE access_requests SET status = 'denied', decided_by = 'engine', answer = 'the same person had asked for it already', decided_at = now() " +
@@ -40,7 +40,8 @@ func (s *Store) requestOps(ops []op, w *engine.RequestWrite) []op {
 		})...)
 	}
 	return append(ops, op{text: s.must(decideRequest), must: true,
-		args: []any{r.ID, r.Approvals, string(r.Status), r.DecidedBy, r.Answer, timeArg(r.DecidedAt), w.Old.Approvals}})
+		args: []any{r.ID, r.Approvals, string(r.Status), r.DecidedBy, r.Answer, timeArg(r.DecidedAt), w.Old.Approvals,
+			w.Old.IdentityID, w.Old.Requester}})
 }
 
 // AccessRequests lists requests, the newest first.

@@ -43,8 +43,10 @@ type AccessVerdict struct {
 // RequestAccess makes a request. Everything that giving it would be refused for is looked at now, and once more by whoever approves it; what
 // needs no approval is given at once. Refusals are audited.
 func (e *Engine) RequestAccess(ctx context.Context, ask AccessAsk) (model.AccessRequest, error) {
-	if err := e.expireRequests(ctx); err != nil {
-		return model.AccessRequest{}, err
+	if !ask.DryRun {
+		if err := e.expireRequests(ctx); err != nil {
+			return model.AccessRequest{}, err
+		}
 	}
 	var q model.AccessRequest
 	rules, free := &e.policy().Requests, false
@@ -101,7 +103,9 @@ func (e *Engine) askable(ctx context.Context, t *access.Tree, ask AccessAsk, now
 		return nil, model.Errorf(model.CodeAccessRefused, "%s has left", person.DisplayName)
 	case person.ID != requester.ID && requester.Lifecycle != model.Active, !e.policy().Requests.MayAsk(t, requester.ID, person.ID, ask.Place, now):
 		return nil, model.Errorf(model.CodeAccessDenied, "%s asks for somebody else, and does not administer %s or a group above it", requester.DisplayName, t.Name(ask.Place))
-	case slices.ContainsFunc(open, func(q model.AccessRequest) bool { return q.Role == ask.Role }):
+	case slices.ContainsFunc(open, func(q model.AccessRequest) bool {
+		return q.Role == ask.Role && (!ask.DryRun || now.Before(q.ExpiresAt))
+	}):
 		return nil, model.Errorf(model.CodeAccessRequest, "there is an open request for the same already")
 	case strings.TrimSpace(ask.Reason) == "":
 		return nil, model.Errorf(model.CodeAccessRefused, "no reason; expected why the person needs it")
@@ -144,7 +148,12 @@ func (e *Engine) DecideAccess(ctx context.Context, v AccessVerdict) (model.Acces
 			approvals = append(approvals, model.AccessApproval{Person: v.Approver, Actor: v.Actor, Reason: strings.TrimSpace(v.Reason), At: now})
 			var by, names []string
 			for _, a := range approvals {
-				by, names = append(by, a.Person), append(names, "person "+a.Person)
+				switch counts, err := e.stillCounts(ctx, q, a); {
+				case err != nil:
+					return err
+				case counts:
+					by, names = append(by, a.Person), append(names, "person "+a.Person)
+				}
 			}
 			q.Approvals, row.Approver = jml.Canonical(approvals), strings.Join(names, ", ")
 			if given = e.policy().Requests.Enough(t, row, q.Privileged, by, now); given {
@@ -198,6 +207,18 @@ func (e *Engine) decidable(ctx context.Context, t *access.Tree, q model.AccessRe
 		return model.Errorf(model.CodeAccessRefused, "%s has left", person.DisplayName)
 	}
 	return nil
+}
+
+// stillCounts says whether an approval does: whoever gave it may have left since, or, by a merge, be who asked or who is to get it.
+func (e *Engine) stillCounts(ctx context.Context, q model.AccessRequest, a model.AccessApproval) (bool, error) {
+	if a.Person == q.Requester || a.Person == q.IdentityID {
+		return false, nil
+	}
+	by, err := e.identity(ctx, a.Person)
+	if errors.Is(err, model.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && by.Lifecycle == model.Active, err
 }
 
 // withRequest stores the request with what it gives, or without.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -246,6 +247,13 @@ func TestRequestsEndWithoutGivingAnything(t *testing.T) {
 		if _, err := h.answer(late.ID, ids["bo"], false); model.CodeOf(err) != model.CodeAccessRequest {
 			t.Error(err)
 		}
+		if _, err := h.RequestAccess(h.ctx, engine.AccessAsk{Actor: "operator lena", Requester: ids["cy"], Person: ids["cy"], Place: "group:berlin", Role: "developer",
+			Reason: "tries", Until: until, DryRun: true}); err != nil {
+			t.Error(err)
+		}
+		if open, err := h.store.AccessRequests(h.ctx, model.RequestQuery{ID: late.ID}); err != nil || open[0].Status != model.RequestOpen {
+			t.Error("a dry run wrote: ", open, err)
+		}
 		again := ask("cy") // the old one is over, and not in its way
 		if _, err := h.scim("entra", "e-cy", "cy", false, number("2")); err != nil {
 			t.Fatal(err)
@@ -253,6 +261,14 @@ func TestRequestsEndWithoutGivingAnything(t *testing.T) {
 		h.settle()
 		if _, err := h.answer(again.ID, ids["bo"], false); err != nil {
 			t.Error("who is suspended may be back: ", err)
+		}
+		left := ask("dan")
+		if err := h.gone("entra", "e-dan"); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if _, err := h.answer(left.ID, ids["bo"], false); model.CodeOf(err) != model.CodeAccessRefused {
+			t.Error("who has left: ", err)
 		}
 		var got []string
 		found, err := h.store.AccessRequests(h.ctx, model.RequestQuery{Place: "group:berlin", Limit: 10})
@@ -263,7 +279,7 @@ func TestRequestsEndWithoutGivingAnything(t *testing.T) {
 			got = append(got, q.Who+" "+string(q.Status))
 		}
 		slices.Sort(got)
-		if diff := cmp.Diff([]string{"cy approved", "cy denied", "cy expired", "dan denied"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"cy approved", "cy denied", "cy expired", "dan denied", "dan open"}, got); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -317,6 +333,70 @@ func TestRequestsFollowAMerge(t *testing.T) {
 		}
 		h.merge(ids["ada"], ids["bo"])
 		if _, err := h.answer(other.ID, ids["ada"], false); model.CodeOf(err) != model.CodeAccessDenied {
+			t.Error(err)
+		}
+	})
+}
+
+// An approval counts as long as who gave it may: not of who has turned out to be who gets it, and not of who has left (M-25).
+func TestAnApprovalOfWhoMayNoLongerDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*house, map[string]string) error{
+		"merged": func(h *house, ids map[string]string) error { h.merge(ids["bo"], ids["cy"]); return nil },
+		"left":   func(h *house, _ map[string]string) error { return h.gone("entra", "e-bo") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, h *house) {
+				now := time.Now().UTC().Truncate(time.Microsecond)
+				ids := requests(h, func() time.Time { return now })
+				q, err := h.askFor(ids["cy"], ids["cy"], "app:crm", "operator", now.Add(time.Hour))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if q, err = h.answer(q.ID, ids["bo"], false); err != nil || q.Status != model.RequestOpen {
+					t.Fatal(q, err)
+				}
+				if err := change(h, ids); err != nil {
+					t.Fatal(err)
+				}
+				h.settle()
+				if q, err = h.answer(q.ID, ids["ada"], false); err != nil || q.Status != model.RequestOpen {
+					t.Errorf("approved by %s: %v", q.DecidedBy, err)
+				}
+				if q, err = h.answer(q.ID, ids["sam"], false); err != nil || q.Status != model.RequestApproved || strings.Contains(q.DecidedBy, ids["bo"]) {
+					t.Error(q, err)
+				}
+			})
+		})
+	}
+}
+
+// What was decided about a person who was merged meanwhile is decided again: it would be given to nobody.
+func TestADecisionAboutWhoWasMergedMeanwhileIsStale(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		ids := requests(h, func() time.Time { return now })
+		old, err := h.askFor(ids["cy"], ids["cy"], "group:berlin", "developer", now.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.merge(ids["dan"], ids["cy"])
+		tree, err := h.store.Access(h.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := old
+		next.Status, next.DecidedBy, next.DecidedAt = model.RequestApproved, ids["bo"], &now
+		write := func(old model.AccessRequest) error {
+			return h.store.ChangeAccess(h.ctx, &engine.AccessChange{Expect: tree.Revision, ReviewAt: now, Request: &engine.RequestWrite{Old: &old, New: next}})
+		}
+		if err := write(old); !errors.Is(err, model.ErrStale) {
+			t.Error(err)
+		}
+		old.IdentityID, old.Requester = ids["dan"], ids["dan"]
+		if err := write(old); err != nil {
 			t.Error(err)
 		}
 	})

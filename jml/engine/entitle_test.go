@@ -186,3 +186,58 @@ func TestRightsByRuleAreAudited(t *testing.T) {
 		h.wantRights(ada, "access.right.remove rule engineers in group:builders as developer", "access.right.set rule engineers in group:builders as developer")
 	})
 }
+
+// D-01, M-29: nobody loses a role that follows a group of a source by a read that proves nothing, nor by one in which the source cannot say
+// whether the group is still there.
+func TestARoleFromAGroupStaysWithoutProof(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		p, bad := policy.Compile(policy.Config{
+			Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `"Developer" in access.roles`}},
+			Roles:    []policy.RoleRule{{Name: "builders of corp", Role: "developer", Place: "group:builders", Source: "corp", Group: "Builders"}},
+		}, []string{"platform"})
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		r := *h.opts.Rules
+		r.Policy = p
+		h.SetRules(&r)
+		want := func(what string, want ...string) {
+			t.Helper()
+			h.settle()
+			if d := cmp.Diff(want, h.plat.active()); d != "" {
+				t.Errorf("%s: %s", what, d)
+			}
+		}
+		h.dir.users, h.dir.groups = people(4), []model.Entry{group("crew", "dir-person001"), group("builders", "dir-person000", "dir-crew")}
+		h.sync()
+		all := h.identities()
+		h.edit(func(s *access.State) { company(s, all[len(all)-1].ID) })
+		want("a member, and one through another group", "person000", "person001")
+
+		whole := h.dir.groups
+		h.dir.partial = true
+		for what, groups := range map[string][]model.Entry{
+			"no groups": nil, "only the inner one": {group("crew", "dir-person001")}, "both, without members": {group("crew"), group("builders")},
+		} {
+			h.dir.groups = groups
+			h.sync()
+			want(what, "person000", "person001")
+		}
+		h.dir.users, h.dir.groups = people(1), nil
+		h.sync()
+		want("nor most people", "person000", "person001")
+
+		h.dir.partial, h.dir.users = false, people(4)
+		h.dir.seen = map[string]model.SightingState{"dir-builders": model.SightNone, "dir-crew": model.SightNone}
+		h.sync()
+		want("nobody can say whether the groups are there", "person000", "person001")
+
+		h.dir.groups = []model.Entry{group("crew"), whole[1]}
+		h.sync()
+		want("a complete read says who is in them", "person000")
+		h.dir.groups, h.dir.seen = nil, nil
+		h.sync()
+		want("the groups were deleted")
+	})
+}
