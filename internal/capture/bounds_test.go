@@ -107,6 +107,8 @@ func TestIDsStayWhereOursStand(t *testing.T) {
 		`{"Operations":[{"op":"add","path":"urn:x:y:manager","value":["` + idA + `"]}]}`:                                  false,
 		`{"Operations":[{"op":"remove","path":"members[value eq \"` + idA + `\"]"}]}`:                                     true,
 		`{"Operations":[{"op":"remove","path":"emails[value eq \"` + idA + `\"]"}]}`:                                      false,
+		`{"Operations":[{"op":"remove","path":"Members[Value EQ '` + idA + `']"}]}`:                                       true,
+		`{"Operations":[{"op":"remove","path":"emails[value eq '` + idA + `']"}]}`:                                        false,
 		`{"Operations":[{"op":"add","path":"members","value":"[{\"value\":\"` + idA + `\"}]"}]}`:                          true,
 		`{"Operations":[{"method":"PATCH","path":"/Users/` + idA + `","data":{"id":"` + idA + `"}}]}`:                     true,
 		`{"Operations":[{"method":"POST","path":"/Users","bulkId":"` + idA + `","data":{}}]}`:                             false,

@@ -61,6 +61,12 @@ func (r *redaction) expression(s string, path bool) string {
 			out.WriteString(r.literal(s[start:i], name, full))
 			r.compares(op, name, next)
 			next = aJoin
+		case next == aLiteral && c == '\'' && apostrophes(s[i:]) > 0:
+			i += apostrophes(s[i:])
+			text := r.compared(name, full, strings.ReplaceAll(s[start+1:i-1], `\'`, "'"))
+			out.WriteString("'" + strings.ReplaceAll(text, "'", `\'`) + "'")
+			r.compares(op, name, next)
+			next = aJoin
 		default:
 			for i < len(s) && !isSpace(s[i]) && strings.IndexByte(`()[]",`, s[i]) < 0 {
 				i++
@@ -91,6 +97,16 @@ func (r *redaction) expression(s string, path bool) string {
 		}
 	}
 	return out.String()
+}
+
+// apostrophes is the length of the text between apostrophes that s begins with, which some clients write for a literal; 0: there is none.
+func apostrophes(s string) int {
+	for i := 1; i < len(s); i++ {
+		if s[i] == '\'' && s[i-1] != '\\' && (i+1 == len(s) || isSpace(s[i+1]) || s[i+1] == ')' || s[i+1] == ']') {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // isAttribute says whether what was before rest is an attribute: an operator follows, or a value filter; at the top of a path the end may.

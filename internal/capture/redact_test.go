@@ -205,6 +205,7 @@ func TestEqualValuesStayEqualEverywhere(t *testing.T) {
 		"escaped": string(r.body([]byte(`{"userName":"ada.kern\u0040example.org"}`))),
 		"filter":  r.filter(`userName eq "ada.kern@example.org"`),
 		"bare":    r.filter(`userName eq ada.kern@example.org`),
+		"single":  r.filter(`userName eq 'ada.kern@example.org'`),
 		"path":    r.attribute(`emails[value eq "ada.kern@example.org"].display`),
 		"url":     must(url.PathUnescape(r.path("/scim/entra/v2/Users/ada.kern@example.org"))),
 		"nested":  string(r.body([]byte(`{"value":"{\"value\":\"ada.kern@example.org\"}"}`))),
@@ -212,6 +213,9 @@ func TestEqualValuesStayEqualEverywhere(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s: %s has no %s", name, got, want)
 		}
+	}
+	if got, want := r.filter(`userName eq 'o\'hara' and active eq true`), "userName eq '"+strings.ReplaceAll(r.Text("o'hara"), "'", `\'`)+"' and active eq true"; got != want {
+		t.Errorf("between apostrophes: %s, want %s", got, want)
 	}
 	if a, b := string(r.body([]byte(`[4711]`))), r.Text("4711"); a != "["+b+"]" {
 		t.Errorf("as number %s, as text %s", a, b)
@@ -287,7 +291,7 @@ func FuzzBody(f *testing.F) {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{`filter=userName+eq+"a"`, "a&b=%zz;&%", `filter=a[b eq "c"].d pr`, "filter=((("} {
+	for _, s := range []string{`filter=userName+eq+"a"`, `filter=userName+eq+'a\'b'`, "a&b=%zz;&%", `filter=a[b eq "c"].d pr`, "filter=((("} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
