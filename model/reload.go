@@ -7,6 +7,8 @@ type Reload struct {
 	ID    string    `json:"id"`
 	Actor string    `json:"actor"`
 	At    time.Time `json:"at"`
+	// Approve lets groups and roles go by which more people lose something than the guard lets go.
+	Approve bool `json:"approve,omitempty"`
 }
 
 // ReloadOutcome is what a daemon did with a configuration.

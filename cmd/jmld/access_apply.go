@@ -40,8 +40,8 @@ func newAccessApply(a *app) *cobra.Command {
 }
 
 // applyAccess makes the configuration's part of the tree what the file says.
-func (s *site) applyAccess(ctx context.Context, cfg *config.Config, actor string, log *zap.Logger) error {
-	done, err := s.engine.EditAccess(ctx, declaredAccess(cfg, actor, false))
+func (s *site) applyAccess(ctx context.Context, log *zap.Logger) error {
+	done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, "configuration", false))
 	if model.CodeOf(err) == model.CodeAccessHeld { // what is stored goes on
 		log.Error("groups and roles of the configuration wait for approval", zap.String(model.FieldCode, string(model.CodeAccessHeld)), zap.Error(err))
 		return nil

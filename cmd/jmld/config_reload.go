@@ -26,6 +26,7 @@ type reloadJSON struct {
 func newConfigReload(a *app) *cobra.Command {
 	var by string
 	var wait time.Duration
+	var approve bool
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Have the running daemons adopt the configuration, without a restart",
@@ -42,15 +43,16 @@ func newConfigReload(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.reloadDaemons(cmd.Context(), cfg, a.operator(by), wait)
+			return a.reloadDaemons(cmd.Context(), cfg, model.Reload{Actor: a.operator(by), Approve: approve}, wait)
 		},
 	}
 	cmd.Flags().StringVar(&by, "by", "", "`name` of the person who asks (default: your account here)")
+	cmd.Flags().BoolVar(&approve, "approve", false, "also when more people lose groups and roles by it than the guard lets go")
 	cmd.Flags().DurationVar(&wait, "wait", reloadWait, "how long to wait for the first answer")
 	return cmd
 }
 
-func (a *app) reloadDaemons(ctx context.Context, cfg *config.Config, actor string, wait time.Duration) error {
+func (a *app) reloadDaemons(ctx context.Context, cfg *config.Config, wish model.Reload, wait time.Duration) error {
 	fingerprint, err := cfg.Fingerprint()
 	if err != nil {
 		return err
@@ -62,8 +64,8 @@ func (a *app) reloadDaemons(ctx context.Context, cfg *config.Config, actor strin
 		return err
 	}
 	defer s.close() //nolint:errcheck // it has written nothing since the answer came
-	at := a.now().UTC()
-	wish := model.Reload{ID: model.NewID(at), Actor: actor, At: at}
+	wish.At = a.now().UTC()
+	wish.ID = model.NewID(wish.At)
 	if err := s.store.AskReload(ctx, wish); err != nil {
 		return err
 	}

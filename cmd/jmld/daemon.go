@@ -64,7 +64,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err
 	}
-	if err := s.applyAccess(ctx, cfg, "configuration", log); err != nil {
+	if err := s.applyAccess(ctx, log); err != nil {
 		return err
 	}
 	l, err := listen(ctx, cfg)

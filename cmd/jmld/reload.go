@@ -71,11 +71,11 @@ func (r *reloader) reload(ctx context.Context, wish model.Reload) {
 	next, err := r.reread()
 	switch {
 	case err != nil:
-	case reflect.DeepEqual(said(r.file), said(next)):
+	case !wish.Approve && reflect.DeepEqual(said(r.file), said(next)):
 		_, out.Later = r.cfg.Reload(next) // they still wait
 	default:
 		out.Outcome = model.ReloadAdopted
-		out.Later, err = r.adopt(ctx, next, wish.Actor)
+		out.Later, err = r.adopt(ctx, next, wish)
 	}
 	fields := []zap.Field{zap.String(model.FieldActor, wish.Actor), zap.Strings("after_restart", out.Later)}
 	switch {
@@ -110,7 +110,7 @@ func said(c *config.Config) []any {
 }
 
 // adopt makes next what runs. later are the keys of which nothing changes before a restart.
-func (r *reloader) adopt(ctx context.Context, next *config.Config, actor string) (later []string, err error) {
+func (r *reloader) adopt(ctx context.Context, next *config.Config, wish model.Reload) (later []string, err error) {
 	refused, later := r.cfg.Reload(next)
 	if len(refused) > 0 {
 		return nil, model.Errorf(model.CodeReload, "only a restart can change what these decisions rest on: %s", strings.Join(refused, "; "))
@@ -119,11 +119,11 @@ func (r *reloader) adopt(ctx context.Context, next *config.Config, actor string)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.applyAccess(ctx, next, actor, r.log); err != nil {
-		return nil, fmt.Errorf("groups and roles: %w", err)
-	}
+	access := declaredAccess(next, wish.Actor, false)
+	access.Brake = !wish.Approve
+	r.file = new(config.Config) // whether it was adopted may stay unknown: without an answer the next reading is compared with nothing
 	for end := time.Now().Add(adoptPatience); ; {
-		if err = r.engine.Adopt(ctx, p); err == nil || !errors.Is(err, model.ErrUnavailable) || time.Now().After(end) {
+		if err = r.engine.Adopt(ctx, p, &access); err == nil || !errors.Is(err, model.ErrUnavailable) || time.Now().After(end) {
 			break
 		}
 		select {
@@ -132,8 +132,11 @@ func (r *reloader) adopt(ctx context.Context, next *config.Config, actor string)
 		case <-time.After(time.Second):
 		}
 	}
+	if model.CodeOf(err) == model.CodeAccessHeld {
+		return nil, fmt.Errorf("%w; `jmld config reload --approve` adopts it all the same", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("groups and roles were adopted, the rules were not: %w", err)
+		return nil, err
 	}
 	r.options.Targets = p.Targets
 	r.shown.set(p.Fingerprint, r.now())

@@ -103,6 +103,40 @@ func TestReload(t *testing.T) {
 	d.stop()
 }
 
+// TestGroupsAndRolesAreAdoptedWithTheRulesOrNeitherIs: what the guard would hold of the tree keeps the rules of the same file from being
+// adopted, too, until somebody approves of both.
+func TestGroupsAndRolesAreAdoptedWithTheRulesOrNeitherIs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, houseOptions{})
+	good := h.text("config.yaml")
+	h.write("config.yaml", good+`
+access:
+  approver: Lena Berg
+  roles: [{name: Developer, permissions: {project: [edit]}}]
+  groups: [{name: Builders, description: Build, parent: root, admins: ["userName:ada@example.org"]}]
+`)
+	d := h.serve()
+	next := strings.Replace(good, `"Engineering"`, `"Nobody"`, 1)
+	h.write("config.yaml", next)
+	if code, stdout, stderr := h.jmld("config", "reload"); code != exitError || !strings.Contains(stdout, "nothing is declared any more") || !strings.Contains(stdout, "--approve") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if out := h.must("access", "groups"); !strings.Contains(out, "Builders") {
+		t.Errorf("gone:\n%s", out)
+	}
+	h.until(func() bool { return strings.Contains(d.log.text(), string(model.CodeReload)) }, "the refusal is logged")
+	if log := d.log.text(); strings.Contains(log, "configuration adopted") {
+		t.Errorf("half of it was adopted:\n%s", log)
+	}
+	if out := h.must("config", "reload", "--approve"); !strings.Contains(out, string(model.ReloadAdopted)) {
+		t.Error(out)
+	}
+	if out := h.must("access", "groups"); strings.Contains(out, "Builders") {
+		t.Errorf("still there:\n%s", out)
+	}
+	d.stop()
+}
+
 // TestDoubtfulRulesThatRanBeforeKeepRunning: a newer version sees more than an older one did, and that must not stop a company's daemon.
 // Rules that did not run before are refused.
 func TestDoubtfulRulesThatRanBeforeKeepRunning(t *testing.T) {

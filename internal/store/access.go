@@ -157,6 +157,9 @@ func scanRevision(row scanner, to *int64) error {
 // changed something since c.Expect.
 func (s *Store) ChangeAccess(ctx context.Context, c *engine.AccessChange) error {
 	ops := s.requestOps(s.accessOps(s.lockOps(nil, lockAccess), c), c.Request)
+	if c.Rules != "" {
+		ops = s.adoptOps(ops, c.Rules)
+	}
 	return s.write(ctx, append(ops, s.rows(insertAudit(), len(c.Audit), func(i int, to []any) []any { return auditArgs(&c.Audit[i], to) })...)...)
 }
 

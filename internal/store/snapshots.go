@@ -101,6 +101,15 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 	return marked, err
 }
 
+// adoptOps does what AdoptRules does.
+func (s *Store) adoptOps(ops []op, fingerprint string) []op {
+	const (
+		adopt  = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+		review = "UPDATE identities SET version = version + 1, review_at = now() WHERE (rules < $1 OR rules > $1) AND (review_at IS NULL OR review_at > now())"
+	)
+	return append(ops, op{text: s.sql(adopt), args: []any{settingRules, fingerprint}}, op{text: s.sql(review), args: []any{fingerprint}})
+}
+
 // FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is not due
 // by then anyway, becomes due for review.
 func (s *Store) FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error) {

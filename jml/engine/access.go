@@ -27,6 +27,8 @@ type AccessEdit struct {
 	Brake bool
 	// Withhold lets an edit bring together what a rule keeps apart: it is withheld then, with a finding.
 	Withhold bool
+	// Rules is a fingerprint that is adopted in the transaction of the change; "": none is. Without a change nothing is written.
+	Rules string
 	// Edit makes the state that is wanted. It may be called again when somebody else came first. Its error ends the edit.
 	Edit func(s *access.State, t *access.Tree) error
 	// With is shown what passed every check, to add to it or to leave it out. It may be called again, after Edit; nil: nobody looks.
@@ -99,7 +101,7 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 }
 
 func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*AccessChange, error) {
-	c := &AccessChange{Expect: before.Revision, Changes: access.Diff(before, after), ReviewAt: atOnce()}
+	c := &AccessChange{Expect: before.Revision, Changes: access.Diff(before, after), ReviewAt: atOnce(), Rules: edit.Rules}
 	if foreign := c.Changes.Foreign(edit.Manager); len(foreign) > 0 {
 		return nil, model.Errorf(model.CodeAccessForeign, "%s", some(foreign))
 	}

@@ -154,6 +154,7 @@ type shared struct {
 	named  named
 	behind atomic.Bool   // another replica has newer rules
 	hire   chan struct{} // the policy may have new targets
+	turn   chan struct{} // has room for one: who reviews, or adopts another policy
 }
 
 // New makes an engine; Run starts its work.
@@ -170,7 +171,7 @@ func New(o Options) *Engine {
 	first := &Policy{Rules: o.Rules, Fingerprint: o.Fingerprint, Guard: o.Guard, Requests: o.Requests, Targets: o.Targets}
 	o.Rules, o.Fingerprint, o.Guard, o.Requests, o.Targets = nil, "", jml.Limits{}, access.RequestRules{}, nil // from here on they are the policy's
 	e := &Engine{o: o, log: o.Log, current: new(atomic.Pointer[Policy]),
-		shared: &shared{named: named{turn: make(chan struct{}, 1)}, hire: make(chan struct{}, 1)}}
+		shared: &shared{named: named{turn: make(chan struct{}, 1)}, hire: make(chan struct{}, 1), turn: make(chan struct{}, 1)}}
 	e.current.Store(first)
 	return e
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,18 +28,37 @@ type Policy struct {
 func (e *Engine) policy() *Policy { return e.current.Load() }
 
 // pinned is the engine with the policy of this moment: whatever takes several steps begins and ends with the same rules.
-func (e *Engine) pinned() *Engine {
+func (e *Engine) pinned() *Engine { return e.by(e.policy()) }
+
+func (e *Engine) by(policy *Policy) *Engine {
 	p := *e
 	p.current = new(atomic.Pointer[Policy])
-	p.current.Store(e.policy())
+	p.current.Store(policy)
 	return &p
 }
 
-// Adopt replaces the policy while the engine runs. Everybody who was decided about by another one is reviewed, through the guard; what
+// Adopt replaces the policy while the engine runs, and with it the groups and roles of edit, unless it is nil: both or, on an error, none.
+// The edit is judged by the new policy. Everybody who was decided about by another one is reviewed, through the guard; what
 // has begun ends as it began, and its people are among them. Of the targets new ones are taken up and no other changes; those
-// that are not among them are worked on until the engine ends. On an error the policy is as before.
-func (e *Engine) Adopt(ctx context.Context, p Policy) error {
-	if p.Fingerprint != "" {
+// that are not among them are worked on until the engine ends.
+func (e *Engine) Adopt(ctx context.Context, p Policy, edit *AccessEdit) error {
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	noted := p.Fingerprint == ""
+	if edit != nil {
+		with := *edit
+		with.Rules = p.Fingerprint
+		done, err := e.by(&p).EditAccess(ctx, with)
+		if err != nil {
+			return fmt.Errorf("groups and roles: %w", err)
+		}
+		noted = noted || done.Changes.Count() > 0
+	}
+	if !noted {
 		if err := e.noteRules(ctx, p.Fingerprint); err != nil {
 			return err
 		}

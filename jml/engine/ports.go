@@ -287,6 +287,7 @@ type AccessChange struct {
 	ReviewAt time.Time
 	Audit    []model.AuditEntry
 	Request  *RequestWrite // what the change is about; nil: nothing
+	Rules    string        // adopted in the same transaction, as AdoptRules does; "": none are
 }
 
 // RequestWrite stores one request for access: Old nil inserts; ErrStale: the person asks for the same already. Else it is decided, or approved

@@ -20,6 +20,12 @@ func atOnce() time.Time { return time.Unix(0, 0).UTC() }
 // reviewDue decides about people that are due: all to whom nothing happens in one transaction, the others in one each, through the
 // guard. It returns how many there were.
 func (e *Engine) reviewDue(ctx context.Context) (int, error) {
+	select { // a policy is adopted with its groups and roles: nobody is decided about by one without the other
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	e = e.pinned()
 	by := e.now()
 	if e.behind.Load() {
