@@ -40,8 +40,7 @@ type reloader struct {
 func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) error {
 	tick := time.NewTicker(reloadPoll)
 	defer tick.Stop()
-	asked, err := r.store.ReloadAsked(ctx) // before the start: this is what was read
-	known := err == nil
+	asked, known := "", false // the wish that was followed last
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,10 +51,10 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) error {
 			wish, err := r.store.ReloadAsked(ctx)
 			switch {
 			case err != nil: // whoever asked waits, and the database is somebody else's to complain about
-			case !known:
-				asked, known = wish, true
-			case wish.ID != asked.ID:
-				asked = wish
+			case !known && r.now().Sub(wish.At) > reloadTimeout: // before the start: the file was read since
+				asked, known = wish.ID, true
+			case wish.ID != asked:
+				asked, known = wish.ID, true
 				r.reload(ctx, wish)
 			}
 		}

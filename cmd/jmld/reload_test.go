@@ -176,6 +176,34 @@ func TestDoubtfulRulesThatRanBeforeKeepRunning(t *testing.T) {
 	d.stop()
 }
 
+// Somebody may ask while a daemon starts, after it has read its file: it reads the file again rather than take the wish for an old one.
+func TestAReloadAskedForDuringTheStartIsDone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, houseOptions{})
+	ctx := context.Background()
+	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(h.dir, "jmld.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := db.AskReload(ctx, model.Reload{ID: "1", Actor: "ada", At: time.Now().UTC()}); err != nil {
+		t.Fatal(err)
+	}
+	d := h.serve()
+	h.until(func() bool {
+		answers, err := db.ReloadAnswers(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(answers) == 1 && answers[0].Reload == "1" && answers[0].Outcome == model.ReloadUnchanged
+	}, "an answer")
+	d.stop()
+}
+
 func (h *house) text(name string) string {
 	h.t.Helper()
 	text, err := os.ReadFile(filepath.Join(h.dir, name))
