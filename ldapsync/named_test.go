@@ -17,11 +17,10 @@ import (
 // meanwhile, as after a full read.
 func TestADeltaKeepsWhoIsNamedAndNotSeen(t *testing.T) {
 	t.Parallel()
-	e := openLDAPEstate(t)
 	for _, mode := range []model.Mode{model.ModeDelta, model.ModeFull} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			tr := e.plant(t, "named-"+string(mode), 7)
+			tr := openLDAPEstate(t).plant(t, "named", 7) // of its own: a container that comes beside a tree is a doubt
 			w := newWard(t, tr, entry.MethodSyncrepl, "")
 			w.clean(model.ModeFull)
 			before := w.last
