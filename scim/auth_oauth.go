@@ -19,7 +19,7 @@ import (
 // with a key derived from the client's secret, the source and the client id. Every replica can check it, nothing is
 // stored, another source does not take it, and it ends with the secret.
 const (
-	accessPrefix    = "jmld_at_"
+	accessPrefix    = ourPrefix + "at_"
 	accessVersion   = 1
 	accessHead      = 1 + 8 + 8
 	defaultLifetime = time.Hour

@@ -106,17 +106,18 @@ func TestOnlyAValidTokenOfTheSourceIsLetIn(t *testing.T) {
 	c.token(t, "okta", "other", "token-okta", nil)
 	c.token(t, "entra", "old", "token-expired", &past)
 	c.token(t, "entra", "new", "token-valid", &future)
+	c.token(t, "entra", "made here", "jmld_made-here", &future)
 	gone := c.token(t, "entra", "gone", "token-revoked", nil)
 	if err := c.RevokeToken(t.Context(), "entra", gone.ID); err != nil {
 		t.Fatal(err)
 	}
 	entra, okta, none := c.host+"/scim/entra/v2/Users", c.host+"/scim/okta/v2/Users", c.host+"/scim/none/v2/Users"
 	for _, url := range []string{entra, c.host + "/scim/entra/v2/ServiceProviderConfig", c.host + "/scim/entra/v2/Bulk", c.host + "/scim/entra/v9/x", none} {
-		for _, header := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic dGVzdDp0ZXN0", secret, "Bearer " + secret + "x", "Bearer token-expired", "Bearer token-revoked"} {
+		for _, header := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic dGVzdDp0ZXN0", secret, "Bearer " + secret + "x", "Bearer token-expired", "Bearer token-revoked", "jmld_wrong", "jmld_made-here x"} {
 			c.as(t, header, url, 401)
 		}
 	}
-	for _, header := range []string{"Bearer " + secret, "bearer  " + secret, "BEARER token-valid"} {
+	for _, header := range []string{"Bearer " + secret, "bearer  " + secret, "BEARER token-valid", "Bearer jmld_made-here", "jmld_made-here"} {
 		c.as(t, header, entra, 200)
 	}
 	c.as(t, "Bearer token-okta", okta, 200)

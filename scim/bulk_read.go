@@ -124,6 +124,11 @@ func (q *request) bulkOperation(o object) (op bulkOperation) {
 		return op
 	}
 	data, _ := o.get("data")
+	data = normaliser{&q.notes, q.source.Bounds}.unpacked("data", data, either)
+	if list, ok := data.([]any); ok && op.method == http.MethodPatch { // so RFC 7644 §3.7.3 prints it
+		q.notes.remark("data: list read as the operations of a PATCH")
+		data = object{{"schemas", []any{urnPatch}}, {"Operations", list}}
+	}
 	var ok bool
 	if op.data, ok = data.(object); !ok {
 		op.wrong = invalidSyntax("data is missing or not an object.")

@@ -57,6 +57,7 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 }
 
 func (c *compiler) memberIDs(raw any) ([]string, error) {
+	raw = c.unpacked("members", raw, either)
 	list, ok := raw.([]any)
 	if !ok && raw != nil && raw != "" {
 		c.notes.add("members: single value read as an array of one")
@@ -64,6 +65,7 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 	}
 	ids := make([]string, 0, len(list))
 	for _, e := range list {
+		e = c.unpacked("members", e, "{")
 		var id any = e
 		if o, ok := e.(object); ok {
 			if id, ok = o.get("value"); !ok || id == nil || id == "" {

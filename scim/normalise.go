@@ -34,6 +34,9 @@ func (n normaliser) value(a *attribute, raw any) (any, error) {
 	if a.multi {
 		return n.values(a, raw)
 	}
+	if a.typ == typeComplex {
+		raw = n.unpacked(a.label(), raw, either)
+	}
 	if list, ok := raw.([]any); ok {
 		switch len(list) {
 		case 0:
@@ -168,13 +171,8 @@ func (n normaliser) complex(a *attribute, raw any) (any, error) {
 	case object:
 		return n.subs(a, v)
 	case string:
-		if strings.HasPrefix(strings.TrimSpace(v), "{") {
-			// SCIM-SDK and Entra's AppRoleAssignmentsComplex send JSON inside text.
-			o, err := decodeObject([]byte(v), n.bounds.Depth)
-			if err == nil {
-				n.notes.add("%s: text read as the JSON it holds", a.label())
-				return n.subs(a, o)
-			}
+		if o, ok := n.unpacked(a.label(), v, "{").(object); ok {
+			return n.subs(a, o)
 		}
 		if s := a.index["value"]; s != nil && s.mutability != readOnly {
 			n.notes.add("%s: text read as its value", a.label())
@@ -186,6 +184,24 @@ func (n normaliser) complex(a *attribute, raw any) (any, error) {
 		}
 	}
 	return nil, invalidValue("%s is not an object.", a.label())
+}
+
+// either is an object or a list.
+const either = "{["
+
+// unpacked is the JSON that a text holds when it begins with one of the brackets; anything else stays as it is. SCIM-SDK, which
+// Keycloak's extensions are made with, and Entra's AppRoleAssignmentsComplex send JSON inside text.
+func (n normaliser) unpacked(label string, raw any, brackets string) any {
+	text, ok := raw.(string)
+	if text = strings.TrimSpace(text); !ok || text == "" || strings.IndexByte(brackets, text[0]) < 0 {
+		return raw
+	}
+	v, err := decode([]byte(text), n.bounds.Depth)
+	if err != nil {
+		return raw
+	}
+	n.notes.add("%s: text read as the JSON it holds", label)
+	return v
 }
 
 func (n normaliser) subs(a *attribute, o object) (any, error) {
@@ -258,14 +274,10 @@ func (n normaliser) packed(a *attribute, o object) object {
 
 // values reads a multi-valued attribute.
 func (n normaliser) values(a *attribute, raw any) (any, error) {
-	list, ok := raw.([]any)
-	if text, isText := raw.(string); isText && a.typ == typeComplex && strings.HasPrefix(strings.TrimSpace(text), "[") {
-		if v, err := decode([]byte(text), n.bounds.Depth); err == nil {
-			if list, ok = v.([]any); ok {
-				n.notes.add("%s: text read as the JSON it holds", a.label())
-			}
-		}
+	if a.typ == typeComplex {
+		raw = n.unpacked(a.label(), raw, either)
 	}
+	list, ok := raw.([]any)
 	switch {
 	case raw == nil || raw == "":
 		return nil, nil

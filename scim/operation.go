@@ -8,6 +8,8 @@ import (
 	"jmld/model"
 )
 
+const urnPatch = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
 type verb uint8
 
 const (
@@ -92,7 +94,7 @@ func (c *compiler) request(o object) error {
 	if !ok || len(list) == 0 {
 		return invalidSyntax("Operations is missing or empty.")
 	}
-	if s, ok := o.get("schemas"); !ok || !c.lists(s, "urn:ietf:params:scim:api:messages:2.0:PatchOp") {
+	if s, ok := o.get("schemas"); !ok || !c.lists(s, urnPatch) {
 		c.notes.syntax("schemas: PatchOp assumed")
 	}
 	for i, e := range list {
@@ -144,19 +146,21 @@ func (c *compiler) operation(i int, op object) error {
 
 func (c *compiler) pathless(i int, v verb, value any) error {
 	c.notes.profile(elimity.ScimTypeInvalidPath, "operation %d has no path", i+1)
-	if s, ok := value.(string); ok && strings.HasPrefix(s, "{") {
-		inner, err := decodeObject([]byte(s), c.bounds.Depth)
-		if err != nil {
-			return invalidValue("Operation %d: value is not an object.", i+1)
-		}
-		c.notes.add("value: text read as the JSON it holds")
-		value = inner
-	}
-	o, ok := value.(object)
+	o, ok := c.sole("value", value).(object)
 	if !ok {
 		return invalidValue("Operation %d: without a path, value is an object.", i+1)
 	}
 	return c.keys(v, "", o)
+}
+
+// sole is the object that a value holds which is to be one: it may stand in text, in a list, and in text in a list.
+func (c *compiler) sole(label string, raw any) any {
+	raw = c.unpacked(label, raw, either)
+	if list, ok := raw.([]any); ok && len(list) == 1 {
+		c.notes.add("%s: array of one read as its element", label)
+		raw = c.unpacked(label, list[0], "{")
+	}
+	return raw
 }
 
 // operand marks the value of an operation with a path: read-only attributes may then not be named at all.
@@ -246,10 +250,7 @@ func (c *compiler) push(op operation) error {
 
 // extension compiles an operation on a whole extension: on each attribute in the value, or on all of them.
 func (c *compiler) extension(op operation, raw any) error {
-	if list, ok := raw.([]any); ok && len(list) == 1 {
-		c.notes.add("%s: array of one read as its element", op.attr.name)
-		raw = list[0]
-	}
+	raw = c.sole(op.attr.name, raw)
 	o, ok := raw.(object)
 	switch {
 	case op.verb == verbRemove, raw == nil, raw == "":
