@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"jmld/ldapsync/wire"
 	"jmld/model"
 )
 
@@ -26,7 +27,7 @@ func (s *Source) handshake(ctx context.Context, v server, raw net.Conn) (*tls.Co
 	if err != nil {
 		return nil, s.failed(model.CodeSourceTLS, "read the certificates", err)
 	}
-	conn := tls.Client(raw, config)
+	conn := tls.Client(wire.NewBuffered(raw), config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		var ne net.Error
 		if ctx.Err() != nil || errors.As(err, &ne) && ne.Timeout() {

@@ -42,6 +42,7 @@ type Conn struct {
 	id   int64  // of the last request
 	buf  []byte // the message being read
 	size int64  // bytes received
+	tls  bool   // over a Buffered, which is patient in place of what reads from it
 
 	// Of the answer being read: how many more entries are expected, how often little of it came at once, and when it was asked for.
 	ahead, small int
@@ -65,9 +66,16 @@ type Conn struct {
 // server, and every write, ends after idle.
 func New(conn, raw net.Conn, idle time.Duration) *Conn {
 	c := &Conn{conn: conn, raw: raw, idle: idle, names: map[string]string{}}
-	c.r = bufio.NewReaderSize(patient{c}, 64<<10)
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		if b, ok := over.NetConn().(*Buffered); ok {
+			b.c, c.tls = c, true
+		}
+	}
+	c.r = bufio.NewReaderSize(patient{c}, bufferSize)
 	return c
 }
+
+const bufferSize = 64 << 10
 
 // A server sends each entry by itself, and to be woken for each costs more than to read it. Where many entries are still to come and
 // little of them came at once, patient waits for a handful: the server goes on meanwhile.
@@ -82,20 +90,16 @@ const (
 type patient struct{ c *Conn }
 
 func (p patient) Read(b []byte) (int, error) {
-	now := time.Now()
-	if got := p.c.size - p.c.sizeBefore; p.c.small > fewSmall && p.c.ahead > farAhead && got > 0 {
-		wakeAt(p.c.raw, handful)
-		time.Sleep(min(longestNap, now.Sub(p.c.asked)*handful/time.Duration(got))) // as long as a handful has taken so far
-		wakeAt(p.c.raw, 1)                                                         // whatever there is by now is read
-		now = time.Now()
+	if !p.c.tls {
+		p.c.nap()
 	}
-	if err := p.c.conn.SetReadDeadline(now.Add(p.c.idle)); err != nil {
+	if err := p.c.conn.SetReadDeadline(time.Now().Add(p.c.idle)); err != nil {
 		return 0, err
 	}
 	n, err := p.c.conn.Read(b)
 	p.c.size += int64(n)
-	if n < handful/2 {
-		p.c.small++
+	if !p.c.tls {
+		p.c.came(n)
 	}
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
@@ -103,6 +107,56 @@ func (p patient) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// nap comes before each read from the kernel.
+func (c *Conn) nap() {
+	got := c.size - c.sizeBefore
+	if c.small <= fewSmall || c.ahead <= farAhead || got <= 0 {
+		return
+	}
+	wakeAt(c.raw, handful)
+	time.Sleep(min(longestNap, time.Since(c.asked)*handful/time.Duration(got))) // as long as a handful has taken so far
+	wakeAt(c.raw, 1)                                                            // whatever there is by now is read
+}
+
+// came notes how much a read from the kernel gave.
+func (c *Conn) came(n int) {
+	if n < handful/2 {
+		c.small++
+	}
+}
+
+// Buffered is the TCP connection below TLS, which asks for a record or a part of it at a time, and has an entry in each: the kernel is asked
+// for as much as there is.
+type Buffered struct {
+	net.Conn
+	r *bufio.Reader
+	c *Conn // that reads from it, after the handshake
+}
+
+// NewBuffered is to be given to TLS in place of the TCP connection.
+func NewBuffered(raw net.Conn) *Buffered {
+	b := &Buffered{Conn: raw}
+	b.r = bufio.NewReaderSize(readerFunc(b.fill), bufferSize)
+	return b
+}
+
+// Read returns what there is.
+func (b *Buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+func (b *Buffered) fill(p []byte) (int, error) {
+	if b.c == nil {
+		return b.Conn.Read(p)
+	}
+	b.c.nap()
+	n, err := b.Conn.Read(p)
+	b.c.came(n)
+	return n, err
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Abort ends the connection for a reason, which every call from then on returns. Any goroutine may call it.
 func (c *Conn) Abort(reason error) { c.fail(reason) } //nolint:errcheck // the reason itself
