@@ -14,8 +14,10 @@ NAME ?=
 # How long each fuzz target runs under `make fuzz`.
 FUZZTIME ?= 20s
 
-# How many runs `make soak` has, and what its chances come from; 0: any.
-RUNS ?= 2000
+# How many runs `make soak` has on each kind of server, on which (openldap, 389ds, active_directory/samba or active_directory/windows; without: on
+# all of them), and what its chances come from; 0: any.
+RUNS ?= 500
+SERVER ?=
 SEED ?= 0
 
 # make test RACE=1 adds the race detector, which needs a C compiler. SQLite, which is C turned into Go and most of the work of many tests, is left out
@@ -64,8 +66,8 @@ fuzz: ## every fuzz target for FUZZTIME
 faults: ## a part of soak and matrix, without the race detector, which plays less of them
 	CGO_ENABLED=0 go test -run 'FaultMatrix|Soak' -parallel 4 -timeout 20m ./ldapsync/
 
-soak: ## RUNS reads of a directory with random faults between real changes; SEED=… plays one again
-	CGO_ENABLED=0 go test -run Soak -v -timeout 0 ./ldapsync/ -soak.runs=$(RUNS) -soak.seed=$(SEED)
+soak: ## RUNS reads of each kind of directory with random faults between real changes; SEED=… plays one again, SERVER=… one kind
+	CGO_ENABLED=0 go test -run 'Soak/$(SERVER)' -v -timeout 0 ./ldapsync/ -soak.runs=$(RUNS) -soak.seed=$(SEED)
 
 matrix: ## each fault at each search of a run, in each mode, on each kind of server
 	CGO_ENABLED=0 go test -run FaultMatrix -timeout 0 ./ldapsync/ -matrix.all

@@ -268,10 +268,7 @@ func otherID(raw []byte) []byte {
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	modes := []model.Mode{model.ModeFull, model.ModeDelta, model.ModeCensus}
-	for k, kind := range []struct {
-		name  string
-		start func(*testing.T) []*estate
-	}{{"openldap", one(openLDAPEstate)}, {"389ds", one(ds389Estate)}, {"active directory", activeDirectories}} {
+	for k, kind := range kinds() {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			for s, e := range kind.start(t) {
@@ -294,6 +291,16 @@ func TestFaultMatrix(t *testing.T) {
 			}
 		})
 	}
+}
+
+// serverKind is a kind of server that there is.
+type serverKind struct {
+	name  string
+	start func(*testing.T) []*estate
+}
+
+func kinds() []serverKind {
+	return []serverKind{{"openldap", one(openLDAPEstate)}, {"389ds", one(ds389Estate)}, {"active directory", activeDirectories}}
 }
 
 func one(start func(*testing.T) *estate) func(*testing.T) []*estate {

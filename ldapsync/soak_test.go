@@ -17,33 +17,53 @@ import (
 	"jmld/model"
 )
 
-// go test -run Soak ./ldapsync/ -args -soak.runs=2000 -soak.seed=7
+// go test -run Soak/389ds ./ldapsync/ -args -soak.runs=2000 -soak.seed=7
 var (
-	soakRuns = flag.Int("soak.runs", 0, "runs of the soak; 0: some")                    //nolint:gochecknoglobals // of this test binary
-	soakSeed = flag.Uint64("soak.seed", 0, "what the soak's chances come from; 0: any") //nolint:gochecknoglobals // of this test binary
+	soakRuns = flag.Int("soak.runs", 0, "runs of the soak on each kind of server; 0: some") //nolint:gochecknoglobals // of this test binary
+	soakSeed = flag.Uint64("soak.seed", 0, "what the soak's chances come from; 0: any")     //nolint:gochecknoglobals // of this test binary
 )
 
-// D-01: random faults at random places of random runs, between random real changes of a real directory. Nobody who is there
-// leaves, and whenever the faults stop, the database comes to say what a plain client reads.
+// D-01: random faults at random places of random runs, between random real changes of a real directory of each kind. Nobody who is
+// there leaves, and whenever the faults stop, the database comes to say what a plain client reads.
 func TestSoakOfRandomFaultsAndRealChanges(t *testing.T) {
 	t.Parallel()
 	seed := *soakSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("-soak.seed=%d", seed)
-	runs := *soakRuns
-	if runs == 0 {
-		runs = map[bool]int{false: 150, true: 40}[raced]
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			for i, e := range k.start(t) {
+				t.Run(e.name, func(t *testing.T) {
+					t.Parallel()
+					e.soak(t, seed, i)
+				})
+			}
+		})
 	}
-	e := openLDAPEstate(t)
+}
+
+// soak plays several trees at once, each with one of the methods; begin chooses with which one.
+func (e *estate) soak(t *testing.T, seed uint64, begin int) {
+	t.Logf("-soak.seed=%d", seed)
 	const several = 4
+	runs := *soakRuns
+	switch {
+	case runs > 0:
+	case raced:
+		runs = 16
+	case e.name == "openldap":
+		runs = 120
+	default: // slow to change
+		runs = 40
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	total := soaked{}
 	for i := range several {
-		tr := e.plant(t, fmt.Sprintf("soak%d", i), 12)
-		s := &soak{ward: newWard(t, tr, e.methods[i%len(e.methods)], ""), rnd: rand.New(rand.NewPCG(seed, uint64(i)))}
+		tr := e.plant(t, fmt.Sprintf("%s-soak%d", e.name, i), 12)
+		s := &soak{ward: newWard(t, tr, e.methods[(begin+i)%len(e.methods)], ""), rnd: rand.New(rand.NewPCG(seed, uint64(i)))}
 		wg.Go(func() {
 			got := s.play((runs + several - 1) / several)
 			mu.Lock()
@@ -241,7 +261,10 @@ func (s *soak) change() {
 			above := aboveOf(dn)
 			fresh := tr.rdn + "=" + name + "," + above
 			tr.people, tr.there[name] = append(tr.people, fresh), true
-			return c.ModifyDN(ldap.NewModifyDNRequest(dn, tr.rdn+"="+name, true, ""))
+			if err := c.ModifyDN(ldap.NewModifyDNRequest(dn, tr.rdn+"="+name, true, "")); err != nil || tr.renamed == nil {
+				return err
+			}
+			return tr.renamed(c, fresh, name)
 		case kind == 3:
 			to := "ou=inner," + tr.base
 			if aboveOf(dn) == to {
@@ -270,10 +293,10 @@ func (s *soak) change() {
 		case kind == 8:
 			take()
 			s.off = append(s.off, dn)
-			return replaceAttr(c, dn, tr.estate.off[0], tr.estate.off[1])
+			return replaceAttr(c, dn, tr.off[0], tr.off[1])
 		case kind == 9:
 			if was, ok := back(&s.off, ""); ok {
-				return replaceAttr(c, was, tr.estate.off[0])
+				return replaceAttr(c, was, tr.off[0], tr.on...)
 			}
 			return nil
 		case kind == 10:

@@ -57,6 +57,9 @@ type estate struct {
 	layer  *fault // what the server would do if it were another one; nil: nothing
 	shared bool   // there is another estate on the same server
 	off    [2]string
+	on     []string // what the attribute of off is without it
+	// renamed follows a new RDN with what the server does not derive from it; nil: nothing does.
+	renamed func(c *ldap.Conn, dn, name string) error
 }
 
 // editor changes a directory.
@@ -93,8 +96,9 @@ func ds389Estate(t *testing.T) *estate {
 	s := testserver.DS389(t, testserver.DS389Options{})
 	return &estate{
 		name: "389ds", editor: s, root: testserver.Base, idAttr: "nsUniqueId", rdn: "uid",
-		dial:    func() (net.Conn, error) { return net.Dial("tcp", s.Addr) },
-		options: ldapsync.Options{Preset: entry.DS389, BindDN: testserver.SyncDN},
+		dial: func() (net.Conn, error) { return net.Dial("tcp", s.Addr) },
+		options: ldapsync.Options{Preset: entry.DS389, BindDN: testserver.SyncDN,
+			People: ldapsync.People{Filter: "(&(objectClass=inetOrgPerson)(!(objectClass=nsTombstone))(!(employeeType=former)))"}},
 		methods: []entry.Method{entry.MethodChangelog, entry.MethodEntryUSN, entry.MethodModifyTime},
 		person:  inetPerson, group: groupOfNames, off: [2]string{"nsAccountLock", "true"},
 	}
@@ -133,7 +137,7 @@ func windowsLayer() *fault {
 		},
 		answer: atEntry(func(p *passing) ([]byte, after) {
 			return rewritten(p.raw, func(_ string, attrs [][]string) [][]string {
-				var out [][]string
+				out := [][]string{}
 				for _, a := range attrs {
 					name, option, _ := strings.Cut(a[0], ";range=")
 					first := 0
@@ -167,7 +171,8 @@ func sambaEstate(t *testing.T) *estate {
 		dial: func() (net.Conn, error) { // it takes no password in clear; we do, on loopback
 			return tls.Dial("tcp", net.JoinHostPort(s.Host, "636"), &tls.Config{RootCAs: pool, ServerName: s.Host, MinVersion: tls.VersionTLS12})
 		},
-		options: ldapsync.Options{Preset: entry.ActiveDirectory, BindDN: testserver.SambaSyncDN},
+		options: ldapsync.Options{Preset: entry.ActiveDirectory, BindDN: testserver.SambaSyncDN,
+			People: ldapsync.People{Filter: "(&(objectCategory=person)(objectClass=user)(!(employeeType=former)))"}},
 		methods: []entry.Method{entry.MethodUSN, entry.MethodDirSync, entry.MethodModifyTime},
 		person: func(name string) map[string][]string {
 			return map[string][]string{"objectClass": {"user"}, "sAMAccountName": {name}, "userPrincipalName": {name}, "userAccountControl": {"544"}}
@@ -175,7 +180,13 @@ func sambaEstate(t *testing.T) *estate {
 		group: func(name string, members []string) map[string][]string {
 			return map[string][]string{"objectClass": {"group"}, "sAMAccountName": {name}, "member": members}
 		},
-		off: [2]string{"userAccountControl", "546"},
+		off: [2]string{"userAccountControl", "546"}, on: []string{"544"},
+		renamed: func(c *ldap.Conn, dn, name string) error {
+			req := ldap.NewModifyRequest(dn, nil)
+			req.Replace("sAMAccountName", []string{name})
+			req.Replace("userPrincipalName", []string{name})
+			return c.Modify(req)
+		},
 	}
 }
 
