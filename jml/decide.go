@@ -72,6 +72,30 @@ type Settled struct {
 
 // Decide derives what should exist for one person and how that differs from what is desired now.
 func (r *Rules) Decide(s Situation) Decision {
+	c := r.decide(s, course{})
+	if !c.ends() {
+		return c.Decision
+	}
+	after := r.decide(s, course{released: true})
+	if c.exchanged = c.exchanges(after); len(c.exchanged) > 0 {
+		c = r.decide(s, course{exchanged: c.exchanged})
+	}
+	if c.left() {
+		return after.Decision
+	}
+	return c.Decision
+}
+
+// course is one of the ways that a decision may take while something ends that keeps something else away.
+type course struct {
+	Decision
+	w         situation
+	out       policy.Outcome
+	released  bool     // what ended keeps nothing away any more
+	exchanged []string // targets whose account stays as it is: it would be there by what comes
+}
+
+func (r *Rules) decide(s Situation, c course) course {
 	live := make([]model.Record, 0, len(s.Records))
 	for _, rec := range s.Records {
 		if rec.AbsentSince == nil && rec.Link == model.Linked {
@@ -96,7 +120,7 @@ func (r *Rules) Decide(s Situation) Decision {
 		fused.Attrs = Decode(s.Identity.Attrs)
 		fused.Provenance = provenanceOf(s.Identity)
 	}
-	w := situation{Situation: s, fused: fused, live: live}
+	w := situation{Situation: s, fused: fused, live: live, released: c.released, exchanged: c.exchanged}
 	var out policy.Outcome
 	if r.Policy != nil {
 		home, _ := r.Policy.Home(fused.Attrs)
@@ -130,7 +154,8 @@ func (r *Rules) Decide(s Situation) Decision {
 	d.conclude(&w, out)
 	d.Ended, d.Owned = w.ended, w.owned
 	d.Findings = newFindings(s, d.Identity)
-	return d
+	c.Decision, c.w, c.out = d, w, out
+	return c
 }
 
 // situation is a Situation with what was derived from it.
@@ -138,10 +163,12 @@ type situation struct {
 	Situation
 	phase
 	entitled
-	owned []string
-	fused Fused
-	live  []model.Record
-	now   model.Identity
+	owned     []string
+	fused     Fused
+	live      []model.Record
+	now       model.Identity
+	released  bool // as in course
+	exchanged []string
 }
 
 func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outcome) {
@@ -150,6 +177,9 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 		acct = &w.Accounts[i]
 	}
 	unknown := slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" })
+	if slices.Contains(w.exchanged, target) {
+		return
+	}
 	if unknown && w.verdict != take { // unknown is not no: keep what is; who is not active has no account whatever the rules say
 		return
 	}

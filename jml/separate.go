@@ -20,6 +20,7 @@ import (
 //	two, before the rule               both stay, and are a finding; with Remove, the first named stays
 //	one, an exception    another       both, until the exception ends; then what came second is withheld
 //	two, before the rule, an exception both, until it ends; then the first named stays
+//	one that is given no more    another       what comes is withheld until all that went with the first is gone: see course
 type Separation struct {
 	Name   string
 	Things []access.Thing
@@ -63,6 +64,7 @@ type apart struct {
 	has    []string
 	until  *time.Time // of an exception
 	is     []string   // what there is now, allowed or not
+	goes   []string   // of has: given no more, but what went with it is still there
 	before bool       // the rule is new, and what is there was there before it
 }
 
@@ -88,17 +90,20 @@ func (r *Rules) separate(w *situation, view *access.View) *access.View {
 func (r *Rules) separateOnce(w *situation, view *access.View, refused [][]string) (_ *access.View, next [][]string) {
 	for i, s := range r.Separation {
 		a := apart{Separation: s, until: s.Excepted(w.Access.Rows(), w.Now)}
+		was := w.entitled.was.Apart[access.ID(s.Name)]
 		for _, t := range s.Things {
 			elsewhere := false
 			for j, list := range refused {
 				elsewhere = elsewhere || j != i && slices.Contains(list, t.String())
 			}
-			if len(view.Giving(t)) > 0 && !elsewhere || t.Kind == access.KindAccount && w.active(t.ID) {
+			switch {
+			case len(view.Giving(t)) > 0 && !elsewhere || t.Kind == access.KindAccount && w.active(t.ID):
 				a.is = append(a.is, t.String())
+			case t.Kind != access.KindAccount && slices.Contains(was.Has, t.String()) && !w.released && w.verdict != take:
+				a.is, a.goes = append(a.is, t.String()), append(a.goes, t.String())
 			}
 		}
 		a.before = w.Identity != nil && !w.entitled.knew[s.id()]
-		was := w.entitled.was.Apart[access.ID(s.Name)]
 		for _, t := range a.is {
 			if a.before && !w.entitled.withheld(t) || slices.Contains(was.Has, t) {
 				a.has = append(a.has, t)
@@ -107,7 +112,11 @@ func (r *Rules) separateOnce(w *situation, view *access.View, refused [][]string
 		if len(a.has) == 0 && len(a.is) > 0 {
 			a.has = a.is[:1]
 		}
+		if stays := a.staying(a.is); was.Until != "" && len(a.staying(a.has)) == 0 && len(stays) > 0 { // it was there by an exception
+			a.has = stays[:1]
+		}
 		if a.until != nil || a.before && s.Remove {
+			slices.SortStableFunc(a.has, func(x, y string) int { return a.leaving(x) - a.leaving(y) })
 			a.has = a.has[:min(len(a.has), 1)]
 		}
 		var refuses []string
@@ -161,11 +170,11 @@ func (w *situation) keepApart(out policy.Outcome) {
 	}
 	for _, a := range w.apart {
 		a.is = slices.Compact(slices.Sorted(slices.Values(a.is)))
-		if len(a.is) > len(a.has) && a.until == nil && slices.ContainsFunc(a.has, func(t string) bool { return w.goes(t, out) }) {
+		if len(a.is) > len(a.has) && a.until == nil && slices.ContainsFunc(a.has, func(t string) bool { return a.leaving(t) > 0 || w.goes(t, out) }) {
 			w.soon(w.Now, w.Now.Add(separationRecheck))
 		}
-		if len(a.has) > 1 {
-			w.found(model.CodeSeparated, "has %s, which rule %s keeps apart; it was there before the rule, and stays", strings.Join(a.has, " and "), a.Name)
+		if stays := a.staying(a.has); len(stays) > 1 {
+			w.found(model.CodeSeparated, "has %s, which rule %s keeps apart; it was there before the rule, and stays", strings.Join(stays, " and "), a.Name)
 		}
 		note := model.Apart{Has: a.has}
 		for _, t := range a.is {
@@ -186,10 +195,80 @@ func (w *situation) keepApart(out policy.Outcome) {
 }
 
 func (a *apart) refuses(thing string) string {
-	return fmt.Sprintf("has %s, and may not have %s as well (rule %s)", strings.Join(a.has, " and "), thing, a.Name)
+	has := strings.Join(a.has, " and ")
+	if len(a.staying(a.has)) == 0 {
+		has += ", which ends, until all that went with it is gone"
+	}
+	return fmt.Sprintf("has %s, and may not have %s as well (rule %s)", has, thing, a.Name)
 }
 
-// separationRecheck is how often somebody is looked at who gets something when an account is gone that goes: that may wait for
+// leaving is 1 for what is given no more.
+func (a *apart) leaving(thing string) int {
+	if slices.Contains(a.goes, thing) {
+		return 1
+	}
+	return 0
+}
+
+func (a *apart) staying(things []string) (out []string) {
+	for _, t := range things {
+		if a.leaving(t) == 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// ends says whether something is given no more that a rule keeps apart from something else.
+func (c *course) ends() bool {
+	return slices.ContainsFunc(c.w.apart, func(a apart) bool { return len(a.goes) > 0 })
+}
+
+// exchanges are the targets in which the person has an account that goes with what ends, and would be there by what comes.
+func (c *course) exchanges(after course) (targets []string) {
+	for _, a := range c.w.Accounts {
+		if a.State == model.AccountActive && !c.grants(a.Target) && after.grants(a.Target) {
+			targets = append(targets, a.Target)
+		}
+	}
+	return targets
+}
+
+func (c *course) grants(target string) bool {
+	return slices.ContainsFunc(c.out.Grants, func(g policy.Grant) bool { return g.Target == target })
+}
+
+// left says whether nothing is left of what went with what ends: no account has to be taken away or changed, waits for approval or for
+// its target, or stays because that is not known or not allowed. Until then nothing comes in its place: the guard may hold the loss, the
+// target may not have heard of it, or it is a mistake, by which what was there first would be second.
+func (c *course) left() bool {
+	w := &c.w
+	if w.Identity == nil || w.Identity.Suspect != "" || len(c.Asks) > 0 ||
+		slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Change.Op.Leaves() || s.Change.Op == model.OpUpdate }) {
+		return false
+	}
+	return !slices.ContainsFunc(w.Accounts, func(a model.Account) bool {
+		if a.State != model.AccountActive {
+			return a.AppliedState == model.AccountActive
+		}
+		granted := c.grants(a.Target) || slices.Contains(c.exchanged, a.Target)
+		unknown := slices.ContainsFunc(c.out.Findings, func(f policy.Finding) bool { return f.Target == a.Target || f.Target == "" })
+		refused := slices.ContainsFunc(w.findings, func(f model.Finding) bool { return f.Target == a.Target && staysBecause(f.Code) })
+		late := a.AppliedState == model.AccountActive && a.AppliedRev != a.DesiredRev
+		return a.Waits() || unknown || refused || late || a.Desired != "" && (!granted || w.verdict != give)
+	})
+}
+
+// staysBecause says of a finding whether by it an account stays as it is.
+func staysBecause(code model.Code) bool {
+	switch code {
+	case model.CodeProtected, model.CodeReserved, model.CodeLastAdministrator, model.CodeNameTaken:
+		return true
+	}
+	return false
+}
+
+// separationRecheck is how often somebody is looked at who gets something when something else is gone that goes: that may wait for
 // approval, or for the target.
 const separationRecheck = 15 * time.Minute
 
