@@ -226,7 +226,7 @@ func child(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("%s needs the urls of the directory and of the database", childName)
 	}
 	if file := os.Getenv(profileVar); file != "" {
-		f, err := os.Create(file)
+		f, err := os.Create(fmt.Sprintf("%s.%d", file, os.Getpid()))
 		if err != nil {
 			return err
 		}

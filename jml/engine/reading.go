@@ -33,6 +33,7 @@ type reading struct {
 	known    *snapshot       // in the store, or seen
 	reported map[string]bool // known, and said to be missing: true when said to be deleted
 	batch    []model.Entry   // changed users
+	underway *staged         // is being stored
 	groups   []model.Entry   // changed groups
 	disputed []model.Entry   // users whose keys are other people's, so far
 	dangling []model.Entry   // users with references that may be to somebody who is missing
@@ -64,7 +65,7 @@ type reading struct {
 // mostDisputed bounds the memory of entries that are tried again at the end of the run; the others wait for the next one.
 const mostDisputed = 10_000
 
-func (rd *reading) execute(ctx context.Context, src Source) error {
+func (rd *reading) execute(ctx context.Context, src Source) (err error) {
 	rd.known, rd.leaving, rd.waiting, rd.gone, rd.stored = newSnapshot(), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	rd.reported = map[string]bool{}
 	if err := rd.supersede(ctx); err != nil {
@@ -76,7 +77,8 @@ func (rd *reading) execute(ctx context.Context, src Source) error {
 			end()
 		}
 	}()
-	err := rd.e.o.Store.Hashes(ctx, rd.source, func(id []byte, kind model.Kind, hash []byte) error {
+	defer func() { err = errors.Join(err, rd.wait()) }() // one that ends by an error may have something under way
+	err = rd.e.o.Store.Hashes(ctx, rd.source, func(id []byte, kind model.Kind, hash []byte) error {
 		if rd.known.set(rd.known.addBytes(id, kind), hash); end == nil && rd.known.len() >= manyKnown {
 			end = rd.e.thrift.begin()
 		}
@@ -187,10 +189,12 @@ func (rd *reading) entry(ctx context.Context, en model.Entry) error {
 		return nil
 	}
 	rd.batch = append(rd.batch, en)
-	if len(rd.batch) < chunk {
-		return nil
+	for len(rd.batch) >= chunk {
+		if err := rd.next(ctx); err != nil {
+			return err
+		}
 	}
-	return rd.flush(ctx)
+	return nil
 }
 
 // listing is what a Comparing source may ask the run.
@@ -287,11 +291,18 @@ func (rd *reading) review(ctx context.Context) error {
 	const page = 20 * chunk
 	for last := ""; ; {
 		ids, err := rd.e.o.Store.ReviewsOf(ctx, rd.run.Job, last, page)
-		if err != nil || len(ids) == 0 {
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			_, err := rd.land(ctx)
 			return err
 		}
 		for part := range slices.Chunk(ids, chunk) {
-			if err := rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, part) }); err != nil {
+			err := rd.ahead(ctx, nil, func(ctx context.Context) (*staged, error) { return rd.stageReview(ctx, part) }, func(ctx context.Context) error {
+				return rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, part) })
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -299,13 +310,23 @@ func (rd *reading) review(ctx context.Context) error {
 	}
 }
 
+// reviewChunk is one transaction.
 func (rd *reading) reviewChunk(ctx context.Context, ids []string) error {
-	e, now := rd.e, rd.e.now()
-	people, err := e.loadIdentities(ctx, ids)
+	s, err := rd.stageReview(ctx, ids)
 	if err != nil {
 		return err
 	}
-	c, t, given := &Commit{}, &tally{}, names{}
+	return rd.store(ctx, s)
+}
+
+// stageReview decides about them.
+func (rd *reading) stageReview(ctx context.Context, ids []string) (*staged, error) {
+	e, now := rd.e, rd.e.now()
+	people, err := e.loadIdentities(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	c, t, given := &Commit{}, &tally{}, rd.underway.given()
 	for _, p := range people {
 		if p.Identity == nil {
 			continue
@@ -313,11 +334,11 @@ func (rd *reading) reviewChunk(ctx context.Context, ids []string) error {
 		t.Reviewed++
 		d, err := e.derive(ctx, given, rd.rules, p, nil, jml.Cause{Source: rd.source, Text: "groups changed in " + rd.source}, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := rd.stage(ctx, c, d, now, t); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return rd.commit(ctx, c, t)
+	return &staged{c: c, t: t}, nil
 }

@@ -11,29 +11,41 @@ import (
 	"jmld/model"
 )
 
-// flush decides and stores the changed users collected so far. Two entries that may be about one person go into different
-// transactions.
+// flush decides and stores the changed users collected so far.
 func (rd *reading) flush(ctx context.Context) error {
-	for len(rd.batch) > 0 {
-		var now, later []model.Entry
-		taken := map[model.Key]bool{}
-		for _, en := range rd.batch {
-			keys := rd.rules.Keys(en.Record)
-			if len(now) == chunk || slices.ContainsFunc(keys, func(k model.Key) bool { return taken[k] }) {
-				later = append(later, en)
-				continue
+	for len(rd.batch) > 0 || rd.underway != nil {
+		if len(rd.batch) == 0 { // what is under way may leave some to do
+			if _, err := rd.land(ctx); err != nil {
+				return err
 			}
-			for _, k := range keys {
-				taken[k] = true
-			}
-			now = append(now, en)
+			continue
 		}
-		rd.batch = later
-		if err := rd.isolate(ctx, now, rd.storeUsers); err != nil {
+		if err := rd.next(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// next decides about a chunk of the changed users collected so far. Two entries that may be about one person go into different
+// transactions.
+func (rd *reading) next(ctx context.Context) error {
+	var now, later []model.Entry
+	taken := map[model.Key]bool{}
+	for _, en := range rd.batch {
+		keys := rd.rules.Keys(en.Record)
+		if len(now) == chunk || slices.ContainsFunc(keys, func(k model.Key) bool { return taken[k] }) {
+			later = append(later, en)
+			continue
+		}
+		for _, k := range keys {
+			taken[k] = true
+		}
+		now = append(now, en)
+	}
+	rd.batch = later
+	return rd.ahead(ctx, taken, func(ctx context.Context) (*staged, error) { return rd.stageUsers(ctx, now) },
+		func(ctx context.Context) error { return rd.isolate(ctx, now, rd.storeUsers) })
 }
 
 // isolate stores a chunk; when the database refuses its content, one by one, so that a bad entry stops only itself.
@@ -63,6 +75,15 @@ func (rd *reading) isolate(ctx context.Context, entries []model.Entry, store fun
 
 // storeUsers is one transaction.
 func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error {
+	s, err := rd.stageUsers(ctx, entries)
+	if err != nil {
+		return err
+	}
+	return rd.store(ctx, s)
+}
+
+// stageUsers decides about them.
+func (rd *reading) stageUsers(ctx context.Context, entries []model.Entry) (*staged, error) {
 	e, now := rd.e, rd.e.now()
 	subjects := make([]Subject, len(entries))
 	for i, en := range entries {
@@ -70,21 +91,21 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 	}
 	people, err := e.load(ctx, subjects)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if rd.mergedKeys(entries, people, subjects) {
 		if people, err = e.load(ctx, subjects); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	t, given := &tally{}, names{}
+	t, given := &tally{}, rd.underway.given()
 	touched := map[string]bool{}
 	c := &Commit{ReviewAt: now.Add(reviewLease), ReviewRun: rd.run.Job}
 	var second, disputed, dangling []model.Entry
 	for i, p := range people {
 		en, wait, err := rd.keepReferences(entries[i], p.Record)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if wait {
 			dangling = append(dangling, en)
@@ -92,7 +113,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		}
 		next, err := keepUnknown(rd.rules, en, p.Record)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		next.Source = rd.source
 		cause := jml.Cause{Source: rd.source, Record: en.ID, Text: "changed in " + rd.source}
@@ -103,7 +124,7 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 		}
 		d, err := e.derive(ctx, given, rd.rules, p, &next, cause, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if id := d.record.IdentityID; id != "" && touched[id] {
 			second = append(second, en) // two records of one person: the second sees what the first did
@@ -137,15 +158,13 @@ func (rd *reading) storeUsers(ctx context.Context, entries []model.Entry) error 
 			t.Changed++
 		}
 		if err := rd.stage(ctx, c, d, now, t); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	t.Disputed = len(disputed)
-	if err := rd.commit(ctx, c, t); err != nil {
-		return err
-	}
-	rd.batch = append(rd.batch, second...)
-	rd.dangling = append(rd.dangling, dangling...)
-	rd.disputed = append(rd.disputed, disputed[:min(len(disputed), max(0, mostDisputed-len(rd.disputed)))]...)
-	return nil
+	return &staged{c: c, t: t, then: func() {
+		rd.batch = append(rd.batch, second...)
+		rd.dangling = append(rd.dangling, dangling...)
+		rd.disputed = append(rd.disputed, disputed[:min(len(disputed), max(0, mostDisputed-len(rd.disputed)))]...)
+	}}, nil
 }

@@ -93,19 +93,25 @@ func (rd *reading) stage(ctx context.Context, c *Commit, d draft, now time.Time,
 }
 
 func (rd *reading) commit(ctx context.Context, c *Commit, t *tally) error {
+	return rd.store(ctx, &staged{c: c, t: t})
+}
+
+func (rd *reading) store(ctx context.Context, s *staged) error {
 	defer clock(&rd.phases.commit)()
-	counted := make([]string, len(rd.held))
+	err := rd.e.commit(ctx, s.c, rd.heldIDs()...)
+	if err == nil {
+		rd.book(s)
+	}
+	return err
+}
+
+// heldIDs are the plans whose items are counted when the run ends.
+func (rd *reading) heldIDs() []string {
+	ids := make([]string, len(rd.held))
 	for i := range rd.held {
-		counted[i] = rd.held[i].ID
+		ids[i] = rd.held[i].ID
 	}
-	if err := rd.e.commit(ctx, c, counted...); err != nil {
-		return err
-	}
-	for _, p := range c.Plans {
-		rd.stored[p.ID] = true
-	}
-	rd.add(t)
-	return nil
+	return ids
 }
 
 // collection is a plan in which a run collects what it decides, until everything is known.
