@@ -66,6 +66,7 @@ func (s *Source) gather(g *gathered, e *wire.Entry, resolve resolver) error {
 }
 
 func (g *gathered) add(attr string, values [][]byte, resolve resolver) {
+	g.members = slices.Grow(g.members, len(values))
 	for _, v := range values {
 		if member, ok := resolve(attr, v); ok && member == "" { // of several people
 			g.unclear = append(g.unclear, string(v))

@@ -129,11 +129,20 @@ func (s *Source) complete(r *model.Record, text []byte, hash [16]byte) {
 func hashContent(b []byte, kind model.Kind, text []byte, more []string) ([]byte, [16]byte) {
 	b = append(binary.BigEndian.AppendUint32(b[:0], uint32(len(kind))), kind...)
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(text))), text...)
-	for _, m := range more {
+	if len(more) == 0 {
+		sum := sha256.Sum256(b)
+		return b, [16]byte(sum[:16])
+	}
+	sum := sha256.New()
+	for _, m := range more { // which may be many
+		if len(b) > 8<<10 {
+			sum.Write(b)
+			b = b[:0]
+		}
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(m))), m...)
 	}
-	sum := sha256.Sum256(b)
-	return b, [16]byte(sum[:16])
+	sum.Write(b)
+	return b, [16]byte(sum.Sum(nil))
 }
 
 // blank says whether nothing is left of the text when it is folded.

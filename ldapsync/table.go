@@ -162,13 +162,19 @@ func hashName(b []byte) nameKey {
 // plainDN normalises a DN without escapes, several values in an RDN, spaces around separators or anything but ASCII:
 // nearly all there are. It appends to b.
 func plainDN[T string | []byte](b []byte, dn T) ([]byte, bool) {
-	last := byte(',')
+	have := len(b)
+	b = slices.Grow(b, len(dn))[:have+len(dn)] // each byte becomes one
+	out := b[have:]
 	inValue := false
-	for i := range len(dn) {
+	for i := range out {
 		c := dn[i]
 		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' { // nearly all
-			b, last = append(b, c), c
+			out[i] = c
 			continue
+		}
+		last := byte(',')
+		if i > 0 {
+			last = dn[i-1]
 		}
 		switch {
 		case c < 0x20, c >= 0x7f, strings.IndexByte(`\"+#;<>`, c) >= 0:
@@ -178,24 +184,20 @@ func plainDN[T string | []byte](b []byte, dn T) ([]byte, bool) {
 				return nil, false
 			}
 			inValue = false
-			b = append(b, 0)
+			c = 0
 		case c == '=':
 			if inValue || last == ',' || last == ' ' {
 				return nil, false
 			}
 			inValue = true
-			b = append(b, c)
 		case c == ' ':
 			if !inValue || last == ' ' || last == '=' {
 				return nil, false
 			}
-			b = append(b, c)
 		case 'A' <= c && c <= 'Z':
-			b = append(b, c+'a'-'A')
-		default:
-			b = append(b, c)
+			c += 'a' - 'A'
 		}
-		last = c
+		out[i] = c
 	}
-	return b, inValue && last != '=' && last != ' '
+	return b, inValue && len(dn) > 0 && dn[len(dn)-1] != '=' && dn[len(dn)-1] != ' '
 }

@@ -221,7 +221,11 @@ func (d *dialect) insert(t insert, size int) string {
 		return s.(string)
 	}
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + t.into + " VALUES ")
+	verb := "INSERT INTO "
+	if d.lite { // whoever sends it undoes all of it: SQLite need not keep the old pages to undo the one statement
+		verb = "INSERT OR FAIL INTO "
+	}
+	b.WriteString(verb + t.into + " VALUES ")
 	p := 0
 	for i := range size {
 		if i > 0 {

@@ -97,6 +97,7 @@ func liteDSN(path string, write bool) string {
 	if write {
 		q.Set("_txlock", "immediate")
 		q.Add("_pragma", "cache_size(-65536)")
+		q.Add("_pragma", "wal_autocheckpoint(8192)") // 32 MiB: what is written often goes into the file once
 	} else {
 		q.Add("_pragma", "cache_size(-16384)")
 		q.Add("_pragma", "query_only(1)")
