@@ -149,7 +149,7 @@ func (c *entryCounter) Write(p []byte) (int, error) {
 // process.
 const childName = "read-directory"
 
-// profileVar is an environment variable: a file for the CPU profile of such a process.
+// profileVar is an environment variable: a file for the CPU profile of such a process, with the number of the process behind.
 const profileVar = "BENCH_PROFILE"
 
 // childResult is what a process did that read the directory.
