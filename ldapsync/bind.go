@@ -78,6 +78,10 @@ func (s *Source) bind(ctx context.Context, conn *wire.Conn, v server, password s
 		if code == "" {
 			return err
 		}
+		var answer *ldap.Error
+		if errors.As(err, &answer) {
+			err = inWords(err, answer)
+		}
 		if words != "" {
 			err = fmt.Errorf("%s: %w", words, err)
 		}

@@ -3,6 +3,7 @@ package ldapsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func (c *session) clock(ctx context.Context) (off *time.Duration, text string, e
 	for _, dn := range c.src.clocks() {
 		_, err := c.search(ctx, "read the server's clock", wire.Search{Base: dn, Scope: ldap.ScopeBaseObject, Filter: "(objectClass=*)",
 			Attrs: []string{"currentTime", "monitorTimestamp"}}, func(e *wire.Entry) error {
-			text = only(e, "currentTime") + only(e, "monitorTimestamp")
+			text = orElse(only(e, "currentTime"), only(e, "monitorTimestamp")) // whoever has both tells the time by the first
 			return nil
 		})
 		var answer *ldap.Error
@@ -50,4 +51,12 @@ func (c *session) clock(ctx context.Context) (off *time.Duration, text string, e
 	}
 	d := at.Sub(c.src.now().UTC())
 	return &d, text, nil
+}
+
+// clockAdvice says how the server's time comes to be seen.
+func (s *Source) clockAdvice() string {
+	if s.o.Preset == entry.OpenLDAP {
+		return fmt.Sprintf("Load back_monitor on the server, and let %s read cn=Current,cn=Time,cn=Monitor. Keep its clock right by NTP in any case: changes are dated by it.", s.who())
+	}
+	return "Let the account read the server's time. Keep its clock right by NTP in any case: changes are dated by it."
 }

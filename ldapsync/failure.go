@@ -3,6 +3,8 @@ package ldapsync
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -38,6 +40,7 @@ func (s *Source) failedAnswer(ctx context.Context, step string, bound bool, err 
 	if !errors.As(err, &answer) {
 		return s.failed(lost, step, err)
 	}
+	err = inWords(err, answer)
 	switch answer.ResultCode {
 	case ldap.LDAPResultTimeLimitExceeded, ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded:
 		return s.failed(model.CodeSourceLimit, step, err)
@@ -60,4 +63,48 @@ func (s *Source) failedAnswer(ctx context.Context, step string, bound bool, err 
 		}
 	}
 	return s.failed(model.CodeSourceInterrupted, step, err)
+}
+
+// said is what a server answered, in words.
+type said struct {
+	error
+	text string
+}
+
+func (s said) Error() string { return s.text }
+func (s said) Unwrap() error { return s.error }
+
+// inWords adds what is behind an answer of Active Directory, and leaves the colon away where there is no text.
+func inWords(err error, answer *ldap.Error) error {
+	text := strings.TrimSuffix(err.Error(), ": ")
+	if words := problem(answer); words != "" {
+		text = words + ": " + text
+	}
+	return said{err, text}
+}
+
+// problem is the meaning of the Windows error number with which Active Directory begins its texts ([MS-ERREF] §2.2), like
+// "00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0"; "" where the result code says it all.
+func problem(answer *ldap.Error) string {
+	if answer.Err == nil {
+		return ""
+	}
+	number, _, ok := strings.Cut(answer.Err.Error(), ":")
+	n, err := strconv.ParseUint(number, 16, 32)
+	if !ok || len(number) != 8 || err != nil {
+		return ""
+	}
+	switch n {
+	case 0x57:
+		return "the server cannot use what a control says, such as a cookie that is not its own or too old"
+	case 0x4dc:
+		return "the server takes us for anonymous"
+	case 0x2024:
+		return "the search costs the server more than it allows"
+	case 0x2040:
+		return "the server does not know any more where the list was interrupted: it keeps few lists at a time (MaxResultSetSize, MaxResultSetsPerConn)"
+	case 0x2105:
+		return "the account lacks the right Replicating Directory Changes"
+	}
+	return ""
 }

@@ -299,8 +299,8 @@ func (r *run) anyBelow(ctx context.Context, dn string) (has bool, err error) {
 			return nil
 		})
 	var answer *ldap.Error
-	if errors.As(err, &answer) && answer.ResultCode == ldap.LDAPResultNoSuchObject {
-		return false, nil // gone meanwhile; the next read sees it
+	if errors.As(err, &answer) && answer.ResultCode == ldap.LDAPResultNoSuchObject { // gone meanwhile, or out of our sight
+		return false, &model.Doubt{Text: "the container " + printable(dn) + " changed, and cannot be looked at"}
 	}
 	return has, err
 }

@@ -35,6 +35,10 @@ type row struct {
 	found bool
 	// meanwhile: there is nothing wrong, but somebody changes the directory.
 	meanwhile bool
+	// ofAD: Active Directory alone does so.
+	ofAD bool
+	// again: an empty page comes first, and then all that there is.
+	again bool
 	// odd: no server does so; a broken one, or somebody in between. One kind of server stands for all.
 	odd  bool
 	idle time.Duration
@@ -72,6 +76,32 @@ func code(n int64, codes ...model.Code) row {
 	return row{answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, n), goOn }), codes: codes}
 }
 
+// inWindows is a refusal in the words of Windows, in place of all entries.
+func inWindows(on func(query) bool, n int64, text string, codes ...model.Code) row {
+	return row{on: on, codes: codes, ofAD: true, answer: func(p *passing) ([]byte, after) {
+		if p.op != opDone {
+			return nil, goOn
+		}
+		return saying(p.id, n, text), goOn
+	}}
+}
+
+func dirSynced(q query) bool { return q.dirSync }
+
+// changed is the entry with other values of those attributes that it has.
+func changed(raw []byte, values map[string]string) []byte {
+	return rewritten(raw, func(_ string, attrs [][]string) [][]string {
+		for i, a := range attrs {
+			for name, value := range values {
+				if strings.EqualFold(a[0], name) {
+					attrs[i] = []string{a[0], value}
+				}
+			}
+		}
+		return attrs
+	})
+}
+
 // inject sends something before the final answer.
 func inject(make func(p *passing) []byte, codes ...model.Code) row {
 	return row{answer: atDone(func(p *passing) ([]byte, after) { return slices.Concat(make(p), p.raw), goOn }), codes: codes, odd: true}
@@ -105,6 +135,35 @@ func rows() map[string]row {
 		"referred elsewhere":     code(ldap.LDAPResultReferral, model.CodeSourceReferral),
 		"internal error":         code(ldap.LDAPResultOther, interrupted),
 		"refused before a thing": {answer: func(p *passing) ([]byte, after) { return doneWith(p.id, ldap.LDAPResultOther), cut }, codes: []model.Code{interrupted}},
+
+		"no such object": {answer: atDone(func(p *passing) ([]byte, after) { return doneWith(p.id, ldap.LDAPResultNoSuchObject), goOn }),
+			codes: []model.Code{model.CodeSourceBase, model.CodeSourceUnproven}, found: true},
+
+		// What Windows says, and Samba does not.
+		"page forgotten": inWindows(goesOn, ldap.LDAPResultUnavailableCriticalExtension,
+			"00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0", interrupted),
+		"too expensive":         inWindows(paged, ldap.LDAPResultAdminLimitExceeded, "00002024: SvcErr: DSID-02050D0D, problem 5008 (ADMIN_LIMIT_EXCEEDED), data -1026", limit),
+		"cookie too old":        inWindows(dirSynced, ldap.LDAPResultUnavailableCriticalExtension, "00000057: LdapErr: DSID-0C090A92, comment: Error processing control, data 0, v4563"),
+		"no right to replicate": inWindows(dirSynced, ldap.LDAPResultInsufficientAccessRights, "00002105: LdapErr: DSID-0C0909DD, comment: Error processing control, data 0, v4563"),
+		"bind forgotten": inWindows(nil, ldap.LDAPResultOperationsError,
+			"000004DC: LdapErr: DSID-0C0909A2, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563", interrupted),
+		"object gone": {answer: inWindows(nil, ldap.LDAPResultNoSuchObject, "0000208D: NameErr: DSID-0310028C, problem 2001 (NO_OBJECT), data 0, best match of: ''").answer,
+			codes: []model.Code{model.CodeSourceBase, model.CodeSourceUnproven}, found: true, ofAD: true},
+		"a first page without entries": {on: func(q query) bool { return paged(q) && !goesOn(q) }, again: true, harmless: true},
+
+		// What the server says about itself.
+		"another server": {on: ofServer, answer: atEntry(func(p *passing) ([]byte, after) {
+			return changed(p.raw, map[string]string{"invocationId": "another server..", "netscapemdsuffix": "cn=another"}), goOn
+		}), mild: true},
+		"a counter that goes back": {on: ofServer, answer: atEntry(func(p *passing) ([]byte, after) {
+			return changed(p.raw, map[string]string{"highestCommittedUSN": "1", "lastChangeNumber": "1", "lastusn;userroot": "1"}), goOn
+		}), mild: true},
+		"a clock of next year": {on: ofServer, answer: atEntry(func(p *passing) ([]byte, after) {
+			return changed(p.raw, map[string]string{"currentTime": time.Now().AddDate(1, 0, 0).UTC().Format("20060102150405") + ".0Z"}), goOn
+		}), mild: true},
+		"nothing about itself": {on: ofServer, answer: atEntry(func(p *passing) ([]byte, after) {
+			return rewritten(p.raw, func(string, [][]string) [][]string { return [][]string{} }), goOn
+		}), mild: true},
 
 		// The connection.
 		"cut before the answer": {answer: func(*passing) ([]byte, after) { return nil, cut }, codes: []model.Code{interrupted}},
@@ -274,6 +333,9 @@ func TestFaultMatrix(t *testing.T) {
 			for s, e := range kind.start(t) {
 				all := rows()
 				for i, title := range slices.Sorted(maps.Keys(all)) {
+					if all[title].ofAD && e.options.Preset != entry.ActiveDirectory {
+						continue
+					}
 					if !*everything && (all[title].odd && k != 0 || e.shared && (i+s)%2 == 0 || raced && (i/2+k)%4 != 0) {
 						continue
 					}
@@ -389,10 +451,34 @@ func (w *ward) meets(r row, e *engine.Engine, mode model.Mode, n int) {
 		}
 		if then != goOn || string(send) != string(p.raw) {
 			hit.Store(true)
-			forgiven.Store(ofServer(p.asked) || mode == model.ModeFull && ofPosition(p.asked) || r.found && p.asked.alone())
+			forgiven.Store(ofServer(p.asked) || ofWitness(p.asked) || mode == model.ModeFull && ofPosition(p.asked) || r.found && p.asked.alone())
 		}
 		return send, then
 	}}
+	const anew = "from the beginning"
+	if r.again {
+		f.answer = func(p *passing) ([]byte, after) {
+			if p.n != n || !r.on(p.asked) {
+				return p.raw, goOn
+			}
+			hit.Store(true)
+			if p.op != opDone {
+				return nil, goOn
+			}
+			return doneWith(p.id, 0, pagingControl(anew)), goOn
+		}
+		f.request = func(_ int, q query, m *ber.Packet) *ber.Packet {
+			if q.cookie != anew {
+				return m
+			}
+			return withControls(m, func(c ldap.Control) ldap.Control {
+				if paging, ok := c.(*ldap.ControlPaging); ok {
+					return ldap.NewControlPaging(paging.PagingSize)
+				}
+				return nil
+			})
+		}
+	}
 	if r.ask != nil {
 		f.request = func(at int, q query, m *ber.Packet) *ber.Packet {
 			if at != n || r.on != nil && !r.on(q) {
@@ -442,6 +528,10 @@ func ofPosition(q query) bool {
 	return strings.HasPrefix(q.base, "CN=Deleted Objects") || q.filter == "(objectClass=nsTombstone)" || q.base == "cn=changelog" ||
 		strings.HasPrefix(q.filter, "(entryUSN>=")
 }
+
+// ofWitness says whether it is looked what became of the entry that had changed last: what is shown of it counts, whatever comes after it, and
+// what is not is a doubt.
+func ofWitness(q query) bool { return slices.Equal(q.attrs, []string{"entryUSN"}) }
 
 // alone says whether one entry is looked for by its id, or whether it would be listed.
 func (q query) alone() bool {

@@ -73,7 +73,7 @@ func (r *run) refused(err error) (why string, ok bool) {
 	case ldap.LDAPResultBusy, ldap.LDAPResultUnavailable:
 		return "", false
 	}
-	return answer.Error(), true
+	return inWords(answer, answer).Error(), true
 }
 
 // orDoubt lets everything be read when the server refuses a search that only a read of changes makes: it may have no index for it.

@@ -74,7 +74,7 @@ func (p *probe) warn(name, do, format string, args ...any) {
 
 func (p *probe) fail(name string, err error) {
 	code := model.CodeOf(err)
-	text := strings.TrimPrefix(err.Error(), "read ldap source "+p.src.o.Name+" ")
+	text := strings.Replace(err.Error(), "read ldap source "+p.src.o.Name+" ", "", 1)
 	p.emit(Check{Name: name, Outcome: CheckFail, Seen: text, Do: code.Advice(), Code: code})
 }
 
@@ -328,9 +328,19 @@ func (p *probe) attributes(ctx context.Context) bool {
 		return false
 	}
 	p.sample = sample
-	if in := p.src.o.Inactive.Attribute; in != "" { // nobody may have it: that is no sign of a missing right
+	told := map[string]bool{}
+	for _, rule := range p.src.preset.Status { // nobody may have it: that is no sign of a missing right
+		in := strings.ToLower(rule.Attribute)
+		if told[in] || !slices.ContainsFunc(attrs, func(a string) bool { return strings.EqualFold(a, in) }) {
+			continue
+		}
+		told[in] = true
 		attrs = slices.DeleteFunc(attrs, func(a string) bool { return strings.EqualFold(a, in) })
-		p.ok("status attribute "+in, "%d of %d have it", sample.has[strings.ToLower(in)], sample.entries)
+		seen := fmt.Sprintf("%d of %d have it", sample.has[in], sample.entries)
+		if sample.has[in] == 0 {
+			seen += fmt.Sprintf("; if others do, %s may not read it, and who is not active looks active", p.src.who())
+		}
+		p.ok("status attribute "+rule.Attribute, "%s", seen)
 	}
 	p.rights("attribute", sample, attrs)
 	return true

@@ -85,9 +85,9 @@ func (p *probe) clock(ctx context.Context) bool {
 		p.fail("clock", err)
 		return false
 	case text == "":
-		p.ok("clock", "the server does not tell its time to us")
+		p.warn("clock", p.src.clockAdvice(), "the server does not tell its time to us: a clock that is wrong would not be noticed")
 	case off == nil:
-		p.ok("clock", "the server tells it as %s", printable(text))
+		p.warn("clock", p.src.clockAdvice(), "the server tells it as %s, which is no time", printable(text))
 	case off.Abs() > clockLimit:
 		p.warn("clock", "Set both clocks by NTP: changes are dated by the server, and Kerberos refuses such a difference.", "the server's is %s off ours", off.Round(time.Second))
 	default:

@@ -368,6 +368,15 @@ func doneWith(id, code int64, controls ...*ber.Packet) []byte {
 	return m.Bytes()
 }
 
+// saying is the final answer of a search with a result code and a text.
+func saying(id, code int64, text string) []byte {
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultDone, nil, "")
+	op.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagEnumerated, code, ""))
+	op.AppendChild(octet(""))
+	op.AppendChild(octet(text))
+	return packet(id, op).Bytes()
+}
+
 func pagingControl(cookie string) *ber.Packet {
 	p := ldap.NewControlPaging(0)
 	p.SetCookie([]byte(cookie))

@@ -110,6 +110,8 @@ type Condition struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	Seen string `json:"seen"`
+	// Unseen: it could not be looked at, which stops nothing and proves nothing.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Skipped is an entry that could not be turned into a record. It is present all the same: its absence is not concluded.

@@ -120,7 +120,17 @@ func verdictLine(v model.Verdict, p model.Proof) string {
 		return "nothing was read"
 	}
 	if p.Complete {
-		return fmt.Sprintf("complete: %s, all %s hold", count(p.Pages, "page"), count(len(p.Conditions), "condition"))
+		var unseen []string
+		for _, c := range p.Conditions {
+			if c.Unseen {
+				unseen = append(unseen, c.Name)
+			}
+		}
+		text := fmt.Sprintf("complete: %s, all %s hold", count(p.Pages, "page"), count(len(p.Conditions)-len(unseen), "condition"))
+		if len(unseen) > 0 {
+			text += "; not seen: " + line(strings.Join(unseen, ", "))
+		}
+		return text
 	}
 	var missing []string
 	for _, c := range p.Conditions {

@@ -124,8 +124,11 @@ func (a *app) printRun(r model.Run) {
 	}
 	for _, c := range p.Conditions {
 		mark := "ok "
-		if !c.OK {
+		switch {
+		case !c.OK:
 			mark = "NOT"
+		case c.Unseen:
+			mark = "?  "
 		}
 		a.printf("  %s  %s: %s\n", mark, line(c.Name), line(c.Seen))
 	}

@@ -52,13 +52,13 @@ func (s *Store) LastScheduled(ctx context.Context, job string) (model.Run, error
 	return r, err
 }
 
-// RanAgain says whether there is a newer run of the run's source and job.
-func (s *Store) RanAgain(ctx context.Context, run model.Run) (bool, error) {
+// RunsAfter are the newer runs of the run's source and job, the newest first, so many at most.
+func (s *Store) RunsAfter(ctx context.Context, run model.Run, limit int) ([]model.Run, error) {
 	var newer []model.Run
 	err := s.view(ctx, func(db *gorm.DB) error {
-		return db.Select("ID").Where("source = ? AND id > ? AND job = ?", run.Source, run.ID, run.Job).Limit(1).Find(&newer).Error
+		return db.Where("source = ? AND id > ? AND job = ?", run.Source, run.ID, run.Job).Order("id DESC").Limit(limit).Find(&newer).Error
 	})
-	return len(newer) > 0, err
+	return newer, err
 }
 
 // AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.

@@ -14,6 +14,9 @@ import (
 // calendarStep is how long a calendar sleeps at most.
 const calendarStep = 30 * time.Second
 
+// mostMadeUp is how often a read that is cut short is made up for: one that ends its daemon each time must not keep it from all else.
+const mostMadeUp = 3
+
 // calendar reads a source at its times. The database is the clock; a run is a row that exists once for each time, so of n
 // replicas one reads. A time that passed while nobody ran is caught up once; so is a run that died.
 func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, times Schedule) error {
@@ -64,7 +67,7 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 }
 
 // nextTime is when the source should be read next, seen from its last scheduled run; next is what was found before, or zero. A
-// scheduled run that died with its replica, or was cut short by its end, is made up for at once.
+// scheduled run that died with its replica, or was cut short by its end, is made up for at once; so is one that made up for it.
 func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, times Schedule, now, next time.Time) (time.Time, error) {
 	run, err := e.o.Store.LastScheduled(ctx, jobOf(name, mode))
 	switch {
@@ -75,13 +78,12 @@ func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, tim
 		return next, nil
 	case err != nil:
 		return time.Time{}, err
-	case run.State == model.RunRunning && now.Sub(run.HeartbeatAt) > leaseTTL, cutShort(run):
-		if run.State != model.RunRunning {
-			if again, err := e.o.Store.RanAgain(ctx, run); err != nil || again {
-				return orNext(times, run, next), err
-			}
+	case cutShort(run, now):
+		since, err := e.o.Store.RunsAfter(ctx, run, mostMadeUp)
+		if err != nil || len(since) == mostMadeUp || len(since) > 0 && !cutShort(since[0], now) {
+			return orNext(times, run, next), err
 		}
-		_, err := e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "start", Actor: "schedule"})
+		_, err = e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "start", Actor: "schedule"})
 		if err != nil && model.CodeOf(err) != model.CodeSourceBusy { // busy: it lives
 			e.log.Error("interrupted read not made up for", zap.String(model.FieldSource, name), zap.Error(err))
 		}
@@ -97,9 +99,16 @@ func orNext(times Schedule, run model.Run, next time.Time) time.Time {
 	return next
 }
 
-// cutShort says whether the run ended because its daemon did: another run of the source found it dead, or it was told to end.
-func cutShort(run model.Run) bool {
-	return run.State == model.RunAbandoned || run.State == model.RunFailed && run.ErrorCode == model.CodeSourceStopped && strings.HasPrefix(run.ErrorText, toldToEnd)
+// cutShort says whether the run ended because its daemon did: it does not breathe any more, another run of the source found it dead, or it was
+// told to end.
+func cutShort(run model.Run, now time.Time) bool {
+	switch run.State {
+	case model.RunRunning:
+		return now.Sub(run.HeartbeatAt) > leaseTTL
+	case model.RunAbandoned:
+		return true
+	}
+	return run.State == model.RunFailed && run.ErrorCode == model.CodeSourceStopped && strings.HasPrefix(run.ErrorText, toldToEnd)
 }
 
 // last is the latest time of the schedule that is not after now. Schedules step by a minute or more.

@@ -362,8 +362,8 @@ type Runs interface {
 	StopRun(ctx context.Context, id, text string) (bool, error)
 	// LastScheduled is the newest run of the job that was scheduled, or ErrNotFound.
 	LastScheduled(ctx context.Context, job string) (model.Run, error)
-	// RanAgain says whether there is a newer run of the run's source and job.
-	RanAgain(ctx context.Context, run model.Run) (bool, error)
+	// RunsAfter are the newer runs of the run's source and job, the newest first, so many at most.
+	RunsAfter(ctx context.Context, run model.Run, limit int) ([]model.Run, error)
 	// AbandonRuns marks running runs of the job, other than keep, as abandoned: their replica lost the lease.
 	AbandonRuns(ctx context.Context, job, keep string) error
 }

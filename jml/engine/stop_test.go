@@ -77,7 +77,8 @@ func TestAReadThatIsCancelledSaysByWhom(t *testing.T) {
 	}
 }
 
-// A scheduled read that was cut short by the end of its daemon is made up for once, by the next daemon; also when a read of changes found it dead.
+// A scheduled read that was cut short by the end of its daemon is made up for once, by the next daemon; also when a read of changes found it dead, or
+// when the one that made up for it was cut short, too. One that always is, is given up.
 func TestAReadThatWasCutShortIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -85,12 +86,16 @@ func TestAReadThatWasCutShortIsMadeUpFor(t *testing.T) {
 		state model.RunState
 		code  model.Code
 		text  string
+		tries int // that were cut short like it
 		again int64
 	}{
-		{"told to end", model.RunFailed, model.CodeSourceStopped, "the daemon was told to end: interrupted", 1},
-		{"found dead", model.RunAbandoned, "", "", 1},
-		{"stopped by a person", model.RunFailed, model.CodeSourceStopped, "stopped by ada", 0},
-		{"failed", model.RunFailed, model.CodeSourceTLS, "no certificate", 0},
+		{"told to end", model.RunFailed, model.CodeSourceStopped, "the daemon was told to end: interrupted", 0, 1},
+		{"found dead", model.RunAbandoned, "", "", 0, 1},
+		{"dead", model.RunRunning, "", "", 0, 1},
+		{"found dead twice", model.RunAbandoned, "", "", 1, 1},
+		{"found dead again and again", model.RunAbandoned, "", "", 3, 0},
+		{"stopped by a person", model.RunFailed, model.CodeSourceStopped, "stopped by ada", 0, 0},
+		{"failed", model.RunFailed, model.CodeSourceTLS, "no certificate", 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -98,16 +103,19 @@ func TestAReadThatWasCutShortIsMadeUpFor(t *testing.T) {
 				h.dir.users = people(3)
 				var reads atomic.Int64
 				h.dir.during = func() { reads.Add(1) }
-				at := time.Now().UTC().Add(-time.Minute).Truncate(time.Millisecond)
+				at := time.Now().UTC().Add(-2 * time.Minute).Truncate(time.Millisecond)
 				cut := model.Run{ID: model.NewID(at), Job: "read:corp", Source: "corp", Trigger: "schedule", ScheduledAt: &at, State: c.state, ErrorCode: c.code,
 					ErrorText: c.text, StartedAt: at, HeartbeatAt: at, FinishedAt: &at}
-				if err := h.store.StartRun(h.ctx, &cut); err != nil {
-					t.Fatal(err)
+				for i := range c.tries + 1 {
+					if err := h.store.StartRun(h.ctx, &cut); err != nil {
+						t.Fatal(err)
+					}
+					cut.ID, cut.Trigger, cut.ScheduledAt = model.NewID(at.Add(time.Duration(i+1)*time.Second)), "start", nil
 				}
 				h.opts.Sources[0].Schedule = shifted(time.Now().UTC().Add(30 * time.Minute).Sub(time.Now().UTC().Add(30 * time.Minute).Truncate(time.Hour)))
 				h.Engine = engine.New(h.opts)
 				if c.again > 0 {
-					h.tended("the read", func() bool { return len(h.finished()) == 2 })
+					h.tended("the read", func() bool { return len(h.finished()) == c.tries+2 })
 					h.Engine = engine.New(h.opts)
 				}
 				h.runs(3 * time.Second)
