@@ -80,6 +80,9 @@ func inWords(err error, answer *ldap.Error) error {
 	if words := problem(answer); words != "" {
 		text = words + ": " + text
 	}
+	if answer.ResultCode == ldap.LDAPResultNoSuchObject && answer.MatchedDN != "" { // RFC 4511 §4.1.9
+		text += "; the nearest entry above is " + printable(answer.MatchedDN)
+	}
 	return said{err, text}
 }
 

@@ -130,6 +130,7 @@ func TestLDAPSAndStartTLSAndLoopback(t *testing.T) {
 
 // D-01: entries the account may not see are no proof of their absence when other things give it away, and a referral
 // within the tree is a part that was not read.
+// trino-gateway #1173: a referral at the root was followed, and hung.
 func TestAReferralWithinTheTreeIsNotComplete(t *testing.T) {
 	t.Parallel()
 	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(30, 1, 5) + `dn: ou=elsewhere,ou=people,dc=example,dc=org
@@ -229,6 +230,7 @@ func TestAConnectionCutAtAnyByteNeverLooksComplete(t *testing.T) {
 	}
 }
 
+// RustHound #15: a server that says nothing more, on a connection that lives, was waited for without end.
 func TestASilentServerIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(40, 4, 20)})
@@ -299,6 +301,7 @@ func TestAPausedServerIsGivenUpAndASlowConsumerIsNot(t *testing.T) {
 	}
 }
 
+// go-ldap #432: closing a connection waited for ever.
 func TestACancelledReadEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.Slapd(t, testserver.SlapdOptions{LDIF: testserver.LDIF(2000, 2, 20)})

@@ -54,12 +54,76 @@ func TestIncidents(t *testing.T) {
 			return doneWith(p.id, code), goOn
 		})}
 	}
+	// follows reads the changes, then everything, and both have to see what is there.
+	follows := func(t *testing.T, w *ward) {
+		t.Helper()
+		before, there := w.last, w.tree.present()
+		for _, mode := range []model.Mode{model.ModeDelta, model.ModeCensus, model.ModeFull} {
+			w.clean(mode)
+			if d := w.differs(); d != "" {
+				t.Errorf("%s (-directory +database):\n%s", mode, d)
+			}
+		}
+		if list := w.wrongLeavers(before, there); len(list) > 0 {
+			t.Errorf("wrong leavers %q", list)
+		}
+	}
 	for name, play := range map[string]func(t *testing.T, tr *tree, w *ward){
+		"OPNsense #10128: nobody answers, for days": func(t *testing.T, _ *tree, w *ward) {
+			gone := &fault{answer: func(*passing) ([]byte, after) { return nil, cut }}
+			stays(t, w, gone, model.CodeSourceUnreachable, model.ModeFull, model.ModeDelta, model.ModeCensus)
+		},
+		"nextcloud #6699: another password, for days": func(t *testing.T, _ *tree, w *ward) {
+			right := w.engine
+			w.engine = w.engineFor(time.Minute, func(o *ldapsync.Options) { o.Password = func() (string, error) { return "of yesterday", nil } })
+			before, there := w.last, w.tree.present()
+			for range 3 {
+				for _, mode := range []model.Mode{model.ModeFull, model.ModeDelta, model.ModeCensus} {
+					if out, err := w.sync(t.Context(), mode); model.CodeOf(err) != model.CodeSourceCredentials || out.Run.Verdict == model.VerdictComplete {
+						t.Errorf("%s: %s, %v", mode, out.Run.Verdict, err)
+					}
+				}
+				w.ahead += 25 * time.Hour
+			}
+			if list := w.wrongLeavers(before, there); len(list) > 0 {
+				t.Errorf("wrong leavers %q", list)
+			}
+			w.engine = right
+			follows(t, w)
+		},
+		"gitlabhq #5400: an entry below a person's": func(t *testing.T, tr *tree, w *ward) {
+			tr.do(func(c *ldap.Conn) error {
+				return addEntry(c, "cn=phone,"+tr.people[2], map[string][]string{"objectClass": {"device"}, "cn": {"phone"}})
+			})
+			follows(t, w)
+		},
+		"mailcow-ldap-sync #3: a container is moved": func(t *testing.T, tr *tree, w *ward) {
+			inner, moved := "ou=inner,"+tr.base, "ou=moved,"+tr.base
+			tr.do(func(c *ldap.Conn) error {
+				return c.ModifyDN(ldap.NewModifyDNRequest(tr.people[1], "uid="+nameOf(tr.people[1]), true, inner))
+			})
+			tr.people[1] = "uid=" + nameOf(tr.people[1]) + "," + inner
+			follows(t, w)
+			tr.do(func(c *ldap.Conn) error { return c.ModifyDN(ldap.NewModifyDNRequest(inner, "ou=moved", true, "")) })
+			tr.people[1] = "uid=" + nameOf(tr.people[1]) + "," + moved
+			follows(t, w)
+		},
+		"directory-connector #397: somebody has another name": func(t *testing.T, tr *tree, w *ward) {
+			was := len(w.last)
+			tr.do(func(c *ldap.Conn) error {
+				return c.ModifyDN(ldap.NewModifyDNRequest(tr.people[1], "uid=married"+nameOf(tr.people[1]), true, ""))
+			})
+			delete(tr.there, nameOf(tr.people[1]))
+			follows(t, w)
+			if now := len(w.last); now != was {
+				t.Errorf("%d records, before %d", now, was)
+			}
+		},
 		// A read of changes sees no change then, and concludes nothing from it.
 		"wg-portal #744: success with nobody, for days": func(t *testing.T, _ *tree, w *ward) {
 			stays(t, w, nobody, model.CodeSourceEmpty, model.ModeFull, model.ModeCensus)
 		},
-		"gitea #7949: an error with nobody, for days": func(t *testing.T, _ *tree, w *ward) {
+		"gitea #7949 and #4402: an error with nobody, for days": func(t *testing.T, _ *tree, w *ward) {
 			stays(t, w, refused(ldap.LDAPResultTimeLimitExceeded), model.CodeSourceLimit, model.ModeFull, model.ModeDelta, model.ModeCensus)
 		},
 		"GitLab rate limits: a server that asks for patience": func(t *testing.T, _ *tree, w *ward) {

@@ -88,6 +88,7 @@ func TestAMethodThatCannotBeUsedGivesWay(t *testing.T) {
 }
 
 // M-36: what OpenLDAP says of itself may be a reason to read everything; a list of what is present is taken by ourselves.
+// syncrepl #24, ReOpenLDAP #70: a server that says nothing of what it deleted, or cuts its list of who is present short, had everybody deleted.
 func TestSyncreplDoubts(t *testing.T) {
 	t.Parallel()
 	s, o := mirrored(t)

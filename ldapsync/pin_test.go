@@ -21,6 +21,7 @@ func (a asked) Mode() model.Mode { return model.ModeDelta }
 func (a asked) Mark() string     { return a.mark }
 
 // On Active Directory a delta goes on at the same domain controller, as long as it was not restored.
+// win32 #1372: another controller refuses a cookie, or repeats things.
 func TestADeltaGoesOnAtTheSameDomainController(t *testing.T) {
 	t.Parallel()
 	const stamp = "20260101000000.0Z"

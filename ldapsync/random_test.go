@@ -110,6 +110,7 @@ func (l *living) add(c *ldap.Conn, dn string) error {
 }
 
 // M-36: whatever happens, and in however many pieces it is seen, the database says what a full read says.
+// syncrepl #5: somebody else came under the name of who was deleted.
 func TestRandomChangesEqualAFullRead(t *testing.T) {
 	t.Parallel()
 	const users, groups = 40, 8

@@ -63,17 +63,18 @@ func TestRefusals(t *testing.T) {
 func TestAnswersInWords(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		code       uint16
-		text, want string
+		code                uint16
+		text, matched, want string
 	}{
-		"no text": {32, "", `LDAP Result Code 32 "No Such Object"`},
-		"a text":  {53, "not today", `LDAP Result Code 53 "Unwilling To Perform": not today`},
-		"page forgotten": {12, "00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0",
+		"no text":      {32, "", "", `LDAP Result Code 32 "No Such Object"`},
+		"a wrong base": {32, "", "dc=example,dc=org", `LDAP Result Code 32 "No Such Object"; the nearest entry above is dc=example,dc=org`},
+		"a text":       {53, "not today", "", `LDAP Result Code 53 "Unwilling To Perform": not today`},
+		"page forgotten": {12, "00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0", "",
 			`the server does not know any more where the list was interrupted: it keeps few lists at a time (MaxResultSetSize, MaxResultSetsPerConn): ` +
 				`LDAP Result Code 12 "Unavailable Critical Extension": 00002040: SvcErr: DSID-031401E7, problem 5010 (UNAVAIL_EXTENSION), data 0`},
-		"another number": {80, "00002094: SvcErr", `LDAP Result Code 80 "Other": 00002094: SvcErr`},
+		"another number": {80, "00002094: SvcErr", "", `LDAP Result Code 80 "Other": 00002094: SvcErr`},
 	} {
-		answer := &ldap.Error{ResultCode: c.code, Err: errors.New(c.text)}
+		answer := &ldap.Error{ResultCode: c.code, MatchedDN: c.matched, Err: errors.New(c.text)}
 		err := inWords(answer, answer)
 		var is *ldap.Error
 		if err.Error() != c.want || !errors.As(err, &is) || is.ResultCode != c.code {

@@ -290,6 +290,7 @@ type never struct{}
 
 func (never) Next(time.Time) time.Time { return time.Time{} }
 
+// Keycloak #43752: several nodes read at once, and a read that died kept all others out.
 func TestMissedAndInterruptedReadsAreMadeUpForOnce(t *testing.T) { // D-11
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
