@@ -39,6 +39,13 @@ type Task struct {
 	UpdatedAt time.Time
 }
 
+// TaskOutcome is what a person says with their decision about a task.
+type TaskOutcome struct {
+	NativeID string // the target's id of what they made, "" nothing said
+	// Look: the target has an API. The account is as the target shows it, and the worker looks.
+	Look bool
+}
+
 // TaskQuery selects tasks; what is empty selects all.
 type TaskQuery struct {
 	ID         string

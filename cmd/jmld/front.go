@@ -81,9 +81,12 @@ func (a *app) consoleOptions(d *running) console.Options {
 		}
 		o.Sources = append(o.Sources, view)
 	}
-	for i := range d.cfg.Targets {
-		t := &d.cfg.Targets[i]
-		o.Targets = append(o.Targets, console.Target{Name: t.Name, Class: t.Class, Kind: t.Kind()})
+	o.Targets = func() []console.Target {
+		var list []console.Target
+		for _, t := range d.reloads.targets() {
+			list = append(list, console.Target{Name: t.Name, Class: t.Class, Kind: t.Kind()})
+		}
+		return list
 	}
 	return o
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,15 @@ type reloader struct {
 	file   *config.Config // that was adopted
 	cfg    *config.Config // what runs of it: of what only a restart changes, what the daemon was started with
 	shown  rulesShown
+	inUse  atomic.Pointer[[]config.Target] // the targets of cfg, for others to read; nil: those of the start
+}
+
+// targets are those that run.
+func (r *reloader) targets() []config.Target {
+	if list := r.inUse.Load(); list != nil {
+		return *list
+	}
+	return r.site.cfg.Targets
 }
 
 // run reads the configuration again when asked, by a signal or through the database, until ctx ends.
@@ -148,6 +158,7 @@ func (r *reloader) adopt(ctx context.Context, next *config.Config, wish model.Re
 		}
 	}
 	r.cfg, r.file = &kept, next
+	r.inUse.Store(&kept.Targets)
 	return later, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jmld/internal/config"
 	"jmld/jml"
 	"jmld/model"
 )
@@ -71,8 +72,9 @@ func (a *app) taskView(t model.Task) taskJSON {
 
 func newTasks(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "tasks", Short: "What people have to do in targets without an API",
-		Long: "Each step in a target of the kind manual: is a task. The account counts as what the task makes of it when somebody says that it is done.",
+		Use: "tasks", Short: "What people have to do in targets without an API for it",
+		Long: "Each step in a target of the kind manual: is a task, and the account counts as what the task makes of it when somebody says that it is done.\n" +
+			"Of a target with an API, the steps in manual.steps are; what the API shows then counts.",
 		Example: `  jmld tasks list --overdue
   jmld tasks show 01a20480-8ff5-7610-b33f-eccec31f9047
   jmld tasks done 01a20480-8ff5-7610-b33f-eccec31f9047 --evidence "ticket 4711"
@@ -230,7 +232,8 @@ func text(v any) string {
 
 func newTasksDecide(a *app, status model.TaskStatus) *cobra.Command {
 	var by, evidence string
-	verb, short := "done", "Say that a task is done: the account counts as what it was to become"
+	var said model.TaskOutcome
+	verb, short := "done", "Say that a task is done: the account counts as what it was to become, or as what the API of its target shows"
 	if status == model.TaskRefused {
 		verb, short = "refuse", "Say that a task will not be done: the account goes to the dead letter"
 	}
@@ -248,22 +251,33 @@ func newTasksDecide(a *app, status model.TaskStatus) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if said.NativeID != "" && t.Op != model.OpCreate {
+					return usage(fmt.Errorf("--native-id is of an account that was made; task %s is to %s", t.ID, stepText(t.Op)))
+				}
+				i := slices.IndexFunc(s.cfg.Targets, func(c config.Target) bool { return c.Name == t.Target })
+				said.Look = i >= 0 && s.cfg.Targets[i].Kind() != "manual"
 				t.Status, t.Evidence, t.DecidedBy = status, strings.TrimSpace(evidence), a.operator(by)
 				now := a.now().UTC()
 				entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: t.DecidedBy, Action: "task." + string(status), Subject: t.IdentityID,
-					Detail: jml.Canonical(map[string]string{"task": t.ID, "target": t.Target, "step": stepText(t.Op), "evidence": t.Evidence})}
-				if err := s.store.DecideTask(ctx, t, model.CodeTaskRefused, entry); err != nil {
+					Detail: jml.Canonical(map[string]string{"task": t.ID, "target": t.Target, "step": stepText(t.Op), "evidence": t.Evidence, "nativeId": said.NativeID})}
+				if err := s.store.DecideTask(ctx, t, said, entry); err != nil {
 					return err
 				}
 				if a.json() {
 					return a.printJSON(a.taskView(t))
 				}
 				a.printf("%s: %s in %s for %s\n", t.Status, stepText(t.Op), line(t.Target), line(t.Who))
+				if said.Look && status == model.TaskDone {
+					a.printf("what the target shows counts: `jmld accounts --target %s` says what that is\n", line(t.Target))
+				}
 				return nil
 			})
 		},
 	}
 	cmd.Flags().StringVar(&evidence, "evidence", "", "`what` was done, or why it will not be (required)")
 	cmd.Flags().StringVar(&by, "by", "", "`name` of the person (default: your account here)")
+	if status == model.TaskDone {
+		cmd.Flags().StringVar(&said.NativeID, "native-id", "", "the target's `id` of the account that was made, where it is not to be found by its user name")
+	}
 	return cmd
 }

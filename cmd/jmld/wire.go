@@ -114,9 +114,8 @@ func target(c *config.Target, db *store.Store, log *zap.Logger, now func() time.
 	switch {
 	case c.Local != nil:
 		spec.Target = local.New(c.Name, c.Class, db, now)
-	case c.Manual != nil:
-		spec.Target = manual.New(manual.Options{Name: c.Name, Assignee: c.Manual.Assignee, Instructions: c.Manual.Instructions, Due: c.Manual.Due.Std(),
-			Store: db, Now: now})
+	case c.Kind() == "manual":
+		spec.Target = byHand(c, db, nil, now)
 	case c.Memory != nil:
 		spec.Target, spec.Resident = memory.New(c.Name), true
 	default:
@@ -125,15 +124,23 @@ func target(c *config.Target, db *store.Store, log *zap.Logger, now func() time.
 			return spec, model.Errorf(model.CodeConfig, "target %s: ca_file: %w", c.Name, err)
 		}
 		t, err := scimapp.New(scimapp.Options{
-			Name: c.Name, URL: c.SCIM.URL, Token: c.SCIM.Token.Value, CA: ca, Timeout: c.SCIM.Timeout.Std(), Insecure: c.SCIM.Insecure, Log: log,
+			Name: c.Name, URL: c.SCIM.URL, Token: c.SCIM.Token.Value, CA: ca, Timeout: c.SCIM.Timeout.Std(), Insecure: c.SCIM.Insecure, ByHand: c.Manual.Ops(), Log: log,
 		})
 		if err != nil {
 			return spec, err
 		}
 		// One Ensure is a few requests: look, write, read back.
 		spec.Target, spec.Timeout = t, 4*c.SCIM.Timeout.Std()
+		if c.Manual != nil {
+			spec.Target = byHand(c, db, t, now)
+		}
 	}
 	return spec, nil
+}
+
+func byHand(c *config.Target, db *store.Store, api engine.Target, now func() time.Time) *manual.Target {
+	return manual.New(manual.Options{Name: c.Name, Assignee: c.Manual.Assignee, Instructions: c.Manual.Instructions, Due: c.Manual.Due.Std(), API: api,
+		Store: db, Now: now})
 }
 
 // pool is the certificate authorities of a PEM file; nil, the system's, without one.

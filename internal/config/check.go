@@ -304,12 +304,16 @@ func (d *decoder) checkTargets(c *Config) []string {
 		if !slices.Contains(names, t.Name) {
 			names = append(names, t.Name)
 		}
-		d.checkOne(at, "local", "scim", "manual", "memory")
+		if t.SCIM != nil && t.Manual != nil {
+			d.checkOne(at, "local", "scim", "memory")
+		} else {
+			d.checkOne(at, "local", "scim", "manual", "memory")
+		}
 		if t.SCIM != nil {
 			d.checkSCIMTarget(t.SCIM, at.with("scim"))
 		}
 		if t.Manual != nil {
-			d.checkNatural(t.Manual.Assignee, at.with("manual", "assignee"))
+			d.checkManual(t, at.with("manual"))
 		}
 	}
 	return names

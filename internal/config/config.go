@@ -344,7 +344,7 @@ type Leavers struct {
 	Share Percent `yaml:"share" default:"1%"`
 }
 
-// Target is a system we keep accounts in: exactly one of Local, SCIM, Manual and Memory is set.
+// Target is a system we keep accounts in: exactly one of Local, SCIM, Manual and Memory is set; or SCIM and, for some steps, Manual.
 type Target struct {
 	Name        string      `yaml:"name,required"`
 	Class       model.Class `yaml:"class,required" oneof:"platform app"`
@@ -357,13 +357,6 @@ type Target struct {
 
 // Local keeps accounts in our own database, in platform_users and app_users.
 type Local struct{}
-
-// Manual makes each step a task for a person.
-type Manual struct {
-	Assignee     string   `yaml:"assignee,required"` // a natural person
-	Instructions string   `yaml:"instructions"`
-	Due          Duration `yaml:"due" default:"72h"` // from a task's beginning
-}
 
 // Memory keeps accounts while the daemon runs.
 type Memory struct{}

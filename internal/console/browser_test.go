@@ -30,7 +30,9 @@ func options(f *fake) console.Options {
 	return console.Options{
 		View: f, Approver: f, Now: now, Version: "test",
 		Sources: []console.Source{{Name: "corp", Kind: "ldap", Next: next}, {Name: "entra", Kind: "scim"}},
-		Targets: []console.Target{{Name: "platform", Class: model.ClassPlatform, Kind: "local"}, {Name: "app", Class: model.ClassApp, Kind: "scim"}},
+		Targets: func() []console.Target {
+			return []console.Target{{Name: "platform", Class: model.ClassPlatform, Kind: "local"}, {Name: "app", Class: model.ClassApp, Kind: "scim"}}
+		},
 	}
 }
 

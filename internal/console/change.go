@@ -115,7 +115,7 @@ func (c *console) sourceNames() []string {
 
 func (c *console) targetNames() []string {
 	var names []string
-	for _, t := range c.o.Targets {
+	for _, t := range c.targets() {
 		names = append(names, t.Name)
 	}
 	return names

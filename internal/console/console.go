@@ -28,7 +28,8 @@ type Options struct {
 	Secure bool
 
 	Sources []Source // in order of precedence
-	Targets []Target
+	// Targets are those configured now; nil: none.
+	Targets func() []Target
 
 	Version string
 	Now     func() time.Time // nil: time.Now
@@ -50,7 +51,7 @@ func (s Source) Reads() bool { return s.Kind != "scim" }
 type Target struct {
 	Name  string
 	Class model.Class
-	Kind  string // "local", "scim", "memory"
+	Kind  string // "local", "scim", "manual", "memory"
 }
 
 // Limits of what one page asks for.
@@ -122,6 +123,13 @@ func New(o Options) http.Handler {
 		mux.HandleFunc(pattern, c.page(f))
 	}
 	return c.secure(mux)
+}
+
+func (c *console) targets() []Target {
+	if c.o.Targets == nil {
+		return nil
+	}
+	return c.o.Targets()
 }
 
 func (c *console) now() time.Time { return c.o.Now().UTC() }

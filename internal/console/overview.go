@@ -212,7 +212,7 @@ func (c *console) targetRows(t model.Tally) []targetRow {
 		by[a.Target] = a
 	}
 	var rows []targetRow
-	for _, target := range c.o.Targets {
+	for _, target := range c.targets() {
 		a := by[target.Name]
 		delete(by, target.Name)
 		rows = append(rows, targetRow{Target: target, AccountTally: a, Known: true})

@@ -98,7 +98,7 @@ func TestConsoleOverTheRealStoreAndEngine(t *testing.T) {
 		Targets: []engine.TargetSpec{{Target: app, Class: model.ClassApp}},
 	})
 	h := console.New(console.Options{View: db, Approver: e,
-		Sources: []console.Source{{Name: "corp", Kind: "ldap"}}, Targets: []console.Target{{Name: "app", Class: model.ClassApp, Kind: "memory"}}})
+		Sources: []console.Source{{Name: "corp", Kind: "ldap"}}, Targets: func() []console.Target { return []console.Target{{Name: "app", Class: model.ClassApp, Kind: "memory"}} }})
 	sync := func() engine.Synced {
 		t.Helper()
 		out, err := e.Sync(ctx, "corp", engine.SyncOptions{Trigger: "demand", Actor: "test"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -15,7 +16,7 @@ import (
 // TaskBook keeps what people have to do in targets without an API; the store implements it.
 type TaskBook interface {
 	Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, error)
-	DecideTask(ctx context.Context, t model.Task, code model.Code, audit model.AuditEntry) error
+	DecideTask(ctx context.Context, t model.Task, o model.TaskOutcome, audit model.AuditEntry) error
 }
 
 type taskRow struct {
@@ -81,9 +82,7 @@ func (c *console) tasks(ctx context.Context, r *http.Request) (view, error) {
 	case "all":
 		p.Filter.Status = ""
 	}
-	for _, t := range c.o.Targets {
-		p.Targets = append(p.Targets, t.Name)
-	}
+	p.Targets = c.targetNames()
 	found, err := c.o.Tasks.Tasks(ctx, p.Filter)
 	if err != nil {
 		return view{}, err
@@ -96,6 +95,8 @@ func (c *console) tasks(ctx context.Context, r *http.Request) (view, error) {
 	switch parameter(r, "done") {
 	case string(model.TaskDone):
 		notice = "The task is done: the account counts as what it was to become."
+	case "looked":
+		notice = "The task is done: what the target shows now counts."
 	case string(model.TaskRefused):
 		notice = "The task is refused: its account is among the problems."
 	}
@@ -104,15 +105,16 @@ func (c *console) tasks(ctx context.Context, r *http.Request) (view, error) {
 
 type taskPage struct {
 	taskRow
-	Open  bool // it can be decided
-	Stale bool
+	Open   bool // it can be decided
+	Named  bool // the target has an API, by which what was made is found, or named
+	Refuse string
 }
 
 func (c *console) task(ctx context.Context, r *http.Request) (view, error) {
-	return c.showTask(ctx, clean(r.PathValue("id")), false)
+	return c.showTask(ctx, clean(r.PathValue("id")), "")
 }
 
-func (c *console) showTask(ctx context.Context, id string, stale bool) (view, error) {
+func (c *console) showTask(ctx context.Context, id, refuse string) (view, error) {
 	found, err := c.o.Tasks.Tasks(ctx, model.TaskQuery{ID: id, Limit: 1})
 	if err == nil && (id == "" || len(found) == 0) {
 		err = model.ErrNotFound
@@ -122,11 +124,17 @@ func (c *console) showTask(ctx context.Context, id string, stale bool) (view, er
 	}
 	t := found[0]
 	v := view{name: "task", title: taskStep(t.Op) + " of " + t.Who, section: "tasks",
-		data: taskPage{taskRow: c.taskRow(t), Open: t.Status == model.TaskOpen || t.Status == model.TaskWithdrawn, Stale: stale}}
-	if stale {
+		data: taskPage{taskRow: c.taskRow(t), Open: t.Status == model.TaskOpen || t.Status == model.TaskWithdrawn,
+			Named: t.Op == model.OpCreate && c.hasAPI(t.Target), Refuse: refuse}}
+	if refuse != "" {
 		v.status = http.StatusConflict
 	}
 	return v, nil
+}
+
+// hasAPI says whether what a person did is looked at.
+func (c *console) hasAPI(target string) bool {
+	return slices.ContainsFunc(c.targets(), func(t Target) bool { return t.Name == target && t.Kind != "manual" })
 }
 
 // decideTask stores what the person at the browser did.
@@ -153,17 +161,27 @@ func (c *console) decideTask(ctx context.Context, r *http.Request) (view, error)
 	}
 	t, now := found[0], c.now()
 	t.Status, t.Evidence, t.DecidedBy = status, form("evidence"), "operator "+form("by")+", "+strings.TrimPrefix(actor(r), "operator ")
-	entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: t.DecidedBy, Action: "task." + string(status), Subject: t.IdentityID,
-		Detail: jml.Canonical(map[string]string{"task": t.ID, "target": t.Target, "step": taskStep(t.Op), "evidence": t.Evidence})}
-	err = c.o.Tasks.DecideTask(ctx, t, model.CodeTaskRefused, entry)
-	c.forget()
-	if errors.Is(err, model.ErrStale) {
-		return c.showTask(ctx, id, true)
+	said := model.TaskOutcome{Look: c.hasAPI(t.Target)}
+	if status == model.TaskDone && t.Op == model.OpCreate {
+		said.NativeID = form("native_id")
 	}
-	if err != nil {
+	entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: t.DecidedBy, Action: "task." + string(status), Subject: t.IdentityID,
+		Detail: jml.Canonical(map[string]string{"task": t.ID, "target": t.Target, "step": taskStep(t.Op), "evidence": t.Evidence, "nativeId": said.NativeID})}
+	err = c.o.Tasks.DecideTask(ctx, t, said, entry)
+	c.forget()
+	switch {
+	case errors.Is(err, model.ErrStale):
+		return c.showTask(ctx, id, "Somebody decided about the task, or about a later one of the account, since you looked. This is how it is now.")
+	case errors.Is(err, model.ErrConflict):
+		return c.showTask(ctx, id, "The account has another id in the target, or this id is of somebody else's account.")
+	case err != nil:
 		return view{}, err
 	}
 	c.log.Info("task decided in the console", zap.String(model.FieldTarget, t.Target), zap.String(model.FieldKind, string(status)),
 		zap.String(model.FieldActor, t.DecidedBy))
-	return view{to: link("/tasks", "done", string(status))}, nil
+	done := string(status)
+	if status == model.TaskDone && said.Look {
+		done = "looked"
+	}
+	return view{to: link("/tasks", "done", done)}, nil
 }

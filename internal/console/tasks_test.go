@@ -18,6 +18,7 @@ import (
 type taskBook struct {
 	tasks   []model.Task
 	decided []model.Task
+	said    []model.TaskOutcome
 	audit   []model.AuditEntry
 }
 
@@ -41,13 +42,13 @@ func (b *taskBook) Tasks(_ context.Context, q model.TaskQuery) ([]model.Task, er
 	}), nil
 }
 
-func (b *taskBook) DecideTask(_ context.Context, t model.Task, _ model.Code, audit model.AuditEntry) error {
+func (b *taskBook) DecideTask(_ context.Context, t model.Task, o model.TaskOutcome, audit model.AuditEntry) error {
 	i := slices.IndexFunc(b.tasks, func(x model.Task) bool { return x.ID == t.ID })
 	if b.tasks[i].Status != model.TaskOpen {
 		return model.ErrStale
 	}
 	b.tasks[i].Status = t.Status
-	b.decided, b.audit = append(b.decided, t), append(b.audit, audit)
+	b.decided, b.said, b.audit = append(b.decided, t), append(b.said, o), append(b.audit, audit)
 	return nil
 }
 
@@ -91,4 +92,25 @@ func TestTasksAreShownAndDecided(t *testing.T) {
 		t.Error(book.decided, book.audit)
 	}
 	get(t, console.New(options(company(t))), "/tasks").status(t, http.StatusNotFound)
+}
+
+// What was made where there is an API is looked at, and may be named; where there is none, what the person says counts.
+func TestWhatWasMadeBesideAnAPIIsNamed(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]model.TaskOutcome{"scim": {NativeID: "u-7", Look: true}, "manual": {NativeID: "u-7"}} {
+		book, o := newTaskBook(), options(company(t))
+		o.Tasks, o.Targets = book, func() []console.Target { return []console.Target{{Name: "badges", Class: model.ClassApp, Kind: kind}} }
+		h := console.New(o)
+		const label = "Its id in the target"
+		if kind == "scim" {
+			get(t, h, "/tasks/t1").status(t, 200).has(t, label)
+		} else {
+			get(t, h, "/tasks/t1").status(t, 200).lacks(t, label)
+		}
+		get(t, h, "/tasks/t2").status(t, 200).lacks(t, label)
+		post(t, h, "/tasks/t1", "do", "done", "by", "Lena Berg", "evidence", "made", "native_id", "u-7").status(t, http.StatusSeeOther)
+		if d := cmp.Diff([]model.TaskOutcome{want}, book.said); d != "" {
+			t.Errorf("%s: %s", kind, d)
+		}
+	}
 }

@@ -63,10 +63,15 @@ func (s *Store) ReplaceTask(ctx context.Context, account model.Account, reason s
 	})
 }
 
-// DecideTask makes a task done or refused, with its account in the same transaction: one that is done is what was wanted, one that is
-// refused is in the dead letter. A task that was withdrawn may be done all the same. ErrStale: the task was decided before, or a later
-// one of the account is done.
-func (s *Store) DecideTask(ctx context.Context, t model.Task, code model.Code, audit model.AuditEntry) error {
+// DecideTask makes a task done or refused, with its account in the same transaction: one that is done is what was wanted, or is looked at, one
+// that is refused is in the dead letter. A task that was withdrawn may be done all the same. ErrStale: the task was decided before, or a
+// later one of the account is done. ErrConflict: the account has another id in the target, or somebody else's account has this one.
+func (s *Store) DecideTask(ctx context.Context, t model.Task, o model.TaskOutcome, audit model.AuditEntry) error {
+	if o.NativeID != "" {
+		if err := s.nameable(ctx, t, o.NativeID); err != nil {
+			return err
+		}
+	}
 	return s.update(ctx, func(tx *gorm.DB) error {
 		from := []string{string(model.TaskOpen)}
 		if t.Status == model.TaskDone {
@@ -91,12 +96,20 @@ func (s *Store) DecideTask(ctx context.Context, t model.Task, code model.Code, a
 			}
 			account = account.Where("NOT EXISTS (SELECT 1 FROM tasks t WHERE t.identity_id = accounts.identity_id AND t.target = accounts.target AND t.status = ? "+
 				"AND t.revision > ?)", string(model.TaskDone), t.Revision)
-			set["applied_state"], set["applied"], set["applied_rev"], set["applied_at"] = string(t.State), applied, t.Revision, now
-			set["native_id"], set["error_code"], set["error_text"], set["dead"] = t.IdentityID, "", "", false
-			set["due_at"] = gorm.Expr("CASE WHEN " + same + " THEN NULL ELSE " + s.now() + " END")
+			set["error_code"], set["error_text"], set["dead"], set["due_at"] = "", "", false, now
+			if !o.Look {
+				set["applied_state"], set["applied"], set["applied_rev"], set["applied_at"] = string(t.State), applied, t.Revision, now
+				set["due_at"] = gorm.Expr("CASE WHEN " + same + " THEN NULL ELSE " + s.now() + " END")
+				if t.State == model.AccountAbsent {
+					set["native_id"] = ""
+				}
+			}
+			if o.NativeID != "" {
+				set["native_id"] = o.NativeID
+			}
 		} else {
 			account = account.Where(same)
-			set["error_code"], set["error_text"], set["dead"], set["due_at"] = string(code), t.Evidence, true, nil
+			set["error_code"], set["error_text"], set["dead"], set["due_at"] = string(model.CodeTaskRefused), t.Evidence, true, nil
 		}
 		res = account.Updates(set)
 		if res.Error != nil {
@@ -108,4 +121,20 @@ func (s *Store) DecideTask(ctx context.Context, t model.Task, code model.Code, a
 		audit.At = given(audit.At)
 		return tx.Create(&audit).Error
 	})
+}
+
+// nameable sees that an account may have the id in its target that a person gives it. It reads them all, which no writer should wait for.
+func (s *Store) nameable(ctx context.Context, t model.Task, id string) error {
+	var others []model.Account
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return db.Where("target = ? AND (native_id = ? AND identity_id <> ? OR identity_id = ? AND native_id NOT IN ('', ?) AND applied_state IN ?)", t.Target, id,
+			t.IdentityID, t.IdentityID, id, []model.AccountState{model.AccountActive, model.AccountInactive}).Limit(1).Find(&others).Error
+	})
+	switch {
+	case err != nil || len(others) == 0:
+		return err
+	case others[0].IdentityID == t.IdentityID:
+		return fmt.Errorf("the account has the id %s in target %s: %w", others[0].NativeID, t.Target, model.ErrConflict)
+	}
+	return fmt.Errorf("id %s in target %s is of the account %s: %w", id, t.Target, others[0].UserName, model.ErrConflict)
 }

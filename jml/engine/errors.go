@@ -2,7 +2,10 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"time"
+
+	"jmld/model"
 )
 
 type permanentError struct{ error }
@@ -35,4 +38,16 @@ func Pause(err error) (time.Duration, bool) {
 		return a.pause, true
 	}
 	return 0, false
+}
+
+// ByHandError is the answer of a Target.Ensure that looked, did what it may, and leaves the rest to a person. What takes it makes a task
+// of it.
+type ByHandError struct {
+	Op    model.Op
+	Found model.Account // as the target has it; without AppliedState: it has none
+	Why   string        // what speaks against it being done already; "": nothing
+}
+
+func (e *ByHandError) Error() string {
+	return fmt.Sprintf("step %s is a person's in this target", e.Op)
 }

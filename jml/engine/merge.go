@@ -85,10 +85,10 @@ func (e *Engine) Pair(ctx context.Context, into, from string) (Pair, error) {
 	return p, nil
 }
 
-// movable: an account is found again under another identity when its id in the target is known, or when nobody ever tried to make
-// it. What is protected stays where it is; of one that waits to be made there is nothing to move.
+// movable: an account is found again under another identity when its id in the target is known, or it to be there, or when nobody ever
+// tried to make it. What is protected stays where it is; of one that waits to be made there is nothing to move.
 func movable(a model.Account) bool {
-	return a.State != model.AccountUnknown && a.Origin != model.OriginProtected && (a.NativeID != "" || a.Epoch == 0)
+	return a.State != model.AccountUnknown && a.Origin != model.OriginProtected && (a.NativeID != "" || a.AppliedState == model.AccountActive || a.AppliedState == model.AccountInactive || a.Epoch == 0)
 }
 
 // vacant is an account that is gone from its target: whoever has only that has none. Another one takes its place.

@@ -53,7 +53,7 @@ func (h *house) open() model.Task {
 func (h *house) decideTask(t model.Task, status model.TaskStatus) error {
 	t.Status, t.Evidence, t.DecidedBy = status, "ticket 4711", "operator lena"
 	now := time.Now().UTC()
-	return h.store.DecideTask(h.ctx, t, model.CodeTaskRefused, model.AuditEntry{ID: model.NewID(now), At: now, Actor: "operator lena", Action: "task." + string(status),
+	return h.store.DecideTask(h.ctx, t, model.TaskOutcome{}, model.AuditEntry{ID: model.NewID(now), At: now, Actor: "operator lena", Action: "task." + string(status),
 		Subject: t.IdentityID, Detail: "{}"})
 }
 

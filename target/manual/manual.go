@@ -1,5 +1,5 @@
-// Package manual is the target of systems without an API: each step is a task for a person, and the account is what the last task that
-// is done made of it.
+// Package manual makes tasks for people of steps. In a system without an API each step is one, and the account is what the last task that
+// is done made of it. Beside an API they are the steps that it has none for, and the account is what the API shows.
 package manual
 
 import (
@@ -26,6 +26,7 @@ type Options struct {
 	Assignee     string // who gets the tasks
 	Instructions string
 	Due          time.Duration // from a task's beginning
+	API          engine.Target // does what is no person's step, and says with an *engine.ByHandError which is; nil: there is none
 	Store        Store
 	Now          func() time.Time
 }
@@ -51,44 +52,65 @@ func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account,
 	if err != nil {
 		return want, fmt.Errorf("tasks of target %s: %w", t.o.Name, err)
 	}
+	if t.o.API != nil {
+		return t.beside(ctx, want, open)
+	}
 	op, err := step(want)
 	if err != nil {
 		return want, err
 	}
-	if op == "" && mayBeThere(want, open) { // a leaver
-		op = model.OpDeactivate
-		if want.State == model.AccountAbsent {
-			op = model.OpDelete
-		}
+	if op == "" && mayBeThere(want, open) {
+		op = look(want)
 	}
-	if op == "" {
-		if len(open) > 0 {
-			if err := t.o.Store.ReplaceTask(ctx, want, "the account is as it should be without it", nil); err != nil {
-				return want, fmt.Errorf("withdraw task %s: %w", open[0].ID, err)
-			}
-		}
-		if want.AppliedState == model.AccountUnknown {
-			want.AppliedState = model.AccountAbsent
-		}
-		return want, nil
+	if op != "" {
+		return want, t.ask(ctx, want, op, open)
 	}
+	if err := t.withdraw(ctx, want, open); err != nil {
+		return want, err
+	}
+	if want.AppliedState == model.AccountUnknown {
+		want.AppliedState = model.AccountAbsent
+	}
+	return want, nil
+}
+
+// look is the step of who sees that a leaver's account is not there.
+func look(want model.Account) model.Op {
+	if want.State == model.AccountAbsent {
+		return model.OpDelete
+	}
+	return model.OpDeactivate
+}
+
+func (t *Target) withdraw(ctx context.Context, want model.Account, open []model.Task) error {
+	if len(open) == 0 {
+		return nil
+	}
+	if err := t.o.Store.ReplaceTask(ctx, want, "the account is as it should be without it", nil); err != nil {
+		return fmt.Errorf("withdraw task %s: %w", open[0].ID, err)
+	}
+	return nil
+}
+
+// ask opens the task, unless it is open, and says that it is waited for.
+func (t *Target) ask(ctx context.Context, want model.Account, op model.Op, open []model.Task) error {
 	next, why := t.task(want, op), "something else is wanted now: task "
 	if len(open) > 0 && open[0].Revision == want.DesiredRev && open[0].Op == op {
 		if open[0].Assignee == t.o.Assignee {
-			return want, t.waits(open[0])
+			return t.waits(open[0])
 		}
 		next.DueAt, why = open[0].DueAt, "it is somebody else's now: task " // who is new has no more time for it
 	}
 	if err := t.o.Store.ReplaceTask(ctx, want, why+next.ID, &next); err != nil {
-		return want, fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
+		return fmt.Errorf("open a task in target %s: %w", t.o.Name, err)
 	}
-	return want, t.waits(next)
+	return t.waits(next)
 }
 
 // mayBeThere says whether an account that is not to be active could be, although it is not known: somebody was asked to make it, and may
 // have; or was asked to see that it is not there, and has not said so; or another kind of target made it. A person has to look.
 func mayBeThere(want model.Account, open []model.Task) bool {
-	if want.State == model.AccountActive || want.AppliedState == want.State {
+	if want.State == model.AccountActive {
 		return false
 	}
 	return len(open) > 0 && open[0].Op != model.OpUpdate || want.AppliedState == model.AccountUnknown && want.NativeID != ""
@@ -148,8 +170,11 @@ func (t *Target) task(a model.Account, op model.Op) model.Task {
 		DueAt: now.Add(t.o.Due), Status: model.TaskOpen, CreatedAt: now, UpdatedAt: now}
 }
 
-// Accounts lists the accounts that tasks made, as they are known to be.
+// Accounts lists the accounts of the API, else those that tasks made, as they are known to be.
 func (t *Target) Accounts(ctx context.Context) iter.Seq2[model.Account, error] {
+	if t.o.API != nil {
+		return t.o.API.Accounts(ctx)
+	}
 	return func(yield func(model.Account, error) bool) {
 		const chunk = 500
 		for offset := 0; ; offset += chunk {

@@ -14,8 +14,15 @@ import (
 // locate looks for the account: by native id, then by what it is called. nil: the provider has none.
 func (t *Target) locate(ctx context.Context, w wanted) (*resource, error) {
 	if w.account.NativeID != "" {
-		if cur, err := t.get(ctx, w.account.NativeID); cur != nil || err != nil {
-			return cur, err
+		cur, err := t.get(ctx, w.account.NativeID)
+		switch {
+		case err != nil:
+			return nil, err
+		case cur == nil:
+		case w.known(), w.ours(cur.text("externalId")):
+			return cur, nil
+		case sameName(cur, w.userName): // a person said that it is this one; a slip must not give somebody else's away
+			return t.choose(w, []*resource{cur})
 		}
 	}
 	return t.find(ctx, w)

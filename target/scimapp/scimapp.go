@@ -41,6 +41,8 @@ type Options struct {
 	Timeout time.Duration
 	// Insecure accepts http to hosts that are not loopback.
 	Insecure bool
+	// ByHand are the steps that are never taken: Ensure ends with an *engine.ByHandError where one is needed.
+	ByHand []model.Op
 	// PageSize is asked for in listings; 0: 200.
 	PageSize int
 	Log      *zap.Logger      // nil: none
@@ -114,6 +116,7 @@ func (t *Target) Close() { t.http.CloseIdleConnections() }
 // the provider has it already. A failure half-way is mended by the next try: it finds what was made.
 func (t *Target) Ensure(ctx context.Context, want model.Account) (model.Account, error) {
 	w, err := parseWant(want)
+	w.hands = t.o.ByHand
 	if err != nil {
 		return want, engine.Permanent(err)
 	}
@@ -148,6 +151,13 @@ func (t *Target) ensure(ctx context.Context, w wanted) (model.Account, error) {
 	}
 	found := cur != nil && cur.id != w.account.NativeID
 	if cur == nil {
+		if w.byHand(model.OpCreate) {
+			var why string
+			if id := w.account.NativeID; id != "" {
+				why = t.name("account %s is not there, or has another userName and not our externalId", clip(id, 60))
+			}
+			return w.account, &engine.ByHandError{Op: model.OpCreate, Why: why}
+		}
 		if cur, found, err = t.create(ctx, w); err != nil {
 			return w.account, err
 		}
@@ -158,16 +168,18 @@ func (t *Target) ensure(ctx context.Context, w wanted) (model.Account, error) {
 	} else if w.account.Origin == "" {
 		w.account.Origin = model.OriginOurs
 	}
-	w.stamp = w.stamp && found // only what we take over needs our mark; what we made has it
+	// Only what we take over, and what a person made, needs our mark; what we made has it.
+	w.stamp = w.stamp && (found || w.byHand(model.OpCreate) && !w.known()) && !w.byHand(model.OpUpdate)
 	w.account.NativeID = cur.id
+	deletes := false
 	if w.account.State == model.AccountAbsent {
-		if !found || w.ours(cur.text("externalId")) {
+		if deletes = !found || w.ours(cur.text("externalId")); deletes && !w.byHand(model.OpDelete) {
 			return t.delete(ctx, w)
 		}
-		w.account.State = model.AccountInactive // what was there before us is not ours to delete, nor to mark
+		w.account.State = model.AccountInactive // what was there before us is not ours to delete, nor to mark; what a person deletes is of no use until then
 		w.attrs, w.dropped, w.stamp = nil, nil, false
 	}
-	if !w.satisfied(cur) {
+	if len(w.mine(cur)) > 0 {
 		if err := t.update(ctx, w, cur); err != nil {
 			return w.account, err
 		}
@@ -178,11 +190,16 @@ func (t *Target) ensure(ctx context.Context, w wanted) (model.Account, error) {
 			return w.account, errMoved
 		}
 	}
-	if cur.state() != w.account.State {
+	w.account.AppliedState, w.account.Applied = cur.state(), w.project(cur)
+	switch {
+	case deletes:
+		return w.account, &engine.ByHandError{Op: model.OpDelete, Found: w.account}
+	case w.left(cur) != "":
+		return w.account, &engine.ByHandError{Op: w.left(cur), Found: w.account}
+	case cur.state() != w.account.State:
 		return w.account, model.Errorf(model.CodeTargetReadBack, "target %s accepted that the account is to be %s and it is %s",
 			t.o.Name, w.account.State, cur.state())
 	}
-	w.account.AppliedState, w.account.Applied = cur.state(), w.project(cur)
 	return w.account, nil
 }
 

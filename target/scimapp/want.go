@@ -20,6 +20,7 @@ type wanted struct {
 	oldName     string         // the one it had when it was last written, when that was another
 	externalIDs []string       // that are ours, the wanted one first
 	stamp       bool           // the policy says no externalId: the identity's id marks the account as taken
+	hands       []model.Op     // steps of a person
 }
 
 // parseWant reads the account. Attributes we once applied and are no longer desired are to go; what we never managed is
@@ -119,7 +120,38 @@ func (w wanted) edits(cur *resource) []edit {
 	return out
 }
 
-func (w wanted) satisfied(cur *resource) bool { return len(w.edits(cur)) == 0 }
+func (w wanted) byHand(op model.Op) bool { return slices.Contains(w.hands, op) }
+
+// known: the account was there when it was read back last.
+func (w wanted) known() bool {
+	return w.account.AppliedState == model.AccountActive || w.account.AppliedState == model.AccountInactive
+}
+
+// step is what an edit is a part of.
+func (w wanted) step(e edit) model.Op {
+	switch {
+	case len(e.path) > 1 || e.path[0] != "active":
+		return model.OpUpdate
+	case e.value == true:
+		return model.OpReactivate
+	}
+	return model.OpDeactivate
+}
+
+// mine are the edits that no person has to make.
+func (w wanted) mine(cur *resource) []edit {
+	return slices.DeleteFunc(w.edits(cur), func(e edit) bool { return w.byHand(w.step(e)) })
+}
+
+// left is the step that a person has to take; "": none. Whether somebody gets in comes before what is said about them.
+func (w wanted) left(cur *resource) model.Op {
+	for _, e := range w.edits(cur) {
+		if op := w.step(e); w.byHand(op) {
+			return op
+		}
+	}
+	return ""
+}
 
 // project is what the provider has of the attributes that are ours, canonical: the desired text when all is as wanted.
 func (w wanted) project(cur *resource) string {

@@ -100,7 +100,7 @@ func unsupported(a *answer) bool {
 // patch is RFC 7644 §3.5.2, an operation with a path for each attribute that differs.
 func (t *Target) patch(ctx context.Context, w wanted, cur *resource, _ offers) (*answer, error) {
 	ops := []any{}
-	for _, e := range w.edits(cur) {
+	for _, e := range w.mine(cur) {
 		if empty(e.value) {
 			ops = append(ops, map[string]any{"op": "remove", "path": patchPath(e.path)})
 		} else {
@@ -127,7 +127,7 @@ func (t *Target) put(ctx context.Context, w wanted, cur *resource, can offers) (
 		}
 	}
 	set(body, "active", cur.state() == model.AccountActive)
-	for _, e := range w.edits(cur) {
+	for _, e := range w.mine(cur) {
 		write(body, e)
 	}
 	set(body, "schemas", schemas(lookup(cur.body, "schemas"), body))
