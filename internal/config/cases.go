@@ -47,8 +47,9 @@ type momentFile struct {
 	Person map[string]said `yaml:"person"`
 }
 
-// memberFile is what the person holds: in one of group, app and namespace.
+// memberFile is what the person holds: in one of group, app and namespace, or an exception.
 type memberFile struct {
+	Exception string `yaml:"exception"` // from this rule of separation
 	Group     string `yaml:"group"`
 	App       string `yaml:"app"`
 	Namespace string `yaml:"namespace"`
@@ -64,6 +65,7 @@ type expectFile struct {
 	External     *optBool       `yaml:"external"`
 	Categories   []string       `yaml:"categories"`
 	Person       wanted         `yaml:"person"`
+	Roles        wantedRoles    `yaml:"roles"`
 	Accounts     wantedAccounts `yaml:"accounts"`
 	Findings     []string       `yaml:"findings"`
 }
@@ -87,6 +89,13 @@ type wanted []saidValue
 type wantedAccounts struct {
 	none    bool
 	targets []saidValue
+}
+
+// wantedRoles are those held somewhere, or those at places.
+type wantedRoles struct {
+	said   bool
+	names  ast.Node // a list; nil: none, or by place
+	places []saidValue
 }
 
 type accountFile struct {
@@ -131,7 +140,7 @@ func ParseCases(name string, data []byte, c *Config) (*Cases, error) {
 		var f casesFile
 		d.value(tree, reflect.ValueOf(&f).Elem(), nil, "")
 		d.checks = true
-		b := &caseBuilder{decoder: d, config: c, sources: map[string]bool{}}
+		b := &caseBuilder{decoder: d, config: c, sources: map[string]bool{}, roles: map[string]string{}}
 		out = b.cases(&f)
 	}
 	if mistakes, _ := r.finish(); len(mistakes) > 0 {
@@ -146,7 +155,7 @@ type caseBuilder struct {
 	config  *Config
 	sources map[string]bool
 	targets []string
-	roles   []string // ids
+	roles   map[string]string // names by id
 	tree    *access.Tree
 }
 
@@ -170,7 +179,7 @@ func (b *caseBuilder) cases(f *casesFile) *Cases {
 		return nil
 	}
 	for _, r := range out.Access.Roles {
-		b.roles = append(b.roles, r.ID)
+		b.roles[r.ID] = r.Name
 	}
 	if len(f.Cases) == 0 && b.has(route{"cases"}) {
 		b.wrong(route{"cases"}, "no cases; expected at least one")
@@ -271,7 +280,7 @@ func (b *caseBuilder) says(all map[string]said, news map[string]said, now time.T
 func (b *caseBuilder) member(m memberFile, at route) model.AccessMember {
 	out := model.AccessMember{Person: trial.Person, Reason: "the case says so", Approver: "the case", Admin: m.Owner, ManagedBy: model.ManagedByConfig,
 		ValidFrom: day(m.From), ValidTo: day(m.Until)}
-	b.checkOne(at, "group", "app", "namespace")
+	b.checkOne(at, "group", "app", "namespace", "exception")
 	for field, date := range map[string]string{"from": m.From, "until": m.Until} {
 		if date != "" && day(date) == nil {
 			b.wrong(at.with(field), "%q is not a date; expected such as 2027-03-31", date)
@@ -291,6 +300,10 @@ func (b *caseBuilder) member(m memberFile, at route) model.AccessMember {
 		out.Place = access.Place(access.KindApp, m.App)
 	case m.Namespace != "":
 		out.Place = access.Place(access.KindNamespace, m.Namespace)
+	case m.Exception != "":
+		b.exception(m, at)
+		out.Place = access.Place(access.KindException, m.Exception)
+		return out
 	}
 	if out.Place != "" && m.Group == "" && !b.tree.Has(out.Place) {
 		b.wrong(at, "there is no %s; expected one that access declares", out.Place)
@@ -298,8 +311,8 @@ func (b *caseBuilder) member(m memberFile, at route) model.AccessMember {
 	if m.Owner && m.App == "" {
 		b.wrong(at.with("owner"), "only an app has an owner; expected owner beside app")
 	}
-	if out.Role = access.ID(m.Role); m.Role != "" && !slices.Contains(b.roles, out.Role) {
-		b.wrong(at.with("role"), "unknown role %q%s", m.Role, meant(m.Role, b.roles))
+	if out.Role = access.ID(m.Role); m.Role != "" {
+		b.role(m.Role, at.with("role"))
 	}
 	return out
 }
@@ -312,6 +325,7 @@ func (b *caseBuilder) expectation(e *expectFile, at route) trial.Expect {
 	}
 	b.checkWords(e.Categories, at.with("categories"), "category", []string{model.CategoryPlatform, model.CategoryExtended, model.CategoryApp})
 	out.Attributes = b.expectedValues(e.Person)
+	b.expectedRoles(e.Roles, at.with("roles"), &out)
 	for _, v := range e.Accounts.targets {
 		if !slices.Contains(b.targets, v.name) {
 			b.mistake(b.keyPlace(v.at), "unknown target %q%s", v.name, meant(v.name, b.targets))

@@ -35,6 +35,22 @@ func (w *wantedAccounts) decode(d *decoder, n ast.Node, at route) {
 	w.targets = d.pairsOf(n, at)
 }
 
+// decode accepts a list of roles, roles by place, or none.
+func (w *wantedRoles) decode(d *decoder, n ast.Node, at route) {
+	w.said = true
+	word, ok := plain(n)
+	_, list := n.(*ast.SequenceNode)
+	switch {
+	case ok && word == "none":
+	case ok:
+		d.wrong(at, "%q says nothing about roles; expected a list of them, lists by place, or none for no role anywhere", word)
+	case list:
+		w.names = n
+	default:
+		w.places = d.pairsOf(n, at)
+	}
+}
+
 // pairsOf keeps the entries of a mapping for later, when it is known what they mean.
 func (d *decoder) pairsOf(n ast.Node, at route) []saidValue {
 	var out []saidValue

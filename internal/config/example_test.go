@@ -43,7 +43,7 @@ func TestExampleIsValid(t *testing.T) {
 	if diff := cmp.Diff([]string{"example.org", "*.example.org", "example.com"}, rules.OwnDomains); diff != "" {
 		t.Errorf("own domains (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"platform", "app", "scratch", "badges"}, rules.Targets); diff != "" {
+	if diff := cmp.Diff([]string{"platform", "app", "scratch", "ledger", "badges"}, rules.Targets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
 }
@@ -58,7 +58,7 @@ func TestExampleLoadsWithItsSecrets(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := selfSigned(t)
 	for path, content := range map[string]string{
-		"/run/secrets/jmld-db": "a", "/run/secrets/ldap-reader": "b", "/run/secrets/app-token": "c",
+		"/run/secrets/jmld-db": "a", "/run/secrets/ldap-reader": "b", "/run/secrets/app-token": "c", "/run/secrets/ledger-token": "d",
 		"/run/secrets/entra-client": "a secret of the client", "/run/secrets/entra-password": "the password of the client",
 		"/etc/jmld/client-ca.pem": cert, "/etc/jmld/issuer-ca.pem": cert,
 		"/etc/jmld/tls.crt": cert, "/etc/jmld/tls.key": key, "/etc/jmld/ldap-ca.pem": cert, "/etc/jmld/app-ca.pem": cert,

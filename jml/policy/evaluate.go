@@ -206,6 +206,15 @@ func (p *Policy) RuleNames(target string) []string {
 	return out
 }
 
+// RoleRules are the rules that give roles, in order.
+func (p *Policy) RoleRules() []RoleRule {
+	var out []RoleRule
+	for i := range p.roles {
+		out = append(out, p.roles[i].RoleRule)
+	}
+	return out
+}
+
 // Leaver is what the rule does with an account of the target when it no longer holds. A rule that is no longer configured
 // deactivates, which can be undone.
 func (p *Policy) Leaver(target, rule string) Leaver {

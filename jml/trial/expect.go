@@ -18,9 +18,11 @@ type Expect struct {
 	Lifecycle    string
 	Organisation *string
 	External     *bool
-	Categories   []string // nil: not looked at
-	Attributes   []Value  // of the person, all sources together
-	NoAccounts   bool     // in no target
+	Categories   []string            // nil: not looked at
+	Attributes   []Value             // of the person, all sources together
+	Roles        []string            // names of all roles held somewhere, sorted; nil: not looked at
+	RolesOn      map[string][]string // the same by place, inherited ones among them
+	NoAccounts   bool                // in no target
 	Accounts     map[string]Account
 	Findings     []string // each is in one finding; case does not count
 }
@@ -70,6 +72,12 @@ func (c Case) Check(r *jml.Rules, p Played) []Difference {
 		k.text("categories", orNone(strings.Join(want, ", ")), orNone(got), "")
 	}
 	k.values("person", e.Attributes, jml.Decode(p.Identity.Attrs), func(name string) string { return k.won(name) })
+	if e.Roles != nil {
+		k.roles("roles", "", e.Roles, p.Access.Roles())
+	}
+	for _, place := range slices.Sorted(maps.Keys(e.RolesOn)) {
+		k.roles("roles on "+place, place, e.RolesOn[place], p.Access.RolesOn(place))
+	}
 	if e.NoAccounts {
 		for _, target := range slices.Sorted(maps.Keys(p.Accounts)) {
 			k.account(target, Account{State: "none"})

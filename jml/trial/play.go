@@ -41,7 +41,10 @@ type Played struct {
 	Identity model.Identity
 	Accounts map[string]model.Account // by target
 	Findings []model.Finding
-	Happened []Happening
+	// Access is what the person holds in the end, and Entitlements what rules made of it.
+	Access       *access.View
+	Entitlements model.Entitlements
+	Happened     []Happening
 }
 
 // Happening is one change of an account.
@@ -78,6 +81,12 @@ func Play(r *jml.Rules, groups access.State, c Case) (Played, error) {
 			return Played{}, fmt.Errorf("findings: %w", err)
 		}
 	}
+	if text := p.played.Identity.Entitlements; text != "" {
+		if err := json.Unmarshal([]byte(text), &p.played.Entitlements); err != nil {
+			return Played{}, fmt.Errorf("entitlements: %w", err)
+		}
+	}
+	p.played.Access = access.NewView(p.tree, access.Counting(Person, p.rows, p.played.Entitlements), p.now.At)
 	return p.played, nil
 }
 

@@ -118,3 +118,53 @@ func TestUnexpectedFindingFails(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+// M-28, M-42: a case sees the roles that people and rules gave, where, and what was withheld.
+func TestRolesByRightAndByHand(t *testing.T) {
+	t.Parallel()
+	p, bad := policy.Compile(policy.Config{Roles: []policy.RoleRule{
+		{Name: "engineers", Role: "developer", Place: "group:builders", When: `has(person.title) && person.title == "Engineer"`},
+		{Name: "followed", Role: "auditor", Place: "app:crm", Source: "corp", Group: "Auditors"},
+	}}, nil)
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	rules := &jml.Rules{Precedence: []string{"corp"}, Correlation: []string{jml.KeyUserName}, Policy: p,
+		Separation: []jml.Separation{{Name: "apart", Things: []access.Thing{{Kind: access.KindRole, ID: "developer"}, {Kind: access.KindRole, ID: "auditor"}}}}}
+	groups := access.State{
+		Roles:     []model.AccessRole{{ID: "developer", Name: "Developer"}, {ID: "auditor", Name: "Auditor"}, {ID: "guest", Name: "Guest"}},
+		Groups:    []model.AccessGroup{{ID: "builders", Name: "Builders", Parent: model.AccessRoot}, {ID: "inner", Name: "Inner", Parent: "builders"}},
+		Resources: []model.AccessResource{{Place: "app:crm", Name: "CRM"}},
+		Members:   []model.AccessMember{{Person: "userName:ada", Place: "app:crm", Role: "guest", Reason: "invited"}}}
+	in := []model.Membership{{Source: "corp", GroupID: "g", DisplayName: "auditors"}}
+	for _, c := range []struct {
+		name   string
+		attrs  string
+		groups []model.Membership
+		expect trial.Expect
+		want   []trial.Difference
+	}{
+		{"by right, inherited below, and by hand", `{"title":"Engineer"}`, nil, trial.Expect{Roles: []string{"Developer", "Guest"},
+			RolesOn: map[string][]string{"group:builders": {"Developer"}, "group:inner": {"Developer"}, "app:crm": {"Guest"}}}, nil},
+		{"a group of a source", `{}`, in, trial.Expect{Roles: []string{"Auditor", "Guest"}, RolesOn: map[string][]string{"group:builders": {}}}, nil},
+		{"the second is withheld", `{"title":"Engineer"}`, in, trial.Expect{Roles: []string{"Auditor"}, Findings: []string{"apart"}}, []trial.Difference{
+			{"roles", "Auditor", "Developer, Guest", "Auditor is withheld: has role:developer, and may not have role:auditor as well (rule apart); " +
+				"Developer: rule engineers, on group:builders; Guest: invited, on app:crm"}}},
+		{"a rule that does not hold", `{}`, nil, trial.Expect{RolesOn: map[string][]string{"group:builders": {"Developer"}, "app:crm": {}}}, []trial.Difference{
+			{"roles on app:crm", "none", "Guest", "Guest: invited"},
+			{"roles on group:builders", "Developer", "none", "Developer: rule engineers does not hold"}}},
+		{"nothing is expected", `{}`, nil, trial.Expect{Roles: []string{}}, []trial.Difference{{"roles", "none", "Guest", "Guest: invited, on app:crm"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			one := trial.Case{Moments: []trial.Moment{{At: day("2026-11-01"), Records: ada(c.attrs), Groups: c.groups}}, Expect: c.expect}
+			played, err := trial.Play(rules, groups, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, one.Check(rules, played)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
