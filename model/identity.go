@@ -73,6 +73,7 @@ type Membership struct {
 	Source      string
 	GroupID     string
 	DisplayName string
+	Former      string // names, folded, one a line, that the group had last and no group of its source has now
 	Direct      bool
 }
 

@@ -49,6 +49,7 @@ type AccessApproval struct {
 type RequestQuery struct {
 	ID         string
 	IdentityID string
+	Requester  string
 	Place      string
 	Status     RequestStatus
 	Limit      int

@@ -34,9 +34,17 @@ type Merge struct {
 	Keys       string // JSON: Key of each
 	Accounts   string // JSON: the targets whose account moved
 	Access     string // JSON: what both were given directly, and what became of it; "": nothing was
+	Requests   string // JSON: MergedRequests; "": there were none
 	Actor      string
 	Reason     string
 	At         time.Time
+}
+
+// MergedRequests are the open requests of somebody who turned out to be somebody else, by their ids.
+type MergedRequests struct {
+	Moved   []string `json:"moved,omitempty"`   // for them
+	Asked   []string `json:"asked,omitempty"`   // that they asked for
+	Dropped []string `json:"dropped,omitempty"` // for them, and the other one had asked for the same
 }
 
 // Wait is a correlation key of a record that is nobody's, with who had it when that was decided. When that changes the record is

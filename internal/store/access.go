@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,6 +33,12 @@ const (
 	byNewKeys = "UPDATE identities SET version = version + 1, review_at = $3 WHERE id IN (SELECT k.identity_id FROM pairs($1, $2) " +
 		"JOIN EACH access_members m ON (m.person = p.a || ':' || p.b) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b))"
 )
+
+// markGiven marks those who have something by right.
+const markGiven = "UPDATE identities SET version = version + 1, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END " +
+	"WHERE id IN (SELECT i.id FROM (SELECT g.identity_id AS iid FROM items($1) JOIN EACH access_given g ON (g.place = p.a) UNION " +
+	"SELECT g.identity_id FROM items($2) JOIN EACH access_given g ON (g.role = p.a)) AS x " +
+	"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
 
 const (
 	roleColumns     = "id, name, description, app, permissions, managed_by"
@@ -180,7 +187,7 @@ func (s *Store) accessOps(ops []op, c *engine.AccessChange) []op {
 	}
 	ops = s.dropAccess(ops, &c.Changes)
 	ops = s.putAccess(ops, &c.Changes)
-	if len(c.Affected) == 0 {
+	if len(c.Affected)+len(c.Places)+len(c.Roles) == 0 {
 		return ops
 	}
 	var keys [][2]string
@@ -195,7 +202,57 @@ func (s *Store) accessOps(ops []op, c *engine.AccessChange) []op {
 		"SELECT k.identity_id FROM pairs($2, $3) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b)) AS x " +
 		"JOIN EACH identities i ON (i.id = x.iid) ORDER BY i.id FOR UPDATE OF i)"
 	a, b := s.pairs(keys)
-	return append(ops, op{text: s.sql(mark), args: []any{s.list(c.Affected), a, b, stamp(c.ReviewAt)}})
+	ops = append(ops, op{text: s.sql(mark), args: []any{s.list(c.Affected), a, b, stamp(c.ReviewAt)}})
+	if len(c.Places)+len(c.Roles) == 0 {
+		return ops
+	}
+	return append(ops, op{text: s.sql(markGiven), args: []any{s.list(c.Places), s.list(c.Roles), stamp(c.ReviewAt)}})
+}
+
+// givenOps store what people have by right. More than before is stored only as long as the tree is the one that it was decided by: the lock,
+// which is shared, is held by whoever changes the tree, and finds what is stored before.
+func (s *Store) givenOps(ops []op, writes []engine.IdentityWrite) []op {
+	const (
+		drop = "DELETE FROM access_given WHERE identity_id IN list($1)"
+		is   = "UPDATE settings SET value = value WHERE name = $1 AND value = $2" // SQLite has one writer
+		is1  = "SELECT 1 / count(*) FROM settings WHERE name = $1 AND value = $2"
+	)
+	type row struct{ id, place, role string }
+	var known []string
+	var rows []row
+	frames := map[int64]bool{}
+	for i := range writes {
+		w := &writes[i]
+		if w.Given == nil {
+			continue
+		}
+		if w.Expect > 0 {
+			known = append(known, w.New.ID)
+		}
+		for _, b := range w.Given.Rows {
+			rows = append(rows, row{w.New.ID, b.Place, b.Role})
+		}
+		frames[w.Given.Frame] = frames[w.Given.Frame] || w.Given.More
+	}
+	for frame, more := range frames {
+		text := op{text: is1}
+		if s.lite {
+			text = op{text: is, must: true}
+		}
+		if more {
+			ops = append(ops, op{text: s.sql(text.text), must: text.must, args: []any{accessFrame, strconv.FormatInt(frame, 10)}})
+		}
+	}
+	if len(known) > 0 {
+		ops = append(ops, op{text: s.sql(drop), args: []any{s.list(known)}})
+	}
+	given := insert{into: "access_given (identity_id, place, role)", tuple: tuple(3), tail: "ON CONFLICT (identity_id, place, role) DO NOTHING"}
+	return append(ops, s.rows(given, len(rows), func(i int, to []any) []any { return append(to, rows[i].id, rows[i].place, rows[i].role) })...)
+}
+
+// givesMore says whether somebody gets something by right.
+func givesMore(writes []engine.IdentityWrite) bool {
+	return slices.ContainsFunc(writes, func(w engine.IdentityWrite) bool { return w.Given != nil && w.Given.More })
 }
 
 func (s *Store) lockOps(ops []op, lock string) []op {

@@ -175,10 +175,11 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	switch edits := len(c.Members.Put) + len(c.Members.Drop); {
 	case edits > 0:
 		ops = append(s.lockOps(ops, lockAccess), op{text: s.sql(bumpAccess), args: []any{accessRev}})
-	case len(keys) > 0:
+	case len(keys) > 0 || givesMore(c.Identities):
 		ops = s.lockOps(ops, shareAccess)
 	}
 	ops = append(ops, s.identityOps(make([]op, 0, 16), c.Identities)...)
+	ops = s.givenOps(ops, c.Identities)
 	for i := range c.PlansWere {
 		p := &c.PlansWere[i]
 		var touched any
@@ -189,7 +190,8 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	}
 	gone, left := reviewed(c)
 	ops = s.reviewOps(ops, c, gone, "") // while their members are still known
-	ops = s.recordOps(ops, c.Records)
+	ops, took := s.renameOps(ops, c.Records)
+	ops = s.takenOps(s.recordOps(ops, c.Records), c, took)
 	ops = s.correlationOps(ops, c)
 	members := access.Changes{Members: c.Members}
 	ops = s.putAccess(s.dropAccess(ops, &members), &members)

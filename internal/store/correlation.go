@@ -45,7 +45,7 @@ func upsertRulings() insert {
 }
 
 func insertMerges() insert {
-	return insert{into: "merges (identity_id, into_id, records, keys, accounts, access, actor, reason, at)", tuple: tuple(9)}
+	return insert{into: "merges (identity_id, into_id, records, keys, accounts, access, requests, actor, reason, at)", tuple: tuple(10)}
 }
 
 func upsertWaits() insert {
@@ -61,6 +61,10 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	for _, m := range c.Unmerge {
 		ops = append(ops, op{text: s.must(dropMerge), must: true, args: []any{m.IdentityID, m.IntoID}})
 	}
+	for _, b := range c.RequestsBack {
+		ops = append(ops, op{text: s.sql(reopenRequests), args: []any{b.To, s.list(b.Dropped)}},
+			op{text: s.sql(returnRequests), args: []any{b.From, b.To, s.list(b.Moved)}}, op{text: s.sql(returnRequesters), args: []any{b.From, b.To, s.list(b.Asked)}})
+	}
 	for i := range c.Merges {
 		m := &c.Merges[i]
 		for _, text := range []string{pointRulings, dropRequests, moveRequests, moveRequesters} {
@@ -69,7 +73,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	}
 	ops = append(ops, s.rows(insertMerges(), len(c.Merges), func(i int, to []any) []any {
 		m := &c.Merges[i]
-		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Access, m.Actor, m.Reason, stamp(m.At))
+		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Access, m.Requests, m.Actor, m.Reason, stamp(m.At))
 	})...)
 	ops = append(ops, s.rows(upsertRulings(), len(c.Rulings), func(i int, to []any) []any {
 		r := &c.Rulings[i]

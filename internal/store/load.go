@@ -58,7 +58,8 @@ const (
 		"JOIN SOME members m group_id ON (m.source = r.source AND m.member_id = r.id) " +
 		"UNION SELECT up.iid, up.source, m.group_id, 0 FROM up " +
 		"JOIN SOME members m group_id ON (m.source = up.source AND m.member_id = up.group_id)) " +
-		"SELECT up.iid, up.source, up.group_id, g.display_name, max(up.direct) FROM up " +
+		"SELECT up.iid, up.source, up.group_id, g.display_name, max(up.direct), " +
+		"coalesce((SELECT string_agg(n.name, '\n') FROM group_names n WHERE n.source = up.source AND n.group_id = up.group_id), '') FROM up " +
 		"JOIN EACH records g ON (g.source = up.source AND g.id = up.group_id) " +
 		"GROUP BY up.iid, up.source, up.group_id, g.display_name"
 )
@@ -337,7 +338,7 @@ func (l *loaded) group(row scanner) error {
 	var m model.Membership
 	var owner string
 	var direct int64
-	err := row.Scan(&owner, &m.Source, &m.GroupID, &m.DisplayName, &direct)
+	err := row.Scan(&owner, &m.Source, &m.GroupID, &m.DisplayName, &direct, &m.Former)
 	m.Direct = direct == 1
 	l.groups[owner] = append(l.groups[owner], m)
 	return err

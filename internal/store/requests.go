@@ -24,6 +24,14 @@ const (
 		"AND o.role = access_requests.role AND o.status = 'open')"
 	moveRequests   = "UPDATE access_requests SET identity_id = $2 WHERE identity_id = $1 AND status = 'open'"
 	moveRequesters = "UPDATE access_requests SET requester = $2 WHERE requester = $1 AND status = 'open'"
+
+	// A split gives back what a merge gave away and is still open, and what it ended, which is still the other one's.
+	reopenRequests = "UPDATE access_requests SET status = 'open', decided_by = '', answer = '', decided_at = NULL " +
+		"WHERE id IN list($2) AND status = 'denied' AND decided_by = 'engine' AND identity_id = $1 AND expires_at > now() AND " + notOpen + "$1)"
+	returnRequests = "UPDATE access_requests SET identity_id = $2 WHERE identity_id = $1 AND id IN list($3) AND status = 'open' AND " + notOpen + "$2)"
+	notOpen        = "NOT EXISTS (SELECT 1 FROM access_requests o WHERE o.place = access_requests.place AND o.role = access_requests.role " +
+		"AND o.status = 'open' AND o.identity_id = "
+	returnRequesters = "UPDATE access_requests SET requester = $2 WHERE requester = $1 AND id IN list($3) AND status = 'open'"
 )
 
 // requestOps store a request, or what became of one.
@@ -48,7 +56,7 @@ func (s *Store) requestOps(ops []op, w *engine.RequestWrite) []op {
 func (s *Store) AccessRequests(ctx context.Context, q model.RequestQuery) ([]model.AccessRequest, error) {
 	var found []model.AccessRequest
 	err := s.view(ctx, func(db *gorm.DB) error {
-		for _, c := range []struct{ column, value string }{{"id", q.ID}, {"identity_id", q.IdentityID}, {"place", q.Place}, {"status", string(q.Status)}} {
+		for _, c := range []struct{ column, value string }{{"id", q.ID}, {"identity_id", q.IdentityID}, {"place", q.Place}, {"requester", q.Requester}, {"status", string(q.Status)}} {
 			if c.value != "" {
 				db = db.Where("access_requests."+c.column+" = ?", c.value)
 			}

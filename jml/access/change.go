@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -127,14 +128,15 @@ func (c Changes) Foreign(by string) []string {
 	return out
 }
 
-// Affected are the people, as rows name them, for whom something may be another than before. It names too many rather than too few.
-func Affected(before, after State, c Changes) []string {
-	people, places, roles := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, list := range [][]model.AccessMember{c.Members.Put, c.Members.Was} {
-		for _, m := range list {
-			people[m.Person] = true
-		}
-	}
+// Touched are the places and the roles of which something is another than before for whoever has them: those that change, and of
+// groups all above them. It names too many rather than too few.
+func Touched(before, after State, c Changes) (places, roles []string) {
+	p, r := touched(before, after, c)
+	return slices.Sorted(maps.Keys(p)), slices.Sorted(maps.Keys(r))
+}
+
+func touched(before, after State, c Changes) (places, roles map[string]bool) {
+	places, roles = map[string]bool{}, map[string]bool{}
 	for _, list := range [][]model.AccessRole{c.Roles.Put, c.Roles.Was} {
 		for _, r := range list {
 			roles[r.ID] = true
@@ -162,10 +164,27 @@ func Affected(before, after State, c Changes) []string {
 				groups[l.Owner] = true
 			}
 		}
-		up := climb(s.Groups, groups)
+	}
+	for _, s := range []State{before, after} {
+		for id := range climb(s.Groups, groups) {
+			places[KindGroup+":"+id] = true
+		}
+	}
+	return places, roles
+}
+
+// Affected are the people, as rows name them, for whom something may be another than before. It names too many rather than too few.
+func Affected(before, after State, c Changes) []string {
+	people := map[string]bool{}
+	for _, list := range [][]model.AccessMember{c.Members.Put, c.Members.Was} {
+		for _, m := range list {
+			people[m.Person] = true
+		}
+	}
+	places, roles := touched(before, after, c)
+	for _, s := range []State{before, after} {
 		for _, m := range slices.Concat(s.Members, s.Given) {
-			kind, id := SplitPlace(m.Place)
-			if roles[m.Role] || places[m.Place] || kind == KindGroup && up[id] {
+			if roles[m.Role] || places[m.Place] {
 				people[m.Person] = true
 			}
 		}

@@ -123,6 +123,7 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 		return nil, model.Errorf(model.CodeAccessRefused, "%s", some(texts))
 	}
 	c.Affected = access.Affected(before, after, c.Changes)
+	c.Places, c.Roles = access.Touched(before, after, c.Changes)
 	if edit.Manager == model.ManagedByOperator && !edit.Withhold { // what the configuration brings together with what there was is withheld instead
 		if err := e.keptApart(before, after, c); err != nil {
 			return nil, err
@@ -205,28 +206,29 @@ func auditRows[T any](audit func(action, subject string, detail any), what strin
 	}
 }
 
-// auditRights says which roles a decision gave by right, and which ended. What is not readable gave nothing: the decision says so.
-func auditRights(was, is *model.Identity, cause jml.Cause, now time.Time) []model.AuditEntry {
+// byRight says which roles a decision gave by right, and which ended, for the audit, and what is to be stored of it, by the revision of the
+// tree that it was decided by. What is not readable gave nothing: the decision says so.
+func byRight(was, is *model.Identity, frame int64, cause jml.Cause, now time.Time) ([]model.AuditEntry, *GivenWrite) {
 	before := ""
 	if was != nil {
 		before = was.Entitlements
 	}
 	if before == is.Entitlements {
-		return nil
+		return nil, nil
 	}
 	type right struct{ Rule, Place, Role string }
-	rights := func(text string) []right {
+	rights := func(text string) (out []right, all []model.Birthright) {
 		var e model.Entitlements
 		if text == "" || json.Unmarshal([]byte(text), &e) != nil {
-			return nil
+			return nil, nil
 		}
-		var out []right
 		for _, b := range e.Given {
 			out = append(out, right{b.Rule, b.Place, b.Role})
 		}
-		return out
+		return out, e.Given
 	}
-	had, has := rights(before), rights(is.Entitlements)
+	had, _ := rights(before)
+	has, given := rights(is.Entitlements)
 	var out []model.AuditEntry
 	note := func(action string, list []right) {
 		for _, r := range list {
@@ -235,8 +237,12 @@ func auditRights(was, is *model.Identity, cause jml.Cause, now time.Time) []mode
 		}
 	}
 	note("set", without(has, had))
+	more := len(out) > 0
 	note("remove", without(had, has))
-	return out
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, &GivenWrite{Rows: given, More: more, Frame: frame}
 }
 
 // some is a list that is not longer than anybody reads.

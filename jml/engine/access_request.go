@@ -224,7 +224,7 @@ func (e *Engine) stillCounts(ctx context.Context, q model.AccessRequest, a model
 // withRequest stores the request with what it gives, or without.
 func (e *Engine) withRequest(c *AccessChange, old *model.AccessRequest, q model.AccessRequest, given bool, action, actor, by string) {
 	if !given {
-		c.Changes, c.Affected, c.Audit = access.Changes{}, nil, nil
+		c.Changes, c.Affected, c.Places, c.Roles, c.Audit = access.Changes{}, nil, nil, nil, nil
 	}
 	c.Request = &RequestWrite{Old: old, New: q}
 	c.Audit = append(c.Audit, requestAudit(q, action, actor, by, e.now()))

@@ -331,6 +331,23 @@ func TestRequestsFollowAMerge(t *testing.T) {
 		if err != nil || len(open) != 2 || open[0].IdentityID != ids["cy"] || open[1].IdentityID != ids["cy"] {
 			t.Fatal(open, err)
 		}
+		if diff := cmp.Diff([]string{"access.request open", "access.request open", "access.request.deny denied"}, h.audited(ids["dan"])); diff != "" {
+			t.Error("what both asked for: ", diff)
+		}
+		h.settle()
+		h.split(ids["cy"], engine.RecordRef{Source: "entra", ID: "e-dan"})
+		who := map[string]string{}
+		all, err := h.store.AccessRequests(h.ctx, model.RequestQuery{Status: model.RequestOpen})
+		for _, q := range all {
+			who[q.Who+" "+q.Place] = q.IdentityID
+		}
+		if diff := cmp.Diff(map[string]string{"cy group:berlin": ids["cy"], "dan group:berlin": ids["dan"], "dan app:crm": ids["dan"]}, who); diff != "" || err != nil {
+			t.Error("after the split: ", diff, err)
+		}
+		if diff := cmp.Diff([]string{"access.request open", "access.request open", "access.request.deny denied", "access.request.return open", "access.request.return open"}, h.audited(ids["dan"])); diff != "" {
+			t.Error(diff)
+		}
+		h.settle()
 		h.merge(ids["ada"], ids["bo"])
 		if _, err := h.answer(other.ID, ids["ada"], false); model.CodeOf(err) != model.CodeAccessDenied {
 			t.Error(err)

@@ -134,7 +134,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity == nil || identity.ID != id { // a new person: nothing of anybody else's counts
 		identity = nil
-		p = Person{Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree}
+		p = Person{Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree, TreeFrame: p.TreeFrame}
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
@@ -144,7 +144,7 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	d.identity.New.Rules = e.policy().Fingerprint
-	d.identity.Audit = auditRights(identity, &out.Identity, cause, now)
+	d.identity.Audit, d.identity.Given = byRight(identity, &out.Identity, p.TreeFrame, cause, now)
 	for _, k := range out.AddKeys {
 		switch owner, asked := p.Owners[k]; {
 		case owner != "" && owner != id:

@@ -134,6 +134,9 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 		Audit: []model.AuditEntry{entryFor("identity.merge", "", m.Into, m.Actor, now, why), entryFor("identity.merge", "", m.From, m.Actor, now, why)},
 	}
 	c.Members, c.Merges[0].Access = access.Merge(access.Given(from.Access, ""), access.Given(into.Access, ""), m.Into, now)
+	if err := e.mergeRequests(ctx, c, m, now); err != nil {
+		return Moved{}, err
+	}
 	e.give(c, from.Records, m.Into, "")
 	if err := e.move(ctx, c, from, m.Into, pair.Moves); err != nil {
 		return Moved{}, err
@@ -251,6 +254,9 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 		if c.Members, err = access.Split(d.Merge.Access, access.Given(d.Person.Access, d.Merge.IdentityID), access.Given(back[0].Access, "")); err != nil {
 			return Moved{}, err
 		}
+		if err := e.splitRequests(ctx, c, *d.Merge, s.Actor, now); err != nil {
+			return Moved{}, err
+		}
 	}
 	keys := freed(rules, d.Person.Keys, asked, d.Stays)
 	for _, r := range d.Goes {
@@ -258,7 +264,7 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 			Keys: jml.KeyText(rules.Keys(r)), Actor: s.Actor, Reason: s.Reason, At: now})
 	}
 	why := map[string]any{"from": s.Person, "into": other.New.ID, "reason": s.Reason, "records": refPairs(s.Records), "accounts": moves, "memberships": len(c.Members.Put)}
-	c.Audit = []model.AuditEntry{entryFor("identity.split", "", s.Person, s.Actor, now, why), entryFor("identity.split", "", other.New.ID, s.Actor, now, why)}
+	c.Audit = append(c.Audit, entryFor("identity.split", "", s.Person, s.Actor, now, why), entryFor("identity.split", "", other.New.ID, s.Actor, now, why))
 	by := "decided by " + s.Actor
 	if d.Merge != nil {
 		by = "" // they are whose they were

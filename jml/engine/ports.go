@@ -121,6 +121,7 @@ type Person struct {
 	AccessFrame int64
 	Ruling      *model.Ruling     // what a person decided about Record, where it is not linked; the engine asks for it
 	Tree        *access.Tree      // of AccessFrame or later; the store leaves it out
+	TreeFrame   int64             // the revision of Tree
 	Twins       []model.Record    // up to two records with Subject.ExternalID
 	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
 	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
@@ -159,6 +160,21 @@ type IdentityWrite struct {
 	AddKeys  []model.Key
 	DropKeys []model.Key
 	Audit    []model.AuditEntry // of what the decision gave by right, or ended
+	Given    *GivenWrite        // what the person has by right from now on; nil: what they had
+}
+
+// RequestsBack gives open requests to whom they belonged before a merge, by their ids.
+type RequestsBack struct {
+	From, To string // identities
+	model.MergedRequests
+}
+
+// GivenWrite is what somebody has by right. ErrStale: it is more than before, and groups and roles are others than those of Frame, by which
+// that was decided.
+type GivenWrite struct {
+	Rows  []model.Birthright
+	More  bool
+	Frame int64
 }
 
 // Commit is one transaction. All of it happens or nothing.
@@ -176,11 +192,12 @@ type Commit struct {
 	Audit     []model.AuditEntry
 	// Review marks the people behind these records (groups: their members, through nested groups) as due for review at
 	// ReviewAt, by the next run of the job ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
-	Review     []RecordRef
-	People     []RecordRef // of people, who have nobody below them: as with Review, for less
-	ReviewAt   time.Time
-	Checkpoint *model.Checkpoint // upsert
-	ReviewRun  string
+	Review       []RecordRef
+	People       []RecordRef // of people, who have nobody below them: as with Review, for less
+	ReviewAt     time.Time
+	Checkpoint   *model.Checkpoint // upsert
+	ReviewRun    string
+	RequestsBack []RequestsBack
 	// Suspects are marked like those of Review; what they lose by their next decision waits.
 	Suspects []Suspicion
 	Losses   []model.GroupLoss // upsert; Lost 0 deletes
@@ -284,10 +301,13 @@ type AccessChange struct {
 	Expect   int64 // the revision it was made from
 	Changes  access.Changes
 	Affected []string // people, by identity or correlation key: due for review at ReviewAt
-	ReviewAt time.Time
-	Audit    []model.AuditEntry
-	Request  *RequestWrite // what the change is about; nil: nothing
-	Rules    string        // adopted in the same transaction, as AdoptRules does; "": none are
+	// Places and Roles are what changes otherwise than by memberships: whoever has one of them by right is due as well, also by a decision that was
+	// stored after the change was made up.
+	Places, Roles []string
+	ReviewAt      time.Time
+	Audit         []model.AuditEntry
+	Request       *RequestWrite // what the change is about; nil: nothing
+	Rules         string        // adopted in the same transaction, as AdoptRules does; "": none are
 }
 
 // RequestWrite stores one request for access: Old nil inserts; ErrStale: the person asks for the same already. Else it is decided, or approved

@@ -59,8 +59,8 @@ func (p *Policy) Birthrights(person Person) (hold []RoleRule, unsure []Finding) 
 	for i := range p.roles {
 		r := &p.roles[i]
 		if r.Group != "" {
-			if r.has(person.Memberships) {
-				hold = append(hold, r.RoleRule)
+			if rule, holds := r.follows(person.Memberships); holds {
+				hold = append(hold, rule)
 			}
 			continue
 		}

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"jmld/jml/access"
@@ -29,20 +30,35 @@ type RoleRule struct {
 	When  string // CEL, bool; without access and person.categories, which follow from it
 	// Source and Group are in the place of When: the members of the group, by display name, direct or through its groups.
 	Source, Group string
+	// Now is what the group is called by now, where that is something else.
+	Now string
 }
 
 // Origin says where the role comes from, when it is a source's group; "": it is a condition.
 func (r RoleRule) Origin() string {
-	if r.Group == "" {
+	switch {
+	case r.Group == "":
 		return ""
+	case r.Now != "":
+		return "group " + r.Group + " of " + r.Source + ", which is called " + r.Now + " now"
 	}
 	return "group " + r.Group + " of " + r.Source
 }
 
-func (r RoleRule) has(list []model.Membership) bool {
-	return slices.ContainsFunc(list, func(m model.Membership) bool {
-		return m.Source == r.Source && model.FoldKey(m.DisplayName) == model.FoldKey(r.Group)
-	})
+// follows is the rule when one of the groups is its own: the one of its name, or the one that had it last and was renamed.
+func (r RoleRule) follows(list []model.Membership) (_ RoleRule, holds bool) {
+	name, former := model.FoldKey(r.Group), access.ID(r.Group)
+	for _, m := range list {
+		switch {
+		case m.Source != r.Source:
+		case model.FoldKey(m.DisplayName) == name:
+			r.Now = ""
+			return r, true
+		case m.Former != "" && slices.Contains(strings.Split(m.Former, "\n"), former):
+			r.Now, holds = m.DisplayName, true
+		}
+	}
+	return r, holds
 }
 
 // Organisation is recognised by business e-mail domain (M-02). Own organisations make their people internal.
