@@ -192,6 +192,12 @@ func compareValue(c model.Compare, v any) bool {
 		return ok && ordered(c.Op, got.Compare(want))
 	case string:
 		got, ok := v.(string)
+		switch v := v.(type) { // of co, sw and ew
+		case json.Number:
+			got, ok = string(v), true
+		case time.Time:
+			got, ok = shownTime(v), true
+		}
 		if !ok {
 			return c.Op == model.OpNe
 		}

@@ -286,6 +286,21 @@ func located(place string, attr model.AttrRef, op model.CompareOp, value any) mo
 	return constant(ordered(op, strings.Compare(place, text))) // they differ before the id
 }
 
+// shown is what co, sw and ew compare a date or a number with: a part of its text as the resource shows it. RFC 7644 §3.4.2.2 has them
+// for every attribute value; a dateTime is a JSON string (RFC 7643 §2.3.5), and of a number we take the text, too.
+func (r *resolver) shown(a *attribute, e *expr) (any, error) {
+	switch v := e.value.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		if a.typ == typeDateTime {
+			r.notes.filter("filter: %s compared with a number read as text", a.label())
+		}
+		return string(v), nil
+	}
+	return nil, invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
+}
+
 // literal converts the literal of a comparison to the attribute's type.
 func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 	text := e.op == model.OpCo || e.op == model.OpSw || e.op == model.OpEw
@@ -301,6 +316,9 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 	}
 	wrong := func() (any, error) {
 		return nil, invalidFilter("%s is of type %s, which %s cannot compare with this value.", a.label(), a.typ, e.op)
+	}
+	if text && (a.typ == typeDateTime || a.typ == typeInteger || a.typ == typeDecimal) {
+		return r.shown(a, e)
 	}
 	switch a.typ {
 	case typeBoolean:
@@ -320,7 +338,7 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 	case typeDateTime:
 		s, ok := e.value.(string)
 		t, parsed := parseTime(s)
-		if text || !ok || !parsed {
+		if !ok || !parsed {
 			return wrong()
 		}
 		return t, nil
@@ -331,7 +349,7 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 			n, ok = json.Number(s), true
 		}
 		f, err := n.Float64()
-		if text || !ok || err != nil {
+		if !ok || err != nil {
 			return wrong()
 		}
 		return f, nil

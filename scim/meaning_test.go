@@ -104,13 +104,15 @@ func ordered(op string, sign int) bool {
 
 // means says whether one value satisfies a comparison.
 func (f *field) means(op string, value, want any) bool {
-	switch f.typ {
-	case "boolean":
+	part := op == "co" || op == "sw" || op == "ew" // of the text that is shown
+	switch {
+	case part:
+	case f.typ == "boolean":
 		return (value == want) == (op == "eq")
-	case "integer", "decimal":
+	case f.typ == "integer", f.typ == "decimal":
 		a, b := value.(float64), want.(float64) //nolint:forcetypeassert // else the test fails
 		return ordered(op, int(max(-1, min(1, (a-b)*1e6))))
-	case "dateTime":
+	case f.typ == "dateTime":
 		a, err := instant(value.(string)) //nolint:forcetypeassert // else the test fails
 		b, err2 := instant(want.(string)) //nolint:forcetypeassert // else the test fails
 		return err == nil && err2 == nil && ordered(op, a.Compare(b))
@@ -150,12 +152,17 @@ func (f *field) literal(t *rapid.T, op string) any {
 		if v == nil {
 			v = float64(rapid.IntRange(-2, 30).Draw(t, "number"))
 		}
-		return v
+		if op != "co" && op != "sw" && op != "ew" || rapid.Bool().Draw(t, "as a number") {
+			return v
+		}
+		v = fmt.Sprint(v)
 	case "dateTime":
 		if v == nil {
 			v = "2026-11-01T07:00:00Z"
 		}
-		return v
+		if op != "co" && op != "sw" && op != "ew" {
+			return v
+		}
 	}
 	s, ok := v.(string)
 	if !ok {
@@ -186,7 +193,7 @@ func (f *field) comparison(t *rapid.T, name string, path []string) term {
 	case "boolean", "binary":
 		ops = []string{"eq", "ne", "pr", "null", "not null"}
 	case "integer", "decimal", "dateTime":
-		ops = []string{"eq", "ne", "gt", "ge", "lt", "le", "pr", "null", "not null"}
+		ops = []string{"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "null", "not null"}
 	}
 	switch op := rapid.SampledFrom(ops).Draw(t, "operator"); op {
 	case "pr":

@@ -31,7 +31,7 @@ func (rt *resourceType) record(cur *model.Record, source, id string, doc map[str
 			}
 		}
 		next.Active = active
-		next.UniqueKey = next.UserNameKey
+		next.UniqueKey = model.UniqueKey(next.UserNameKey)
 	}
 	next.Attrs = canonical(doc)
 	sum := sha256.Sum256([]byte(next.Attrs))

@@ -105,7 +105,7 @@ func (q *request) former(rt *resourceType, attribute, value string) (*model.Reco
 func samePerson(old, post *model.Record) error {
 	differs := ""
 	switch was, is := employeeNumber(old), employeeNumber(post); {
-	case old.ExternalID != "" && post.ExternalID != "" && old.ExternalID != post.ExternalID:
+	case old.ExternalID != "" && post.ExternalID != "" && jml.Decode(old.Attrs)["externalId"] != post.ExternalID: // of a long one the record has the beginning
 		differs = "externalId"
 	case (old.ExternalID == "" || post.ExternalID == "") && was != "" && is != "" && was != is:
 		differs = "employeeNumber"

@@ -24,6 +24,8 @@ const fewMembers = 200
 // timeFormat has milliseconds, so that two changes in a second look different.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
+func shownTime(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(timeFormat) }
+
 // answer collects a body and sends it at once, or from spill on in pieces: a group may have a hundred thousand members.
 type answer struct {
 	q      *request
@@ -273,8 +275,8 @@ func (q *request) groups(list []model.Membership) []any {
 func (q *request) meta(rt *resourceType, rec *model.Record) map[string]any {
 	return map[string]any{
 		"resourceType": rt.name,
-		"created":      rec.CreatedAt.UTC().Truncate(time.Millisecond).Format(timeFormat),
-		"lastModified": rec.UpdatedAt.UTC().Truncate(time.Millisecond).Format(timeFormat),
+		"created":      shownTime(rec.CreatedAt),
+		"lastModified": shownTime(rec.UpdatedAt),
 		"location":     q.location(rt, rec.ID),
 		"version":      etag(rec),
 	}

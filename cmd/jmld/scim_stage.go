@@ -144,7 +144,7 @@ func (s *stage) record(rec capture.Record, doc map[string]any) *model.Record {
 	}
 	next.UserNameKey, next.DisplayNameKey = jml.Fold(next.UserName), jml.Fold(next.DisplayName)
 	if rec.Kind == model.KindUser {
-		next.UniqueKey = next.UserNameKey
+		next.UniqueKey = model.UniqueKey(next.UserNameKey)
 	}
 	sum := sha256.Sum256([]byte(next.Attrs))
 	next.Hash = sum[:16]

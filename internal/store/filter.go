@@ -152,6 +152,9 @@ func (b *query) active(c model.Compare) condition {
 
 // time is exact to the microsecond, which is what is stored.
 func (b *query) time(column string, c model.Compare) condition {
+	if text, ok := c.Value.(string); ok {
+		return b.timeText(column, c.Op, text)
+	}
 	at, ok := c.Value.(time.Time)
 	sign := map[model.CompareOp]string{
 		model.OpEq: "=", model.OpNe: "<>", model.OpGt: ">", model.OpGe: ">=", model.OpLt: "<", model.OpLe: "<=",
@@ -160,6 +163,19 @@ func (b *query) time(column string, c model.Compare) condition {
 		return anything()
 	}
 	return condition{sql: column + " " + sign + " " + b.arg(at.UTC()), exact: true}
+}
+
+// timeText compares a time as resources show it: to the millisecond, and without regard to case.
+func (b *query) timeText(column string, op model.CompareOp, text string) condition {
+	shown := "lower(to_char(" + column + " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'))"
+	if b.lite {
+		shown = "(strftime('%Y-%m-%dt%H:%M:%S', " + column + " / 1000000, 'unixepoch') || printf('.%03dz', " + column + " / 1000 % 1000))"
+	}
+	sql, ok := b.operator(shown, op, model.FoldKey(text))
+	if !ok || text == "" || op != model.OpCo && op != model.OpSw && op != model.OpEw {
+		return anything()
+	}
+	return condition{sql: sql, exact: true}
 }
 
 // text compares a typed column: raw, or the key of a folded one. An empty column is an attribute that is not there, which
@@ -180,22 +196,55 @@ func (b *query) text(column string, raw bool, c model.Compare) condition {
 			return anything()
 		}
 	}
-	if len(value) > maxKey-utf8.UTFMax { // what is longer was cut
-		return anything()
+	if len(value) > keptOfKey {
+		return b.beginning(column, c.Op, value)
 	}
 	sql, ok := b.operator(column, c.Op, value)
 	if !ok {
 		return anything()
 	}
+	sql, whole := b.whole(sql, column, c.Op, keptOfKey, "SELECT 1 FROM records r WHERE r.source = $1")
 	if c.Op != model.OpNe { // said aloud, because the indexes leave out records without the attribute
 		sql = "(" + sql + " AND " + column + " <> '')"
 	}
-	found := condition{sql: sql, exact: raw == c.Attr.CaseExact, few: c.Op == model.OpEq}
+	found := condition{sql: sql, exact: raw == c.Attr.CaseExact && whole, few: c.Op == model.OpEq}
 	switch c.Op {
 	case model.OpNe, model.OpLt, model.OpLe, model.OpGt, model.OpGe:
 		return found.orAnything()
 	}
 	return found
+}
+
+// At least so much is kept of every key and every searchable value.
+const (
+	keptOfKey   = maxKey - utf8.UTFMax
+	keptOfValue = maxValue - utf8.UTFMax
+)
+
+// beginning compares a column with a text of which it would have the beginning only.
+func (b *query) beginning(column string, op model.CompareOp, value string) condition {
+	switch op {
+	case model.OpEq, model.OpSw:
+		sql, _ := b.operator(column, model.OpSw, model.Cut(value, keptOfKey))
+		return condition{sql: sql, few: op == model.OpEq}
+	case model.OpCo, model.OpEw:
+		return condition{sql: "octet_length(" + column + ") > " + b.arg(keptOfKey)}
+	}
+	return anything()
+}
+
+// whole lets co and ew look behind what was cut: whether anything of the column was, in all of its rows, is asked before, unless
+// it is known already. Then Match decides about those as well.
+func (b *query) whole(sql, column string, op model.CompareOp, kept int, rows string) (wide string, exact bool) {
+	if op != model.OpCo && op != model.OpEw {
+		return sql, true
+	}
+	long := "octet_length(" + column + ") > " + b.arg(kept)
+	if b.cut {
+		return "(" + sql + " OR " + long + ")", false
+	}
+	b.long = append(b.long, "EXISTS ("+rows+" AND "+long+")")
+	return sql, true
 }
 
 // orAnything gives up a condition that folding makes wrong, not only too wide: an order, a difference.
@@ -242,7 +291,7 @@ func (b *query) value(c model.Compare) condition {
 			return found
 		}
 	}
-	sql, exact, ok := b.valueTerm(c)
+	sql, exact, ok := b.valueTerm(c, c.Attr)
 	if !ok {
 		return b.holding(c)
 	}
@@ -281,7 +330,7 @@ func (b *query) having(a model.AttrRef) string {
 
 // valueTerm compares v.value, which is folded whatever the attribute is, and of which only the beginning is kept. Other
 // operators, and pr, would miss values that are no texts.
-func (b *query) valueTerm(c model.Compare) (sql string, exact, ok bool) {
+func (b *query) valueTerm(c model.Compare, of model.AttrRef) (sql string, exact, ok bool) {
 	if c.Attr.Typed {
 		value, ok := model.Ordered(c.Value)
 		if !ok || c.Op == model.OpNe {
@@ -300,14 +349,14 @@ func (b *query) valueTerm(c model.Compare) (sql string, exact, ok bool) {
 	if !ok || value == "" {
 		return "", false, false
 	}
-	const most = maxValue - utf8.UTFMax // at least so much is kept of every value
-	switch long := len(value) > most; {
+	switch long := len(value) > keptOfValue; {
 	case long && (c.Op == model.OpEq || c.Op == model.OpSw):
-		sql, ok = b.operator("v.value", model.OpSw, cut(value, most))
+		sql, ok = b.operator("v.value", model.OpSw, cut(value, keptOfValue))
 		return sql, false, ok
 	case !long && (c.Op == model.OpEq || c.Op == model.OpSw || c.Op == model.OpCo || c.Op == model.OpEw):
 		sql, ok = b.operator("v.value", c.Op, value)
-		return sql, !c.Attr.CaseExact, ok
+		sql, exact = b.whole(sql, "v.value", c.Op, keptOfValue, "SELECT 1 FROM record_values v WHERE v.source = $1 AND v.attr = "+b.arg(of.String()))
+		return sql, exact && !c.Attr.CaseExact, ok
 	}
 	return "", false, false
 }
@@ -331,7 +380,7 @@ func (b *query) valuePath(f model.ValuePath) condition {
 		if c, isCompare := t.(model.Compare); isCompare && len(c.Attr.Path) == 1 {
 			switch c.Attr.Path[0] {
 			case "value":
-				sql, faithful, ok = b.valueTerm(c)
+				sql, faithful, ok = b.valueTerm(c, ref)
 				anchored = anchored || ok
 				few = few || ok && c.Op == model.OpEq && personal(ref)
 			case "type":

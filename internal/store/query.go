@@ -18,6 +18,8 @@ type query struct {
 	*Store
 	args []any
 	look func(ctx context.Context, ops ...op) error // read, or search
+	cut  bool                                       // there may be values that were cut
+	long []string                                   // conditions that tell
 }
 
 func (q *query) arg(v any) string {
@@ -57,10 +59,29 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 		defer leave()
 		b.look = s.search
 	}
+	if len(b.long) > 0 {
+		if b, c, err = s.behind(ctx, b, c, q); err != nil {
+			return model.Page{}, err
+		}
+	}
 	if !c.exact {
 		return s.scan(ctx, b, c, q)
 	}
 	return s.exact(ctx, b, c, q)
+}
+
+// behind makes the condition anew when there are values that were cut. Of a few records, that is not asked: Match looks at them.
+func (s *Store) behind(ctx context.Context, b *query, c condition, q model.Query) (*query, condition, error) {
+	cut := c.few
+	if !cut {
+		err := b.look(ctx, b.op("SELECT "+strings.Join(b.long, " OR "), func(row scanner) error { return row.Scan(&cut) }))
+		if err != nil || !cut {
+			return b, c, err
+		}
+	}
+	wide := &query{Store: s, look: b.look, cut: true}
+	c, err := wide.where(q)
+	return wide, c, err
 }
 
 // where is the whole condition. Beside a filter the kind is no condition for an index: a planner that knows nothing about

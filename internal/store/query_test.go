@@ -97,6 +97,9 @@ func compared(c model.Compare, values []any) bool {
 			order = v.(time.Time).Compare(want)
 		case string:
 			got, ok := v.(string)
+			if at, isTime := v.(time.Time); isTime {
+				got, ok = shown(at), true
+			}
 			if !ok {
 				return c.Op == model.OpNe
 			}
@@ -131,6 +134,8 @@ func compared(c model.Compare, values []any) bool {
 	})
 }
 
+func shown(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
 func matcherOf(f model.Filter) func(*model.Record, []bool) bool {
 	return func(r *model.Record, _ []bool) bool {
 		var attrs map[string]any
@@ -150,6 +155,9 @@ func crowd(t *testing.T, s *store.Store) []model.Record {
 	var all []model.Record
 	for i := range 60 {
 		name := fmt.Sprintf("%s%d", names[i%len(names)], i/len(names))
+		if i%15 == 11 { // longer than an index holds, with more behind
+			name += " " + strings.Repeat(long, 3) + name
+		}
 		r := user("entra", fmt.Sprintf("ID%02d", i), name, "")
 		r.Active = i%3 != 0
 		r.CreatedAt, r.UpdatedAt = at(i/2), at(i)
@@ -211,6 +219,7 @@ func anyFilter(depth int) *rapid.Generator[model.Filter] {
 			"ada0", "ADA", "bob", "BOB1", "zoë", "ZOË2", "straße", "%", "_", "a_b", "100%3", "N4", "n", "ID0", "id07", "ID31", "",
 			" ", "b ", "lovelace", "ada0@example.org", "Bob@home", "example.ORG", "long", strings.Repeat("long ", 200) + "ada0",
 			strings.Repeat("long ", 400) + "BOB0", strings.Repeat("long ", 120), "émile", "work",
+			"ada1 " + strings.Repeat("long ", 600) + "ada1", "Ada Lovelace2 " + strings.Repeat("long ", 500), "g bo", "G ADA", "ada1", strings.Repeat("LONG ", 500) + "A",
 		})
 		name := rapid.SampledFrom([]string{
 			"id", "externalId", "userName", "displayName", "active", "meta.created", "meta.lastModified", "emails.value", "emails.type",
@@ -221,6 +230,10 @@ func anyFilter(depth int) *rapid.Generator[model.Filter] {
 			op := rapid.SampledFrom([]model.CompareOp{model.OpEq, model.OpNe, model.OpPr}).Draw(t, "op")
 			return compare(name, op, rapid.Bool().Draw(t, "value"))
 		case "meta.created", "meta.lastModified":
+			if rapid.IntRange(0, 2).Draw(t, "as text") == 0 {
+				op := rapid.SampledFrom([]model.CompareOp{model.OpCo, model.OpSw, model.OpEw}).Draw(t, "op")
+				return compare(name, op, rapid.SampledFrom([]string{"20", "2026-", "T", "z", ".000Z", "0", ":00.", shown(at(7)), shown(at(12))[:19], ""}).Draw(t, "part"))
+			}
 			op := rapid.SampledFrom([]model.CompareOp{model.OpEq, model.OpNe, model.OpGt, model.OpGe, model.OpLt, model.OpLe}).Draw(t, "op")
 			return compare(name, op, at(rapid.IntRange(-1, 60).Draw(t, "second")))
 		case "path":

@@ -80,22 +80,14 @@ func timeArg(t *time.Time) any {
 	return stamp(*t)
 }
 
-// How many bytes an index can hold on both databases, with the other columns of the index. Longer keys and values are
-// cut: eq and sw still find them, by their beginning and then by Match; co and ew do not look behind it.
+// How many bytes an index can hold on both databases, with the other columns of the index. Longer keys and values are cut: eq
+// and sw find them by their beginning and then by Match, co and ew by Match alone.
 const (
-	maxKey   = 2000 // names and correlation keys
+	maxKey   = model.MaxKey // names and correlation keys
 	maxID    = 400
 	maxValue = 1500 // searchable values
 	maxType  = 100
 )
 
 // cut shortens s to n bytes without splitting a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return s[:n]
-}
+func cut(s string, n int) string { return model.Cut(s, n) }

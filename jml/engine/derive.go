@@ -305,6 +305,6 @@ func values(r *model.Record) []model.Value {
 
 // sameContent compares what the source said.
 func sameContent(a, b *model.Record) bool {
-	return a.Attrs == b.Attrs && a.UserName == b.UserName && a.DisplayName == b.DisplayName && a.ExternalID == b.ExternalID &&
-		a.Active == b.Active && a.UniqueKey == b.UniqueKey
+	return a.Attrs == b.Attrs && a.UserName == b.UserName && a.DisplayName == b.DisplayName && a.Active == b.Active && a.UniqueKey == b.UniqueKey &&
+		model.Cut(a.ExternalID, model.MaxKey) == model.Cut(b.ExternalID, model.MaxKey) // as it is stored
 }
