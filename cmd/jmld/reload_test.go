@@ -86,6 +86,14 @@ func TestReload(t *testing.T) {
 		t.Errorf("%+v", doc)
 	}
 	has("ada@example.org", "platform", "extra")
+	page, err := http.Get(d.url + "/tasks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Body.Close()
+	if text, err := io.ReadAll(page.Body); err != nil || !strings.Contains(string(text), "<option>extra") {
+		t.Errorf("the console does not list the new target: %v", err)
+	}
 	res, err := http.Get(d.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
