@@ -291,13 +291,13 @@ func (r *run) anyBelow(ctx context.Context, dn string) (has bool, err error) {
 		filter = "(|" + filter + r.src.o.Groups.Filter + ")"
 	}
 	key, _ := dnKey(dn)
-	_, err = r.sess.search(ctx, "look below "+printable(dn), wire.Search{Base: dn, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: []string{"1.1"}, PageSize: 2},
+	err = r.sess.listUntil(ctx, "look below "+printable(dn), wire.Search{Base: dn, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: []string{"1.1"}, PageSize: 2},
 		func(e *wire.Entry) error {
 			if k, err := dnKey(e.DN); err != nil || k != key {
 				has = true
 			}
 			return nil
-		})
+		}, func() bool { return has })
 	var answer *ldap.Error
 	if errors.As(err, &answer) && answer.ResultCode == ldap.LDAPResultNoSuchObject { // gone meanwhile, or out of our sight
 		return false, &model.Doubt{Text: "the container " + printable(dn) + " changed, and cannot be looked at"}

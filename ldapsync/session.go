@@ -172,6 +172,11 @@ func (c *session) list(ctx context.Context, step, base, filter string, attrs []s
 
 func (c *session) listAll(ctx context.Context, step string, req wire.Search, each func(*wire.Entry) error) error {
 	req.PageSize = c.src.o.PageSize
+	return c.listUntil(ctx, step, req, each, func() bool { return false })
+}
+
+// listUntil reads page by page until there is enough. A page may be empty and yet not the last one.
+func (c *session) listUntil(ctx context.Context, step string, req wire.Search, each func(*wire.Entry) error, enough func() bool) error {
 	for page := 1; ; page++ {
 		done, err := c.search(ctx, fmt.Sprintf("%s, page %d", step, page), req, each)
 		if err != nil {
@@ -183,7 +188,7 @@ func (c *session) listAll(ctx context.Context, step string, req wire.Search, eac
 			c.openCookies++
 			return nil
 		}
-		if len(done.Cookie) == 0 {
+		if len(done.Cookie) == 0 || enough() {
 			return nil
 		}
 		req.Cookie = done.Cookie

@@ -114,50 +114,6 @@ func activeDirectories(t *testing.T) []*estate {
 	return []*estate{samba, &windows}
 }
 
-const (
-	fewerEntries = 2
-	fewerValues  = 2
-)
-
-func windowsLayer() *fault {
-	return &fault{
-		request: func(_ int, q query, m *ber.Packet) *ber.Packet {
-			if !q.paged {
-				return m
-			}
-			return withControls(m, func(c ldap.Control) ldap.Control {
-				paging, ok := c.(*ldap.ControlPaging)
-				if !ok {
-					return nil
-				}
-				smaller := ldap.NewControlPaging(min(paging.PagingSize, fewerEntries))
-				smaller.SetCookie(paging.Cookie)
-				return smaller
-			})
-		},
-		answer: atEntry(func(p *passing) ([]byte, after) {
-			return rewritten(p.raw, func(_ string, attrs [][]string) [][]string {
-				out := [][]string{}
-				for _, a := range attrs {
-					name, option, _ := strings.Cut(a[0], ";range=")
-					first := 0
-					fmt.Sscanf(option, "%d-", &first) //nolint:errcheck // without a range from 0
-					if !strings.EqualFold(name, "member") || len(a)-1 <= fewerValues {
-						out = append(out, a)
-						continue
-					}
-					part := append([]string{fmt.Sprintf("%s;range=%d-%d", name, first, first+fewerValues-1)}, a[1:1+fewerValues]...)
-					if option == "" {
-						out = append(out, []string{name})
-					}
-					out = append(out, part)
-				}
-				return out
-			}), goOn
-		}),
-	}
-}
-
 func sambaEstate(t *testing.T) *estate {
 	s := testserver.Samba(t)
 	pem, err := os.ReadFile(s.CAFile)
