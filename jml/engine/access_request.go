@@ -243,26 +243,36 @@ func rowOf(q model.AccessRequest) model.AccessMember {
 		Approver: "nobody yet", ValidFrom: q.ValidFrom, ValidTo: &to, ManagedBy: model.ManagedByOperator}
 }
 
-// expireRequests ends those that nobody decided in time.
+// expireRequests ends those that nobody decided in time, some at a time.
 func (e *Engine) expireRequests(ctx context.Context) error {
-	const most = 100 // the rest has its turn the next time
-	now := e.now()
-	over, err := e.o.Store.ExpiredRequests(ctx, now, most)
-	if err != nil {
-		return fmt.Errorf("requests that expired: %w", err)
+	for {
+		over, err := e.o.Store.ExpiredRequests(ctx, e.now(), chunk)
+		if err != nil {
+			return fmt.Errorf("requests that expired: %w", err)
+		}
+		ended, err := e.endExpired(ctx, over)
+		if err != nil || ended == 0 || len(over) < chunk { // of somebody else's, if none could be ended
+			return err
+		}
 	}
+}
+
+// endExpired says how many of them it ended; the others were decided meanwhile.
+func (e *Engine) endExpired(ctx context.Context, over []model.AccessRequest) (ended int, err error) {
+	now := e.now()
 	for i := range over {
 		q := over[i]
 		q.Status, q.Answer, q.DecidedAt = model.RequestExpired, "nobody decided in time", &now
 		err := e.o.Store.ExpireRequest(ctx, RequestWrite{Old: &over[i], New: q}, requestAudit(q, "request.expire", "engine", "", now))
 		if err != nil && !errors.Is(err, model.ErrStale) {
-			return fmt.Errorf("request %s: %w", q.ID, err)
+			return ended, fmt.Errorf("request %s: %w", q.ID, err)
 		}
 		if err == nil {
+			ended++
 			e.log.Info("request for access expired", zap.String(model.FieldIdentity, q.IdentityID), zap.String("request", q.ID))
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 func (e *Engine) request(ctx context.Context, id string) (model.AccessRequest, error) {

@@ -418,3 +418,32 @@ func TestADecisionAboutWhoWasMergedMeanwhileIsStale(t *testing.T) {
 		}
 	})
 }
+
+// However many have expired, they end at once, and page by page.
+func TestAllRequestsThatExpiredEnd(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		ids := requests(h, func() time.Time { return now })
+		tree, err := h.store.Access(h.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 450
+		for i := range n {
+			q := model.AccessRequest{ID: model.NewID(now), IdentityID: ids["cy"], Who: "cy", Place: "group:berlin", Role: fmt.Sprint("role ", i), Reason: "joins the team", ValidTo: now.Add(time.Hour),
+				Requester: ids["cy"], Actor: "operator ada", Approvals: "[]", ExpiresAt: now.Add(-time.Minute), Status: model.RequestOpen, CreatedAt: now.Add(-time.Hour)}
+			if err := h.store.ChangeAccess(h.ctx, &engine.AccessChange{Expect: tree.Revision + int64(i), ReviewAt: now, Request: &engine.RequestWrite{New: q}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := h.askFor(ids["cy"], ids["cy"], "group:berlin", "developer", now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		for status, want := range map[model.RequestStatus]int{model.RequestOpen: 1, model.RequestExpired: n} {
+			if found, err := h.store.AccessRequests(h.ctx, model.RequestQuery{Status: status}); err != nil || len(found) != want {
+				t.Errorf("%s: %d, want %d: %v", status, len(found), want, err)
+			}
+		}
+	})
+}
