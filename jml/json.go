@@ -24,8 +24,11 @@ func Canonical(v any) string {
 
 // Decode reads a JSON object column. An empty or broken text is an empty object: the columns are only ever written by Canonical.
 // Texts in the result may share the memory of text.
-func Decode(text string) map[string]any {
-	if m, ok := plainObject(text); ok {
+func Decode(text string) map[string]any { return decode(text, nil) }
+
+// decode is Decode that may leave out members whose names are not wanted; nil: all are.
+func decode(text string, wanted func(name string) bool) map[string]any {
+	if m, ok := plainObject(text, wanted); ok {
 		return m
 	}
 	m := map[string]any{}

@@ -39,7 +39,7 @@ func (r *Rules) Keys(rec model.Record) []model.Key {
 	}
 	for _, name := range r.Correlation {
 		if attrs == nil && name != KeyUserName && name != KeyExternalID {
-			attrs = Decode(rec.Attrs)
+			attrs = decode(rec.Attrs, r.hasKeys)
 		}
 		switch name {
 		case KeyEmployeeNumber:
@@ -67,6 +67,14 @@ func (r *Rules) Keys(rec model.Record) []model.Key {
 		}
 	}
 	return keys
+}
+
+// hasKeys says whether keys are in an attribute of that name.
+func (r *Rules) hasKeys(attr string) bool {
+	return attr == "emails" || attr == EnterpriseUser || slices.ContainsFunc(r.Correlation, func(name string) bool {
+		rest, ok := strings.CutPrefix(name, attr)
+		return ok && strings.HasPrefix(rest, ":")
+	})
 }
 
 func (r *Rules) ownAddress(address string) bool {

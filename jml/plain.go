@@ -65,7 +65,7 @@ func dated(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 && t.Loc
 
 // plainProvenance reads what appendProvenance writes.
 func plainProvenance(text string) (map[string]model.Provenance, bool) {
-	m, ok := plainObject(text)
+	m, ok := plainObject(text, nil)
 	of, one := m[everything].(map[string]any)
 	if !ok || !one || len(m) != 1 {
 		return nil, false
@@ -194,19 +194,23 @@ func appendString(b []byte, s string) ([]byte, bool) {
 	return append(b, '"'), true
 }
 
-// plainObject reads an object.
-func plainObject(text string) (map[string]any, bool) {
+// plainObject reads an object, with those of its members whose names are wanted; nil: all of them.
+func plainObject(text string, wanted func(name string) bool) (map[string]any, bool) {
 	if !utf8.ValidString(text) || strings.IndexByte(text, '\\') >= 0 {
 		return nil, false
 	}
-	r := plainReader{text}
+	r := plainReader{rest: text, wanted: wanted}
 	v, ok := r.value(plainDepth)
 	m, isObject := v.(map[string]any)
 	return m, ok && isObject && r.rest == ""
 }
 
 // plainReader reads what Canonical writes: no space between tokens.
-type plainReader struct{ rest string }
+type plainReader struct {
+	rest   string
+	wanted func(name string) bool // members of the outermost object
+	skips  bool                   // what it reads is not
+}
 
 func (r *plainReader) take(c byte) bool {
 	if r.rest == "" || r.rest[0] != c {
@@ -220,6 +224,9 @@ func (r *plainReader) value(depth int) (any, bool) {
 	switch {
 	case r.rest == "" || depth == 0:
 		return nil, false
+	case r.rest[0] == '"' && r.skips:
+		_, ok := r.text()
+		return nil, ok
 	case r.rest[0] == '"':
 		return r.text()
 	case r.rest[0] == '{':
@@ -258,20 +265,29 @@ func (r *plainReader) text() (string, bool) {
 
 func (r *plainReader) object(depth int) (any, bool) {
 	r.take('{')
-	m := map[string]any{}
+	var m map[string]any
+	if !r.skips {
+		m = map[string]any{}
+	}
 	if r.take('}') {
 		return m, true
 	}
+	wanted, skips := r.wanted, r.skips
+	r.wanted = nil
 	for {
 		name, ok := r.text()
 		if !ok || !r.take(':') {
 			return nil, false
 		}
+		r.skips = skips || wanted != nil && !wanted(name)
 		v, ok := r.value(depth)
 		if !ok {
 			return nil, false
 		}
-		m[name] = v // of a name that comes twice the last counts, as in encoding/json
+		if !r.skips {
+			m[name] = v // of a name that comes twice the last counts, as in encoding/json
+		}
+		r.skips = skips
 		if r.take('}') {
 			return m, true
 		}
@@ -292,7 +308,9 @@ func (r *plainReader) list(depth int) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		list = append(list, v)
+		if !r.skips {
+			list = append(list, v)
+		}
 		if r.take(']') {
 			return list, true
 		}

@@ -76,6 +76,12 @@ func sameReading(t interface {
 	if d := cmp.Diff(want, Decode(text)); d != "" {
 		t.Fatalf("%q (-encoding/json +plain):\n%s", text, d)
 	}
+	for name, v := range want {
+		got := decode(text, func(n string) bool { return n == name })
+		if d := cmp.Diff(v, got[name]); d != "" {
+			t.Fatalf("%q of %q (-encoding/json +plain):\n%s", name, text, d)
+		}
+	}
 }
 
 func sameProvenance(t interface{ Fatalf(string, ...any) }, text string) {

@@ -29,9 +29,9 @@ const (
 
 	bumpAccess = "UPDATE settings SET value = (value::bigint + 1)::text WHERE name = $1"
 
-	// byNewKeys marks those who were given something by a key that they have from now on.
+	// byNewKeys marks those who were given something by a key that they have from now on. Most were not: that comes first.
 	byNewKeys = "UPDATE identities SET version = version + 1, review_at = $3 WHERE id IN (SELECT k.identity_id FROM pairs($1, $2) " +
-		"JOIN EACH access_members m ON (m.person = p.a || ':' || p.b) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b))"
+		"JOIN EACH access_members m ON (m.person = p.a || ':' || p.b) JOIN EACH identity_keys k ON (k.name = p.a AND k.value = p.b AND m.person <> ''))"
 )
 
 // markGiven marks those who have something by right.

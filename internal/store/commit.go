@@ -89,10 +89,13 @@ func insertKeys() insert {
 }
 
 func insertValues() insert {
-	return insert{
-		into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5), types: "ttttt",
-		tail: "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING",
-	}
+	return insert{into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5), types: "ttttt"}
+}
+
+func insertMoreValues() insert {
+	more := insertValues()
+	more.tail = "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING"
+	return more
 }
 
 // insertUnique has no ON CONFLICT: whoever comes second is refused. Two that come at once wait for each other.
@@ -302,11 +305,11 @@ func (s *Store) identityOps(ops []op, writes []engine.IdentityWrite) []op {
 
 func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 	type valueOf struct {
-		*model.Value
+		model.Value
 		source, id string
 	}
 	var fresh []*model.Record
-	var values []valueOf
+	var values, more []valueOf // of new records, and of others
 	type keyOf struct {
 		*model.Value
 		record *model.Record
@@ -347,8 +350,12 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 			v := &w.DropValues[j]
 			ops = append(ops, op{text: s.sql(dropValue), args: []any{w.New.Source, w.New.ID, v.Attr, cut(v.Type, maxType), cut(v.Value, maxValue)}})
 		}
-		for j := range w.AddValues {
-			values = append(values, valueOf{&w.AddValues[j], w.New.Source, w.New.ID})
+		begin := len(values)
+		for _, v := range w.AddValues {
+			values = append(values, valueOf{model.Value{Attr: v.Attr, Type: cut(v.Type, maxType), Value: cut(v.Value, maxValue)}, w.New.Source, w.New.ID})
+		}
+		if added := values[begin:]; w.Old != nil || !distinct(w.AddValues) {
+			more, values = append(more, added...), values[:begin]
 		}
 		if len(w.DropMembers) > 0 {
 			ops = append(ops, op{text: s.sql(dropMembers), args: []any{w.New.Source, w.New.ID, s.list(w.DropMembers)}})
@@ -374,10 +381,31 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 			return append(to, k.record.Source, string(k.record.Kind), k.Attr, k.Value.Value, k.record.ID)
 		})...)
 	}
-	return append(ops, s.rows(insertValues(), len(values), func(i int, to []any) []any {
-		v := values[i]
-		return append(to, v.source, v.id, v.Attr, cut(v.Type, maxType), cut(v.Value.Value, maxValue))
-	})...)
+	for _, of := range []struct {
+		insert
+		values []valueOf
+	}{{insertValues(), values}, {insertMoreValues(), more}} {
+		ops = append(ops, s.rows(of.insert, len(of.values), func(i int, to []any) []any {
+			v := of.values[i]
+			return append(to, v.source, v.id, v.Attr, v.Type, v.Value.Value)
+		})...)
+	}
+	return ops
+}
+
+// distinct says that all of the values are stored as they are, and none is there twice: then a new record needs no look at what there is.
+func distinct(values []model.Value) bool {
+	const few = 50
+	if len(values) > few {
+		return false
+	}
+	for i, v := range values {
+		if len(v.Type) > maxType || len(v.Value) > maxValue || printable(v.Attr) != v.Attr || printable(v.Type) != v.Type || printable(v.Value) != v.Value ||
+			slices.Contains(values[:i], v) {
+			return false
+		}
+	}
+	return true
 }
 
 func accountArgs(a *model.Account, to []any) []any {
