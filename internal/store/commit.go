@@ -88,16 +88,6 @@ func insertKeys() insert {
 	return insert{into: "identity_keys (name, value, identity_id)", tuple: tuple(3), types: "ttt"}
 }
 
-func insertValues() insert {
-	return insert{into: "record_values (source, record_id, attr, type, value)", tuple: tuple(5), types: "ttttt"}
-}
-
-func insertMoreValues() insert {
-	more := insertValues()
-	more.tail = "ON CONFLICT (source, record_id, attr, type, value) DO NOTHING"
-	return more
-}
-
 // insertUnique has no ON CONFLICT: whoever comes second is refused. Two that come at once wait for each other.
 func insertUnique() insert {
 	return insert{into: "record_keys (source, kind, attr, value, record_id)", tuple: tuple(5), types: "ttttt"}
@@ -391,21 +381,6 @@ func (s *Store) recordOps(ops []op, writes []engine.Write) []op {
 		})...)
 	}
 	return ops
-}
-
-// distinct says that all of the values are stored as they are, and none is there twice: then a new record needs no look at what there is.
-func distinct(values []model.Value) bool {
-	const few = 50
-	if len(values) > few {
-		return false
-	}
-	for i, v := range values {
-		if len(v.Type) > maxType || len(v.Value) > maxValue || printable(v.Attr) != v.Attr || printable(v.Type) != v.Type || printable(v.Value) != v.Value ||
-			slices.Contains(values[:i], v) {
-			return false
-		}
-	}
-	return true
 }
 
 func accountArgs(a *model.Account, to []any) []any {
