@@ -117,6 +117,7 @@ type Query struct {
 	Descending bool
 	Offset     int // records to skip
 	Limit      int // 0: only count
+	Most       int // records that Match may be asked about; 0: 50,000
 }
 
 // Page is the answer to a Query.

@@ -15,6 +15,7 @@ type Bounds struct {
 	PatchOperations int // on attributes, those on members excluded; 1000
 	Page            int // resources of a page whose size the client leaves open; 100
 	MaxPage         int // resources of any page; 1000
+	Scan            int // resources that a filter has looked at one by one; 50,000
 }
 
 // filled has the defaults in it.
@@ -25,5 +26,6 @@ func (b Bounds) filled() Bounds {
 		Filter: cmp.Or(b.Filter, 4<<10), FilterDepth: cmp.Or(b.FilterDepth, 32), FilterTerms: cmp.Or(b.FilterTerms, 100),
 		BulkOperations: cmp.Or(b.BulkOperations, 1000), PatchOperations: cmp.Or(b.PatchOperations, 1000),
 		Page: min(most, cmp.Or(b.Page, 100)), MaxPage: most,
+		Scan: cmp.Or(b.Scan, 50_000),
 	}
 }

@@ -1,8 +1,11 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+
+	elimity "github.com/elimity-com/scim/errors"
 
 	"jmld/model"
 )
@@ -95,7 +98,12 @@ func (q *request) query(query model.Query) ([]model.Record, int, error) {
 	if err := q.notes.refused; err != nil {
 		return nil, 0, err
 	}
+	query.Most = q.source.Bounds.Scan
 	p, err := q.h.o.Resources.Query(q.r.Context(), query)
+	if errors.Is(err, model.ErrTooMany) { // totalResults is exact: part of an answer would be a wrong one
+		err = refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The filter needs more than %d resources looked at one by one. Join it by and with "+
+			"what an index finds: id, userName, externalId, displayName or emails.value with eq or sw.", query.Most)
+	}
 	return p.Records, p.Total, err
 }
 
@@ -167,8 +175,12 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 		case a == nil && other != nil:
 		case a == nil:
 			return false, invalidValue("sortBy names no attribute of %s.", rt.name)
-		case a.returned == never || a.extension || a.top().name == "members" || a.top().name == "groups":
-			return false, invalidValue("%s cannot be sorted by.", a.label())
+		case a.returned == never:
+			return false, invalidValue("%s cannot be sorted by: it is never returned.", a.label())
+		case a.extension:
+			return false, invalidValue("%s cannot be sorted by: name one of its attributes.", a.label())
+		case a.top().tabled(): // RFC 7644 §3.4.2.3 takes the primary value or the first, and they have neither
+			return false, invalidValue("%s cannot be sorted by: they are a set, in which no value is primary or the first.", a.label())
 		default:
 			if unqualified(a, sortBy) {
 				q.notes.add("sortBy: %s read as an attribute of %s", a.label(), a.parent.name)
@@ -177,7 +189,7 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 				a = s
 			}
 			if a.typ == typeComplex {
-				return false, invalidValue("%s cannot be sorted by.", a.label())
+				return false, invalidValue("%s cannot be sorted by: name one of its sub-attributes.", a.label())
 			}
 			ref := a.ref()
 			query.SortBy = &ref

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"jmld/scim"
 )
 
 // staff makes three people and two groups, one in the other, and returns their ids by name.
@@ -278,6 +280,54 @@ func TestPagesStayInOrder(t *testing.T) {
 			}
 			if !slices.Equal(want, got) {
 				t.Errorf("pages %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// R83: what has no order of its own is refused with the reason.
+func TestSortingByWhatHasNoOrderIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newHR(t, sqlite())
+	for target, reason := range map[string]string{
+		"/Groups?sortBy=members":          "no value is primary or the first",
+		"/Groups?sortBy=members.value":    "no value is primary or the first",
+		"/Users?sortBy=groups.display":    "no value is primary or the first",
+		"/Users?sortBy=name":              "one of its sub-attributes",
+		"/Users?sortBy=addresses":         "one of its sub-attributes",
+		"/Users?sortBy=" + hrURN:          "one of its attributes",
+		"/Users?sortBy=" + hrURN + ":pin": "never returned",
+		"/Users?sortBy=password":          "never returned",
+		"/Users?sortBy=shoeSize":          "no attribute",
+	} {
+		a := c.must(t, "GET", target, "", 400)
+		if detail, _ := a.at("detail").(string); a.at("scimType") != "invalidValue" || !strings.Contains(detail, reason) {
+			t.Errorf("%s: %s", target, a)
+		}
+	}
+}
+
+// R68: a filter that would look at too many says what to add to it, and with that is answered.
+func TestFilterThatLooksAtTooManySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, b, func(o *scim.Options) { o.Sources[0].Bounds.Scan = 2 })
+			for _, name := range []string{"a", "b", "c"} {
+				c.create(t, "/Users", `{"userName":"`+name+`","title":"T"}`)
+			}
+			filter := url.QueryEscape(`title eq "t"`)
+			for _, target := range []string{"/Users?filter=" + filter, "/Users?count=1&cursor=&filter=" + filter} {
+				a := c.must(t, "GET", target, "", 400)
+				if detail, _ := a.at("detail").(string); a.at("scimType") != "tooMany" || !strings.Contains(detail, "more than 2 resources") || !strings.Contains(detail, "userName") {
+					t.Errorf("%s", a)
+				}
+			}
+			for _, narrower := range []string{`title eq "t" and userName eq "a"`, `title eq "t" and userName sw "b"`} {
+				if a := c.must(t, "GET", "/Users?filter="+url.QueryEscape(narrower), "", 200); a.at("totalResults") != 1.0 {
+					t.Errorf("%s", a)
+				}
 			}
 		})
 	}

@@ -40,7 +40,7 @@ func scimAccess(c *config.SCIMSource) (scim.Access, error) {
 func scimBounds(l *config.SCIMLimits) scim.Bounds {
 	return scim.Bounds{
 		URL: int(l.URL), Depth: l.Depth, Values: l.Values, Filter: int(l.Filter), FilterDepth: l.FilterDepth, FilterTerms: l.FilterTerms,
-		BulkOperations: l.BulkOperations, PatchOperations: l.PatchOperations, Page: l.PageSize, MaxPage: l.MaxPageSize,
+		BulkOperations: l.BulkOperations, PatchOperations: l.PatchOperations, Page: l.PageSize, MaxPage: l.MaxPageSize, Scan: l.Scan,
 	}
 }
 

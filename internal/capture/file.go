@@ -57,6 +57,7 @@ type Bounds struct {
 	PatchOperations int `json:"patchOperations,omitempty"`
 	Page            int `json:"page,omitempty"`
 	MaxPage         int `json:"maxPage,omitempty"`
+	Scan            int `json:"scan,omitempty"`
 }
 
 // Line is any other line: one of its members.

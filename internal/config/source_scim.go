@@ -52,4 +52,5 @@ type SCIMLimits struct {
 	PatchOperations int  `yaml:"patch_operations" default:"1000" range:"10 100000"`
 	PageSize        int  `yaml:"page_size" default:"100" range:"1 10000"`
 	MaxPageSize     int  `yaml:"max_page_size" default:"1000" range:"1 10000"`
+	Scan            int  `yaml:"scan" default:"50000" range:"1000 10000000"`
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"jmld/model"
 )
 
-// maxScan is how many records a query looks at one by one, when its filter is more than SQL can say.
+// maxScan is how many records a query looks at one by one, when its filter is more than SQL can say, and it does not say itself.
 const maxScan = 50_000
 
 // query is a Query on its way to SQL: conditions with their arguments.
@@ -169,10 +170,10 @@ func (s *Store) scan(ctx context.Context, b *query, where condition, q model.Que
 	for i, a := range asked {
 		columns[i] = &related[a.number]
 	}
-	page, seen := model.Page{}, 0
-	err = b.look(ctx, b.op(b.rows(where, b.order(q), maxScan+1, 0, texts...), func(row scanner) error {
-		if seen++; seen > maxScan {
-			return fmt.Errorf("more than %d records to look at: %w", maxScan, model.ErrTooMany)
+	page, seen, most := model.Page{}, 0, cmp.Or(q.Most, maxScan)
+	err = b.look(ctx, b.op(b.rows(where, b.order(q), most+1, 0, texts...), func(row scanner) error {
+		if seen++; seen > most {
+			return fmt.Errorf("more than %d records to look at: %w", most, model.ErrTooMany)
 		}
 		var r model.Record
 		if err := scanRecord(row, &r, columns...); err != nil || !q.Match(&r, related) {
