@@ -16,6 +16,7 @@ import (
 	"jmld/internal/config"
 	"jmld/internal/logs"
 	"jmld/internal/store"
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -60,6 +61,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if a.getenv("GOGC") == "" { // who sets it decides
+		defer s.options.Heap.Keep(engine.Roomy)()
+	}
 
 	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err

@@ -30,7 +30,8 @@ func engineOptions(cfg *config.Config, db *store.Store, log *zap.Logger, now fun
 	if err != nil {
 		return engine.Options{}, err
 	}
-	o := engine.Options{Store: db, Rules: rules, Fingerprint: fingerprint, Guard: cfg.Guard.Limits(), Requests: cfg.Access.Requests.Rules(), Log: log, Now: now, Replica: replicaName()}
+	o := engine.Options{Store: db, Rules: rules, Fingerprint: fingerprint, Guard: cfg.Guard.Limits(), Requests: cfg.Access.Requests.Rules(), Log: log, Now: now, Replica: replicaName(),
+		Heap: &engine.Heap{}}
 	for i := range cfg.Sources {
 		if cfg.Sources[i].LDAP == nil {
 			continue

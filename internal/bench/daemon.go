@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"jmld/internal/store"
@@ -45,14 +46,22 @@ func raised() jml.Limits {
 		Movers: all, Week: all, Joiners: all, Returns: all, Group: all, GroupEmptied: 1 << 40, Shrink: all, Renewed: all, Clock: time.Hour}
 }
 
+// roomy keeps room in the heap as the daemon does, in what serves and reads as in what measures the floor.
+func roomy(heap *engine.Heap) (stop func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	return heap.Keep(engine.Roomy)
+}
+
 // assemble puts a store and the engine together as the daemon does.
-func assemble(db *store.Store, sources ...engine.ReadSource) (*engine.Engine, error) {
+func assemble(db *store.Store, heap *engine.Heap, sources ...engine.ReadSource) (*engine.Engine, error) {
 	r, err := rules()
 	if err != nil {
 		return nil, err
 	}
 	return engine.New(engine.Options{
-		Store: db, Rules: r, Guard: raised(), Sources: sources, Replica: "bench",
+		Store: db, Rules: r, Guard: raised(), Sources: sources, Replica: "bench", Heap: heap,
 		Targets: []engine.TargetSpec{{Target: local.New(appName, model.ClassApp, db, time.Now), Class: model.ClassApp}},
 	}), nil
 }

@@ -29,7 +29,9 @@ func readOnce(ctx context.Context, ldapURL, dbURL string) (res childResult, err 
 	if err != nil {
 		return res, err
 	}
-	e, err := assemble(db, engine.ReadSource{Source: source, Timeout: 25 * time.Minute})
+	heap := &engine.Heap{}
+	defer roomy(heap)()
+	e, err := assemble(db, heap, engine.ReadSource{Source: source, Timeout: 25 * time.Minute})
 	if err != nil {
 		return res, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"jmld/internal/store"
 	"jmld/internal/testserver"
+	"jmld/jml/engine"
 	"jmld/scim"
 )
 
@@ -37,6 +38,7 @@ func numbers(list string) ([]int, error) {
 // scimPart measures what a SCIM client waits for.
 func scimPart(ctx context.Context, b *bench) error {
 	return with(func(t *tb) error {
+		t.Cleanup(roomy(&engine.Heap{}))
 		var pg *testserver.PostgresServer
 		for name := range strings.SplitSeq(b.scim.databases, ",") {
 			var open func() string

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"jmld/internal/store"
+	"jmld/jml/engine"
 	"jmld/model"
 	"jmld/scim"
 )
@@ -51,7 +52,9 @@ func serve(ctx context.Context, t *tb, url string, limits scim.Limits) (served, 
 			t.Logf("close store: %v", err)
 		}
 	})
-	e, err := assemble(db)
+	heap := &engine.Heap{}
+	t.Cleanup(roomy(heap))
+	e, err := assemble(db, heap)
 	if err != nil {
 		return served{}, err
 	}

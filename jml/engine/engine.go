@@ -29,6 +29,7 @@ type Options struct {
 	Log         *zap.Logger
 	Now         func() time.Time // nil: time.Now
 	Replica     string           // name of this process in leases and runs
+	Heap        *Heap            // of the process; nil: one that is nobody else's
 }
 
 // ReadSource is a directory with its calendar.
@@ -148,7 +149,6 @@ type shared struct {
 	wake   bells
 	cache  figuresCache
 	flight flight
-	thrift thrift
 	frame  frameCache
 	sealed sealed
 	named  named
@@ -167,6 +167,9 @@ func New(o Options) *Engine {
 	}
 	if o.Rules == nil {
 		o.Rules = &jml.Rules{}
+	}
+	if o.Heap == nil {
+		o.Heap = &Heap{}
 	}
 	first := &Policy{Rules: o.Rules, Fingerprint: o.Fingerprint, Guard: o.Guard, Requests: o.Requests, Targets: o.Targets}
 	o.Rules, o.Fingerprint, o.Guard, o.Requests, o.Targets = nil, "", jml.Limits{}, access.RequestRules{}, nil // from here on they are the policy's

@@ -80,7 +80,7 @@ func (rd *reading) execute(ctx context.Context, src Source) (err error) {
 	defer func() { err = errors.Join(err, rd.wait()) }() // one that ends by an error may have something under way
 	err = rd.e.o.Store.Hashes(ctx, rd.source, func(id []byte, kind model.Kind, hash []byte) error {
 		if rd.known.set(rd.known.addBytes(id, kind), hash); end == nil && rd.known.len() >= manyKnown {
-			end = rd.e.thrift.begin()
+			end = rd.e.o.Heap.thrift()
 		}
 		return nil
 	})

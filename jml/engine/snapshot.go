@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"iter"
-	"runtime/debug"
-	"sync"
 
 	"jmld/model"
 )
@@ -145,28 +143,5 @@ func (s *snapshot) list(which func(*known) bool) []string {
 
 // manyKnown entries make a snapshot that counts.
 const manyKnown = 250_000
-
-// thrift has garbage collected early while snapshots are large. They are free of pointers, so that this costs little, and the
-// process needs not twice the memory that is in use. It is a matter of the whole process: the first snapshot sets it, the last
-// one sets it back.
-type thrift struct {
-	mu            sync.Mutex
-	users, before int
-}
-
-func (t *thrift) begin() (end func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.users++; t.users == 1 {
-		t.before = debug.SetGCPercent(10)
-	}
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.users--; t.users == 0 {
-			debug.SetGCPercent(t.before)
-		}
-	}
-}
 
 func (k *known) of(kind model.Kind) bool { return k.has(isGroup) == (kind == model.KindGroup) }
