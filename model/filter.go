@@ -115,13 +115,16 @@ type Query struct {
 	Match      func(r *Record, related []bool) bool
 	SortBy     *AttrRef // nil: by creation, then id
 	Descending bool
-	Offset     int // records to skip
-	Limit      int // 0: only count
-	Most       int // records that Match may be asked about; 0: 50,000
+	Offset     int  // records to skip
+	Limit      int  // 0: only count
+	Most       int  // records that Match may be asked about; 0: 50,000
+	Groups     bool // of users: the groups they are in are wanted, too
 }
 
 // Page is the answer to a Query.
 type Page struct {
 	Total   int
 	Records []Record
+	// Groups are those that each record is in, directly or through others, by id. nil: nobody asked, or they are to be asked for.
+	Groups map[string][]Membership
 }

@@ -48,6 +48,13 @@ func (f *faults) Record(ctx context.Context, source string, kind model.Kind, id 
 	return f.Resources.Record(ctx, source, kind, id)
 }
 
+func (f *faults) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
+	if f.read != nil && f.after == 0 {
+		return model.Record{}, nil, f.read
+	}
+	return f.Resources.WithGroups(ctx, source, id)
+}
+
 func (f *faults) Members(ctx context.Context, source, group string, most int, yield func(string, model.Kind, string) error) error {
 	n := 0
 	return f.Resources.Members(ctx, source, group, most, func(id string, kind model.Kind, name string) error {

@@ -39,6 +39,8 @@ type Pusher interface {
 type Resources interface {
 	// Record returns one record, or model.ErrNotFound.
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
+	// WithGroups is Record of a user, with what GroupsOf returns.
+	WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error)
 	// Query selects records of one source and kind.
 	Query(ctx context.Context, q model.Query) (model.Page, error)
 	// Members streams the direct members of a group. When there are more than most, the error is model.ErrTooMany, and none is yielded. 0: any

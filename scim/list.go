@@ -44,7 +44,8 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 		if part.p, err = project(rt, s.attributes, s.excluded); err != nil {
 			return err
 		}
-		query := model.Query{Source: q.source.Name, Kind: rt.kind, Descending: s.descending, Limit: max(0, s.count-found)}
+		groups := rt.kind == model.KindUser && part.p.wants(rt.lookup("groups"))
+		query := model.Query{Source: q.source.Name, Kind: rt.kind, Descending: s.descending, Limit: max(0, s.count-found), Groups: groups}
 		var other *resourceType
 		if len(types) > 1 {
 			other = types[1-i]
@@ -56,22 +57,23 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 		if !some {
 			continue
 		}
-		var all int
+		var got model.Page
 		if s.byCursor {
-			part.records, all, err = q.following(query, at, more || s.count == 0)
+			got, err = q.following(query, at, more || s.count == 0)
 		} else {
 			query.Offset = max(0, s.start-1-total)
-			part.records, all, err = q.query(query)
+			got, err = q.query(query)
 		}
 		if err != nil {
 			return err
 		}
+		part.records, part.groups = got.Records, got.Groups
 		if n := s.count - found; s.byCursor && len(part.records) > n {
 			part.records, more = part.records[:n], true
 		}
-		total += all
+		total += got.Total
 		found += len(part.records)
-		if rt.kind == model.KindUser && len(part.records) > 0 && part.p.wants(rt.lookup("groups")) {
+		if groups && part.groups == nil && len(part.records) > 0 {
 			ids := make([]string, len(part.records))
 			for i := range part.records {
 				ids[i] = part.records[i].ID
@@ -94,9 +96,9 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 	return q.pages(s, pages, total, found, next)
 }
 
-func (q *request) query(query model.Query) ([]model.Record, int, error) {
+func (q *request) query(query model.Query) (model.Page, error) {
 	if err := q.notes.refused; err != nil {
-		return nil, 0, err
+		return model.Page{}, err
 	}
 	query.Most = q.source.Bounds.Scan
 	p, err := q.h.o.Resources.Query(q.r.Context(), query)
@@ -104,12 +106,12 @@ func (q *request) query(query model.Query) ([]model.Record, int, error) {
 		err = refuse(http.StatusBadRequest, elimity.ScimTypeTooMany, "The filter needs more than %d resources looked at one by one. Join it by and with "+
 			"what an index finds: id, userName, externalId, displayName or emails.value with eq or sw.", query.Most)
 	}
-	return p.Records, p.Total, err
+	return p, err
 }
 
 // following selects what comes after the cursor, one more than there is room for, and counts all. Types before the
 // cursor's, and those after a page that is full, are only counted.
-func (q *request) following(query model.Query, at cursor, full bool) ([]model.Record, int, error) {
+func (q *request) following(query model.Query, at cursor, full bool) (model.Page, error) {
 	past := at.kind == model.KindGroup && query.Kind == model.KindUser
 	switch {
 	case past || full:
@@ -121,9 +123,9 @@ func (q *request) following(query model.Query, at cursor, full bool) ([]model.Re
 	}
 	count := query
 	count.Limit = 0
-	_, all, err := q.query(count)
+	all, err := q.query(count)
 	if err != nil {
-		return nil, 0, err
+		return model.Page{}, err
 	}
 	match := query.Match
 	after := at.after()
@@ -135,8 +137,9 @@ func (q *request) following(query model.Query, at cursor, full bool) ([]model.Re
 		query.Match = func(r *model.Record, related []bool) bool { return match(r, related) && later(r, nil) }
 	}
 	query.Limit++
-	records, _, err := q.query(query)
-	return records, all, err
+	page, err := q.query(query)
+	page.Total = all.Total
+	return page, err
 }
 
 // pages writes a ListResponse (RFC 7644 §3.4.2).

@@ -23,11 +23,18 @@ func (q *request) read(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	rec, err := q.h.o.Resources.Record(q.r.Context(), q.source.Name, rt.kind, id)
+	tags := q.r.Header.Values("If-None-Match")
+	var rec model.Record
+	if rt.kind == model.KindUser && len(tags) == 0 && p.wants(rt.lookup("groups")) {
+		rec, q.within, err = q.h.o.Resources.WithGroups(q.r.Context(), q.source.Name, id)
+		q.known = true
+	} else {
+		rec, err = q.h.o.Resources.Record(q.r.Context(), q.source.Name, rt.kind, id)
+	}
 	if err != nil {
 		return err
 	}
-	if tags := q.r.Header.Values("If-None-Match"); len(tags) > 0 && matchesTag(tags, etag(&rec)) {
+	if len(tags) > 0 && matchesTag(tags, etag(&rec)) {
 		q.w.Header().Set("ETag", etag(&rec))
 		q.w.WriteHeader(http.StatusNotModified)
 		return nil

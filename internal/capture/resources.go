@@ -11,6 +11,7 @@ import (
 // Resources is where a handler reads records.
 type Resources interface {
 	Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error)
+	WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error)
 	Query(ctx context.Context, q model.Query) (model.Page, error)
 	Members(ctx context.Context, source, group string, most int, yield func(id string, kind model.Kind, name string) error) error
 	GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error)
@@ -37,12 +38,27 @@ func (r *watched) Record(ctx context.Context, source string, kind model.Kind, id
 	return rec, err
 }
 
+// WithGroups is one user with the groups.
+func (r *watched) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
+	rec, groups, err := r.Stored.WithGroups(ctx, source, id)
+	if w := Of(ctx); w != nil && err == nil {
+		w.Record(&rec)
+		r.settle(ctx, w, source, map[string][]model.Membership{id: groups}, id)
+	}
+	return rec, groups, err
+}
+
 // Query selects records.
 func (r *watched) Query(ctx context.Context, q model.Query) (model.Page, error) {
 	page, err := r.Stored.Query(ctx, q)
 	if w := Of(ctx); w != nil && err == nil {
+		ids := make([]string, len(page.Records))
 		for i := range page.Records {
 			w.Record(&page.Records[i])
+			ids[i] = page.Records[i].ID
+		}
+		if page.Groups != nil {
+			r.settle(ctx, w, q.Source, page.Groups, ids...)
 		}
 		if page.Total > len(page.Records) {
 			w.Partial()
@@ -68,12 +84,17 @@ func (r *watched) Members(ctx context.Context, source, group string, most int, y
 func (r *watched) GroupsOf(ctx context.Context, source string, ids []string) (map[string][]model.Membership, error) {
 	of, err := r.Stored.GroupsOf(ctx, source, ids)
 	if w := Of(ctx); w != nil && err == nil {
-		r.noteGroups(ctx, w, source, of)
-		for _, id := range ids {
-			w.Settled(id)
-		}
+		r.settle(ctx, w, source, of, ids...)
 	}
 	return of, err
+}
+
+// settle notes the groups of these: they are known now.
+func (r *watched) settle(ctx context.Context, w *Watch, source string, of map[string][]model.Membership, ids ...string) {
+	r.noteGroups(ctx, w, source, of)
+	for _, id := range ids {
+		w.Settled(id)
+	}
 }
 
 // noteGroups notes direct memberships and the groups themselves. What cannot be read in time is missing in the capture; the

@@ -52,6 +52,15 @@ func (m *memory) Record(_ context.Context, source string, kind model.Kind, id st
 	return model.Record{}, model.ErrNotFound
 }
 
+func (m *memory) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
+	rec, err := m.Record(ctx, source, model.KindUser, id)
+	if err != nil {
+		return rec, nil, err
+	}
+	of, err := m.GroupsOf(ctx, source, []string{id})
+	return rec, of[id], err
+}
+
 func (m *memory) Query(_ context.Context, q model.Query) (model.Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -25,6 +25,7 @@ import (
 //	JOIN SOME t a x ON (c)  the same, in a recursion, for the column x alone
 //	find(x, y)        position of y in x, or 0
 //	greatest(x, y)    the larger value
+//	jsons(x, y)       all rows as a JSON text of lists of these values
 //	x::type           the type of a parameter, where PostgreSQL cannot infer it
 type dialect struct {
 	lite, simulated bool
@@ -63,6 +64,7 @@ func newDialect(lite, simulated bool) *dialect {
 	add(`items\((\$\d+)\)`, `(SELECT a COLLATE "C" AS a FROM unnest(${1}::text[]) AS u(a)) AS p`, `(SELECT value AS a FROM json_each(${1})) AS p`)
 	add(`pairs\((\$\d+), (\$\d+)\)`, `(SELECT a COLLATE "C" AS a, b COLLATE "C" AS b FROM unnest(${1}::text[], ${2}::text[]) AS u(a, b)) AS p`,
 		`(SELECT value ->> 0 AS a, value ->> 1 AS b FROM json_each(${1})) AS p`)
+	add(`jsons\(([^)]*)\)`, `coalesce(json_agg(json_build_array(${1})), '[]')::text`, `json_group_array(json_array(${1}))`)
 	clock := liteNow
 	if simulated {
 		clock = "(SELECT at FROM " + simulatedClock + ")"

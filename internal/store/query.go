@@ -134,12 +134,25 @@ func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Qu
 		err := b.look(ctx, count)
 		return page, err
 	}
-	rows := b.op(b.rows(where, b.order(q), q.Limit+1, q.Offset), func(row scanner) error {
+	order := b.order(q)
+	text, each := b.rows(where, order, q.Limit+1, q.Offset), func(row scanner) error {
 		var r model.Record
 		err := scanRecord(row, &r)
 		page.Records = append(page.Records, r)
 		return err
-	})
+	}
+	if q.Groups && where.few && !where.heavy && q.Offset == 0 {
+		page.Groups = map[string][]model.Membership{}
+		text, each = belonging(text, " ORDER BY "+order), func(row scanner) error {
+			var r model.Record
+			groups, err := scanBelonging(row, &r)
+			if page.Records = append(page.Records, r); len(groups) > 0 {
+				page.Groups[r.ID] = groups
+			}
+			return err
+		}
+	}
+	rows := b.op(text, each)
 	if q.Offset > 0 {
 		err := b.look(ctx, count, rows)
 		page.Records = page.Records[:min(len(page.Records), q.Limit)]

@@ -446,6 +446,26 @@ func TestRecordMembersAndGroups(t *testing.T) {
 			if diff := gocmp.Diff(groups[id], get[map[string][]model.Membership](t)(s.GroupsOf(ctx, "entra", []string{id}))[id]); diff != "" {
 				t.Error(diff)
 			}
+			rec, of, err := s.WithGroups(ctx, "entra", id)
+			if want, wantErr := s.Record(ctx, "entra", model.KindUser, id); !errors.Is(err, wantErr) || !gocmp.Equal(want, rec) || !gocmp.Equal(groups[id], of) {
+				t.Errorf("%s with its groups: %+v, %+v, %v", id, rec, of, err)
+			}
+		}
+		named := func(name string) model.Query {
+			f := model.Compare{Attr: model.AttrRef{Path: []string{"userName"}}, Op: model.OpEq, Value: name}
+			return model.Query{Source: "entra", Kind: model.KindUser, Filter: f, Limit: 10, Groups: true, Match: func(*model.Record, []bool) bool { return true }}
+		}
+		for id, want := range groups { // a lookup brings them
+			rec := get[model.Record](t)(s.Record(ctx, "entra", model.KindUser, id))
+			page := get[model.Page](t)(s.Query(ctx, named(rec.UserName)))
+			if diff := gocmp.Diff(model.Page{Total: 1, Records: []model.Record{rec}, Groups: map[string][]model.Membership{id: want}}, page); diff != "" {
+				t.Error(diff)
+			}
+		}
+		everybody := named("")
+		everybody.Filter, everybody.Match = nil, nil
+		if page := get[model.Page](t)(s.Query(ctx, everybody)); page.Groups != nil { // of many they are asked for
+			t.Errorf("%+v", page.Groups)
 		}
 		among := get[[]string](t)(s.MembersAmong(ctx, "entra", "h", []string{"r-1", "r-2", "z"}))
 		if diff := gocmp.Diff([]string{"r-1", "z"}, among); diff != "" {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"jmld/model"
@@ -18,6 +19,58 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 		return err
 	}})
 	return first(found, err)
+}
+
+// belonging has found, which selects records of the source $1 as r, followed by the groups of each: direct and inherited, some of them
+// twice. One statement costs less than two, and is of one moment.
+func belonging(found, order string) string {
+	return "WITH RECURSIVE found AS (" + found + "), up(rid, group_id, direct) AS (" +
+		"SELECT f.id, m.group_id, 1 FROM found f JOIN EACH members m ON (m.source = $1 AND m.member_id = f.id) " +
+		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN SOME members m group_id ON (m.source = $1 AND m.member_id = up.group_id)) " +
+		"SELECT " + recordColumns + ", (SELECT jsons(up.group_id, g.display_name, up.direct) FROM up " +
+		"JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) WHERE up.rid = r.id) FROM found r" + order
+}
+
+// scanBelonging reads a row of belonging.
+func scanBelonging(row scanner, r *model.Record) ([]model.Membership, error) {
+	var text string
+	if err := scanRecord(row, r, &text); err != nil || text == "[]" {
+		return nil, err
+	}
+	var rows [][]any
+	if err := json.Unmarshal([]byte(text), &rows); err != nil {
+		return nil, fmt.Errorf("groups of record %s: %w", r.ID, err)
+	}
+	groups, at := make([]model.Membership, 0, len(rows)), make(map[string]int, len(rows))
+	for _, row := range rows {
+		m := model.Membership{Source: r.Source}
+		m.GroupID, _ = row[0].(string)
+		m.DisplayName, _ = row[1].(string)
+		direct, _ := row[2].(float64)
+		i, again := at[m.GroupID]
+		if !again {
+			i, groups = len(groups), append(groups, m)
+			at[m.GroupID] = i
+		}
+		groups[i].Direct = groups[i].Direct || direct == 1
+	}
+	sortGroups(groups)
+	return groups, nil
+}
+
+// WithGroups is Record of a user, and the groups as GroupsOf has them.
+func (s *Store) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
+	const text = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.id = $2 AND r.kind || '' = 'user'"
+	var found []model.Record
+	var groups []model.Membership
+	err := s.read(ctx, op{text: s.sql(belonging(text, "")), args: []any{source, id}, each: func(row scanner) (err error) {
+		var r model.Record
+		groups, err = scanBelonging(row, &r)
+		found = append(found, r)
+		return err
+	}})
+	rec, err := first(found, err)
+	return rec, groups, err
 }
 
 // RecordsAmong returns those of the ids that the source has records of the kind of, in no order.
