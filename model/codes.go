@@ -10,6 +10,7 @@ const (
 	CodeListen           Code = "JML-1002"
 	CodeReload           Code = "JML-1003"
 	CodeRulesDoubtful    Code = "JML-1004"
+	CodeRulesOther       Code = "JML-1005"
 	CodeStoreUnavailable Code = "JML-1101"
 
 	CodeSourceUnreachable Code = "JML-2001"
@@ -93,6 +94,8 @@ func (c Code) Advice() string {
 		return "Correct what is named, or restart the daemon where it says so, and ask again with `jmld config reload`. Until then it works as before."
 	case CodeRulesDoubtful:
 		return "Correct the rule at the place named, then `jmld config reload`. The daemon works by it until then, as it did before the upgrade."
+	case CodeRulesOther:
+		return "Have every daemon adopt the same configuration with `jmld config reload`, or restart the one that is behind. What it is told is stored meanwhile."
 	case CodeStoreUnavailable:
 		return "Look at the database (disk space, permissions, locks, network). Clients are told to retry; nothing accepted is lost."
 	case CodeSourceUnreachable:

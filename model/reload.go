@@ -9,6 +9,8 @@ type Reload struct {
 	At    time.Time `json:"at"`
 	// Approve lets groups and roles go by which more people lose something than the guard lets go.
 	Approve bool `json:"approve,omitempty"`
+	// Rules is the fingerprint of the file of whoever asks; "": it is not known.
+	Rules string `json:"rules,omitempty"`
 }
 
 // ReloadOutcome is what a daemon did with a configuration.

@@ -39,20 +39,17 @@ func newAccessApply(a *app) *cobra.Command {
 	return cmd
 }
 
-// applyAccess makes the configuration's part of the tree what the file says.
-func (s *site) applyAccess(ctx context.Context, log *zap.Logger) error {
-	done, err := s.engine.EditAccess(ctx, declaredAccess(s.cfg, "configuration", false))
-	if model.CodeOf(err) == model.CodeAccessHeld { // what is stored goes on
-		log.Error("groups and roles of the configuration wait for approval", zap.String(model.FieldCode, string(model.CodeAccessHeld)), zap.Error(err))
-		return nil
+// adopt makes the configuration the one in force: its rules, and its part of the tree of groups. Where the guard holds the tree neither is
+// adopted, and the engine decides nothing until they are.
+func (s *site) adopt(ctx context.Context, log *zap.Logger) (held bool, err error) {
+	o, access := s.options, declaredAccess(s.cfg, "configuration", false)
+	err = s.engine.Adopt(ctx, engine.Policy{Rules: o.Rules, Fingerprint: o.Fingerprint, Guard: o.Guard, Requests: o.Requests, Targets: o.Targets}, &access)
+	if model.CodeOf(err) == model.CodeAccessHeld {
+		log.Error("the configuration is not adopted, its groups and roles wait for approval: `jmld config reload --approve`; until then what clients send is stored, and nothing is decided by it",
+			zap.String(model.FieldCode, string(model.CodeAccessHeld)), zap.Error(err))
+		return true, nil
 	}
-	if err != nil {
-		return err
-	}
-	if n := done.Changes.Count(); n > 0 {
-		log.Info("groups and roles of the configuration applied", zap.Int(model.FieldCount, n))
-	}
-	return nil
+	return false, err
 }
 
 // declaredAccess replaces what the configuration managed by what it declares. A row of an operator in its place is a difference, too,

@@ -65,7 +65,7 @@ func (a *app) reloadDaemons(ctx context.Context, cfg *config.Config, wish model.
 	}
 	defer s.close() //nolint:errcheck // it has written nothing since the answer came
 	wish.At = a.now().UTC()
-	wish.ID = model.NewID(wish.At)
+	wish.ID, wish.Rules = model.NewID(wish.At), fingerprint
 	if err := s.store.AskReload(ctx, wish); err != nil {
 		return err
 	}

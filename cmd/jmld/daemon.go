@@ -68,7 +68,8 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 	if err := db.KeepUnique(ctx, uniqueAttributes(cfg.Declared())); err != nil {
 		return err
 	}
-	if err := s.applyAccess(ctx, log); err != nil {
+	held, err := s.adopt(ctx, log)
+	if err != nil {
 		return err
 	}
 	l, err := listen(ctx, cfg)
@@ -78,6 +79,10 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 	d := &running{site: s, log: log, url: cfg.Listen.URL}
 	d.recorder = capture.NewRecorder(db, s.options.Replica, a.now, func(err error) { log.Warn("capture", zap.Error(err)) }, cfg.Declared()...)
 	d.reloads = &reloader{running: d, reread: reread, now: a.now, file: &started, cfg: &started}
+	if held {
+		d.reloads.file = new(config.Config) // not adopted yet
+	}
+	d.reloads.shown.inForce = s.engine.InForce
 	d.reloads.shown.set(s.options.Fingerprint, a.now())
 	front, provider, err := a.newFront(d, l)
 	if err != nil {

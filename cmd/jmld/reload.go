@@ -78,10 +78,18 @@ func (r *reloader) reload(ctx context.Context, wish model.Reload) {
 	before := r.shown.fingerprint()
 	out := model.Reloaded{Reload: wish.ID, Replica: r.options.Replica, Outcome: model.ReloadUnchanged}
 	next, err := r.reread()
+	inForce, same := "", false
+	if err == nil {
+		inForce, err = r.store.RulesInForce(ctx)
+		same = !wish.Approve && reflect.DeepEqual(said(r.file), said(next))
+	}
 	switch {
 	case err != nil:
-	case !wish.Approve && reflect.DeepEqual(said(r.file), said(next)):
+	case same && inForce == before:
 		_, out.Later = r.cfg.Reload(next) // they still wait
+	case same && wish.Rules != "" && wish.Rules != before: // whoever asked wants others
+		_, out.Later = r.cfg.Reload(next)
+		out.Text = "another daemon has adopted other rules: this one decides nothing until it reads the same file"
 	default:
 		out.Outcome = model.ReloadAdopted
 		out.Later, err = r.adopt(ctx, next, wish)
@@ -194,6 +202,7 @@ type rulesShown struct {
 	rules   string
 	since   time.Time
 	reloads map[model.ReloadOutcome]float64
+	inForce func() bool
 }
 
 func (s *rulesShown) set(fingerprint string, at time.Time) {
@@ -229,6 +238,12 @@ func (s *rulesShown) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(desc("jmld_rules_info", "Always 1; the label is the fingerprint of the rules that run.", model.FieldRules),
 		prometheus.GaugeValue, 1, s.rules)
+	inForce := 0.0
+	if s.inForce() {
+		inForce = 1
+	}
+	ch <- prometheus.MustNewConstMetric(desc("jmld_rules_in_force", "1 while they are those in force in the database, 0 while this daemon leaves every decision to others."),
+		prometheus.GaugeValue, inForce)
 	ch <- prometheus.MustNewConstMetric(desc("jmld_rules_adopted_timestamp_seconds", "Since when this daemon works by them."),
 		prometheus.GaugeValue, float64(s.since.UnixMilli())/1000)
 	for _, o := range []model.ReloadOutcome{model.ReloadAdopted, model.ReloadUnchanged, model.ReloadRefused} {

@@ -136,6 +136,25 @@ access:
 	if log := d.log.text(); strings.Contains(log, "configuration adopted") {
 		t.Errorf("half of it was adopted:\n%s", log)
 	}
+	// A daemon that starts with it adopts neither, stores what clients send, and decides nothing by it.
+	d.stop()
+	secret := h.token("entra")
+	d = h.serve()
+	if log := d.log.text(); !strings.Contains(log, string(model.CodeAccessHeld)) {
+		t.Errorf("nothing is said:\n%s", log)
+	}
+	if a, err := d.client("entra", secret).do(http.MethodPost, "/Users", userJSON("ada@example.org", "Engineering")); err != nil || a.status != http.StatusCreated {
+		t.Fatalf("%d %v %v", a.status, a.body, err)
+	}
+	if code, stdout, stderr := h.jmld("config", "reload"); code != exitError || !strings.Contains(stdout, "--approve") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if out := h.must("access", "groups"); !strings.Contains(out, "Builders") {
+		t.Errorf("gone:\n%s", out)
+	}
+	if out := h.must("person", "ada@example.org"); !strings.Contains(out, "ada@example.org") {
+		t.Errorf("not stored:\n%s", out)
+	}
 	if out := h.must("config", "reload", "--approve"); !strings.Contains(out, string(model.ReloadAdopted)) {
 		t.Error(out)
 	}

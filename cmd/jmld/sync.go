@@ -92,6 +92,10 @@ func (a *app) withReadable(ctx context.Context, source string, do func(context.C
 }
 
 func (a *app) sync(ctx context.Context, s *site, source string, mode model.Mode, actor string) error {
+	access := declaredAccess(s.cfg, actor, false)
+	if err := s.engine.TakeOver(ctx, &access); err != nil { // as a daemon does that starts; beside one that runs nothing happens here
+		return err
+	}
 	done, err := s.engine.Sync(ctx, source, engine.SyncOptions{Mode: mode, Trigger: "demand", Actor: actor, Progress: a.progress()})
 	a.endProgress()
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -73,6 +74,10 @@ func pgKind(e *pgconn.PgError) error {
 		"40001", // serialization_failure
 		"40P01": // deadlock_detected
 		return model.ErrStale
+	case "22P02": // invalid_text_representation: see otherRulesHere
+		if strings.Contains(e.Message, `"`+settingRules+`"`) {
+			return engine.ErrOtherRules
+		}
 	case "22021", // character_not_in_repertoire: a NUL in a text
 		"22P05", // untranslatable_character
 		"54000": // program_limit_exceeded: an index entry too long

@@ -15,6 +15,9 @@ import (
 // Approve lets go what waits in the plan, if its digest is still the one the approver saw (ErrStale otherwise). Each item is
 // decided again first; items that would be decided differently now are refused.
 func (e *Engine) Approve(ctx context.Context, id, digest, actor string) (Approval, error) {
+	if err := e.mayDecide(ctx); err != nil {
+		return Approval{}, fmt.Errorf("approve plan %s: %w", id, err)
+	}
 	plan, err := e.o.Store.SealPlan(ctx, id, "") // the digest of this moment, not of the last count
 	if err != nil {
 		return Approval{}, fmt.Errorf("approve plan %s: %w", id, err)

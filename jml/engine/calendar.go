@@ -23,6 +23,10 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 	var next, waiting time.Time // waiting: a time whose read waits for something
 	name, job := s.Source.Name(), jobOf(s.Source.Name(), mode)
 	for ctx.Err() == nil {
+		if e.behind.Load() { // left to those with the rules in force
+			_ = sleep(ctx, jitter(calendarStep/6)) // ctx is looked at above
+			continue
+		}
 		now, err := e.o.Store.Now(ctx)
 		if err == nil {
 			next, err = e.nextTime(ctx, name, mode, times, now, next)
@@ -100,7 +104,7 @@ func orNext(times Schedule, run model.Run, next time.Time) time.Time {
 }
 
 // cutShort says whether the run ended because its daemon did: it does not breathe any more, another run of the source found it dead, or it was
-// told to end.
+// told to end; or because other rules than its own came into force.
 func cutShort(run model.Run, now time.Time) bool {
 	switch run.State {
 	case model.RunRunning:
@@ -108,7 +112,8 @@ func cutShort(run model.Run, now time.Time) bool {
 	case model.RunAbandoned:
 		return true
 	}
-	return run.State == model.RunFailed && run.ErrorCode == model.CodeSourceStopped && strings.HasPrefix(run.ErrorText, toldToEnd)
+	return run.State == model.RunFailed && (run.ErrorCode == model.CodeRulesOther ||
+		run.ErrorCode == model.CodeSourceStopped && strings.HasPrefix(run.ErrorText, toldToEnd))
 }
 
 // last is the latest time of the schedule that is not after now. Schedules step by a minute or more.
@@ -151,15 +156,18 @@ func (e *Engine) Tend(ctx context.Context) (int, error) {
 // tend reviews people that are due and looks after plans.
 func (e *Engine) tend(ctx context.Context) error {
 	var plans time.Time
+	var heir heir
 	for ctx.Err() == nil {
 		n, err := e.reviewDue(ctx)
 		if err == nil && time.Since(plans) > 5*time.Second {
 			plans = time.Now()
-			if err = e.followRules(ctx); err == nil {
-				err = e.tendPlans(ctx)
+			if err = e.inTurn(ctx, func() error { return e.followRules(ctx) }); err == nil {
+				err = heir.look(ctx, e)
 			}
-			if err == nil {
-				err = e.recheckDue(ctx)
+			if err == nil && !e.behind.Load() {
+				if err = e.tendPlans(ctx); err == nil {
+					err = e.recheckDue(ctx)
+				}
 			}
 			if err == nil {
 				err = e.expireRequests(ctx)

@@ -13,22 +13,41 @@ import (
 
 // draft is what one person's decision adds to a commit, before the guard has spoken.
 type draft struct {
-	identity *IdentityWrite // nil: the record is about nobody yet
-	record   *model.Record  // the record as it will be stored; nil: deleted, or none
-	steps    []jml.Step
-	settled  []jml.Settled // held changes that lost their cause
-	findings []model.Change
-	marks    []model.Account // accounts of which only the privileges are known better
-	suspect  string          // as it was before the decision, see model.Identity
-	ended    string          // the organisation whose engagement is over, when that is why
-	due      []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
-	short    bool            // somebody else has a key that the record has, too
-	wait     *WaitWrite      // for which keys the record waits from now on
-	cautious bool            // a person moved records or accounts: what is lost by it waits for approval
-	names    []model.AccountName
-	asks     []jml.NameKey // whose these are has to be known first
-	owned    []string      // apps that a leaver owns
-	members  access.Step   // of their memberships
+	identity  *IdentityWrite // nil: the record is about nobody yet
+	record    *model.Record  // the record as it will be stored; nil: deleted, or none
+	steps     []jml.Step
+	settled   []jml.Settled // held changes that lost their cause
+	findings  []model.Change
+	marks     []model.Account // accounts of which only the privileges are known better
+	suspect   string          // as it was before the decision, see model.Identity
+	ended     string          // the organisation whose engagement is over, when that is why
+	due       []string        // sources of somebody who is due for review: a run that died may have changed what they rest on
+	short     bool            // somebody else has a key that the record has, too
+	wait      *WaitWrite      // for which keys the record waits from now on
+	cautious  bool            // a person moved records or accounts: what is lost by it waits for approval
+	names     []model.AccountName
+	asks      []jml.NameKey // whose these are has to be known first
+	owned     []string      // apps that a leaver owns
+	members   access.Step   // of their memberships
+	postponed bool          // see postpone
+}
+
+// postpone leaves everything about the person as it is but whose keys these are, and has others decide.
+func (d draft) postpone(p Person) draft {
+	out := draft{record: d.record, wait: d.wait, short: d.short, postponed: true}
+	if d.identity == nil {
+		return out
+	}
+	w := IdentityWrite{New: d.identity.New, Expect: d.identity.Expect, AddKeys: d.identity.AddKeys}
+	if p.Identity != nil && p.Identity.ID == w.New.ID {
+		w.New = *p.Identity
+	} else { // new: nothing of it was decided
+		w.New.Entitlements, w.New.Findings = "", ""
+	}
+	w.New.Rules = ""
+	out.identity = &w
+	out.reviewBy(atOnce(), "")
+	return out
 }
 
 // load loads people. The keys that were asked for and belong to nobody are in Owners, too, as "".
@@ -189,6 +208,9 @@ func disputed(rec model.Record, cause jml.Cause, now time.Time) model.Change {
 func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router) {
 	if d.identity != nil {
 		c.Identities = append(c.Identities, *d.identity)
+		if !d.postponed {
+			c.Rules = e.policy().Fingerprint
+		}
 	}
 	if d.wait != nil {
 		c.Waits = append(c.Waits, *d.wait)

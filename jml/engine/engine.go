@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -152,7 +151,8 @@ type shared struct {
 	frame  frameCache
 	sealed sealed
 	named  named
-	behind atomic.Bool   // another replica has newer rules
+	behind atomic.Bool   // other rules are in force
+	begun  atomic.Bool   // a policy was adopted, or waits to be
 	hire   chan struct{} // the policy may have new targets
 	turn   chan struct{} // has room for one: who reviews, or adopts another policy
 }
@@ -182,7 +182,7 @@ func New(o Options) *Engine {
 // Run reads sources on their schedule, reviews people that are due and works off the accounts, until ctx ends. Failures of a
 // source, a target or the database are logged and tried again; they do not end it.
 func (e *Engine) Run(ctx context.Context) error {
-	e.adopt(ctx)
+	e.begin(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.staff(ctx, g) })
 	for _, s := range e.o.Sources {
@@ -198,52 +198,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return e.tend(ctx) })
 	err := g.Wait()
+	e.leave(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
-}
-
-// adopt has everybody reviewed, through the guard, who was decided about by other rules.
-func (e *Engine) adopt(ctx context.Context) {
-	for e.policy().Fingerprint != "" {
-		err := e.noteRules(ctx, e.policy().Fingerprint)
-		if err == nil {
-			return
-		}
-		e.log.Error("rules not adopted yet", zap.Error(err))
-		if sleep(ctx, jitter(5*time.Second)) != nil {
-			return // told to stop
-		}
-	}
-}
-
-// behindRules is how long a replica leaves reviews to those with newer rules. When nobody makes them it does.
-const behindRules = time.Minute
-
-// followRules has those reviewed whom a replica with older rules decided about, or finds that this is such a replica: it goes on working,
-// for its operator may be about to replace it, and leaves the reviews to the others.
-func (e *Engine) followRules(ctx context.Context) error {
-	fingerprint := e.policy().Fingerprint
-	if fingerprint == "" {
-		return nil
-	}
-	inForce, n, err := e.o.Store.FollowRules(ctx, fingerprint, e.now().Add(claimLease))
-	if err != nil {
-		return fmt.Errorf("rules of other replicas: %w", err)
-	}
-	if e.behind.Swap(!inForce) == inForce {
-		if inForce {
-			e.log.Info("the rules of this replica are in force again")
-		} else {
-			e.log.Warn("another replica was started with other rules: what this one decides is decided again there")
-		}
-	}
-	if n > 0 {
-		e.log.Info("a replica with other rules decided about people: they are reviewed", zap.Int(model.FieldCount, n))
-		e.wake.ring("")
-	}
-	return nil
 }
 
 // Wake tells the workers that something may be due.

@@ -8,6 +8,9 @@ import (
 	"jmld/model"
 )
 
+// ErrOtherRules: what was decided was decided by rules that are not in force. Nothing of it was stored.
+var ErrOtherRules = model.Errorf(model.CodeRulesOther, "other rules are in force than those it was decided by: %w", model.ErrStale)
+
 type permanentError struct{ error }
 
 func (e permanentError) Unwrap() error { return e.error }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -23,6 +24,7 @@ type Policy struct {
 	Guard       jml.Limits
 	Requests    access.RequestRules // of Engine.RequestAccess and Engine.DecideAccess
 	Targets     []TargetSpec
+	access      *AccessEdit // that was adopted with it, or should have been
 }
 
 func (e *Engine) policy() *Policy { return e.current.Load() }
@@ -39,21 +41,31 @@ func (e *Engine) by(policy *Policy) *Engine {
 
 // Adopt replaces the policy while the engine runs, and with it the groups and roles of edit, unless it is nil: both or, on an error, none.
 // The edit is judged by the new policy. Everybody who was decided about by another one is reviewed, through the guard; what
-// has begun ends as it began, and its people are among them. Of the targets new ones are taken up and no other changes; those
-// that are not among them are worked on until the engine ends.
+// has begun goes on with the new one, person by person. Of the targets new ones are taken up and no other changes; those
+// that are not among them are worked on until the engine ends. Where the guard holds the edit (model.CodeAccessHeld) of an engine that has
+// adopted nothing yet, the engine decides nothing until it has.
 func (e *Engine) Adopt(ctx context.Context, p Policy, edit *AccessEdit) error {
-	select {
-	case e.turn <- struct{}{}:
-		defer func() { <-e.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	p.access = edit
+	return e.inTurn(ctx, func() error { return e.adopt(ctx, &p) })
+}
+
+// adopt has room in turn.
+func (e *Engine) adopt(ctx context.Context, p *Policy) error {
 	noted := p.Fingerprint == ""
-	if edit != nil {
-		with := *edit
+	if !noted { // before anybody sees the rules in force and asks whether somebody works by them
+		if _, _, err := e.o.Store.Acquire(ctx, rulesLease+p.Fingerprint, p.Fingerprint, rulesTTL); err != nil {
+			return err
+		}
+	}
+	if p.access != nil {
+		with := *p.access
 		with.Rules = p.Fingerprint
-		done, err := e.by(&p).EditAccess(ctx, with)
+		done, err := e.by(p).EditAccess(ctx, with)
 		if err != nil {
+			if model.CodeOf(err) == model.CodeAccessHeld && !e.begun.Swap(true) {
+				e.behind.Store(true)
+				e.current.Store(p)
+			}
 			return fmt.Errorf("groups and roles: %w", err)
 		}
 		noted = noted || done.Changes.Count() > 0
@@ -63,13 +75,172 @@ func (e *Engine) Adopt(ctx context.Context, p Policy, edit *AccessEdit) error {
 			return err
 		}
 	}
-	e.current.Store(&p)
+	e.begun.Store(true)
+	e.behind.Store(false)
+	e.current.Store(p)
 	select {
 	case e.hire <- struct{}{}:
 	default: // asked for already
 	}
 	e.wake.ring("")
 	return nil
+}
+
+// begin adopts what the engine was made with, unless something was adopted already, or waits to be.
+func (e *Engine) begin(ctx context.Context) {
+	for !e.begun.Load() {
+		err := e.inTurn(ctx, func() error {
+			if p := e.policy(); !e.begun.Load() && p.Fingerprint != "" {
+				return e.adopt(ctx, p)
+			}
+			return nil
+		})
+		if err == nil {
+			return
+		}
+		e.log.Error("rules not adopted yet", zap.Error(err))
+		if sleep(ctx, jitter(5*time.Second)) != nil {
+			return // told to stop
+		}
+	}
+}
+
+// inTurn does something while nobody reviews or adopts.
+func (e *Engine) inTurn(ctx context.Context, do func() error) error {
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return do()
+}
+
+const (
+	// A lease for each fingerprint says that somebody works by it. Its owner is the fingerprint, so that all of them renew it.
+	rulesLease = "rules:"
+	rulesTTL   = time.Minute
+	rulesAlone = time.Minute // for which nobody has it before another replica takes over
+)
+
+// followRules has those reviewed whom a replica with older rules decided about, or finds that this is such a replica: it stores what it is
+// told, and leaves every decision to the others. It is called in turn.
+func (e *Engine) followRules(ctx context.Context) error {
+	p := e.policy()
+	if p.Fingerprint == "" {
+		return nil
+	}
+	inForce, n, err := e.o.Store.FollowRules(ctx, p.Fingerprint, e.now().Add(claimLease))
+	if err == nil && inForce {
+		_, _, err = e.o.Store.Acquire(ctx, rulesLease+p.Fingerprint, p.Fingerprint, rulesTTL)
+	}
+	if err != nil {
+		return fmt.Errorf("rules of other replicas: %w", err)
+	}
+	if e.behind.Swap(!inForce) == inForce {
+		if inForce {
+			e.log.Info("the rules of this replica are in force again")
+		} else {
+			e.log.Warn("another replica has adopted other rules: this one leaves the decisions to it",
+				zap.String(model.FieldCode, string(model.CodeRulesOther)))
+		}
+	}
+	if n > 0 {
+		e.log.Info("a replica with other rules decided about people: they are reviewed", zap.Int(model.FieldCount, n))
+		e.wake.ring("")
+	}
+	return nil
+}
+
+// TakeOver adopts the engine's rules with the groups and roles of edit, through the guard, when others are in force and nobody works by them.
+func (e *Engine) TakeOver(ctx context.Context, edit *AccessEdit) error {
+	p := *e.policy()
+	if p.access = edit; p.Fingerprint == "" {
+		return nil
+	}
+	return e.inTurn(ctx, func() error {
+		alone, err := e.alone(ctx, p.Fingerprint)
+		if err != nil || !alone {
+			return err
+		}
+		return e.adopt(ctx, &p)
+	})
+}
+
+// alone says whether others are in force and nobody works by them.
+func (e *Engine) alone(ctx context.Context, fingerprint string) (bool, error) {
+	inForce, err := e.o.Store.RulesInForce(ctx)
+	if err != nil || inForce == "" || inForce == fingerprint {
+		return false, err
+	}
+	_, free, err := e.o.Store.Acquire(ctx, rulesLease+inForce, e.o.Replica, time.Millisecond)
+	return free, err
+}
+
+// heir takes over from replicas that are gone.
+type heir struct{ since, tried time.Time }
+
+func (h *heir) look(ctx context.Context, e *Engine) error {
+	p := e.policy()
+	alone := false
+	if e.behind.Load() {
+		var err error
+		if alone, err = e.alone(ctx, p.Fingerprint); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	switch {
+	case !alone:
+		h.since = time.Time{}
+		return nil
+	case h.since.IsZero():
+		h.since = now
+	}
+	if now.Sub(h.since) < rulesAlone || now.Sub(h.tried) < rulesAlone {
+		return nil
+	}
+	h.tried = now
+	e.log.Warn("no replica with the rules in force is left: this one adopts its own again", zap.String(model.FieldCode, string(model.CodeRulesOther)))
+	edit := p.access
+	if edit != nil {
+		again := *edit
+		again.Brake = true // that somebody approved of it was long ago
+		edit = &again
+	}
+	if err := e.TakeOver(ctx, edit); err != nil {
+		e.log.Error("rules not adopted yet", zap.String(model.FieldCode, string(model.CodeOf(err))), zap.Error(err))
+	}
+	return nil
+}
+
+// leave tells the others that this replica works no longer by its rules.
+func (e *Engine) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	p := e.policy()
+	if p.Fingerprint == "" || e.behind.Load() {
+		return
+	}
+	if err := e.o.Store.Release(ctx, rulesLease+p.Fingerprint, p.Fingerprint); err != nil { // it ends by itself
+		e.log.Warn("lease not released", zap.Error(err))
+	}
+}
+
+// InForce says whether the engine's rules were those in force when it looked last, a moment ago. Where they are not it decides nothing.
+func (e *Engine) InForce() bool { return !e.behind.Load() }
+
+// mayDecide is ErrOtherRules when others are in force.
+func (e *Engine) mayDecide(ctx context.Context) error {
+	p := e.policy()
+	if p.Fingerprint == "" {
+		return nil
+	}
+	inForce, err := e.o.Store.RulesInForce(ctx)
+	if err == nil && inForce != "" && inForce != p.Fingerprint {
+		err = ErrOtherRules
+	}
+	return err
 }
 
 // noteRules has everybody reviewed, through the guard, who was decided about by other rules.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,45 +14,196 @@ import (
 	"jmld/model"
 )
 
-// A run ends by the rules it began with; then everybody it decided about is decided about by those that were adopted meanwhile.
-func TestARunKeepsTheRulesItBeganWith(t *testing.T) {
+func (h *house) appWhen(when string) *jml.Rules {
+	h.t.Helper()
+	next := *h.opts.Rules
+	var mistakes []policy.Mistake
+	next.Policy, mistakes = policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "first", Target: "app", When: when}}}, next.Targets)
+	if len(mistakes) > 0 {
+		h.t.Fatal(mistakes)
+	}
+	return &next
+}
+
+// A run goes on by the rules that are adopted while it reads, and what it decided by the others is decided again before anybody loses
+// something by it.
+func TestARunGoesOnByTheRulesThatAreAdopted(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
-		h.opts.Fingerprint = "one"
+		h.opts.Fingerprint, h.opts.Rules = "one", h.appWhen(`!has(person.title) || person.title != "leaver"`)
 		h.Engine = engine.New(h.opts)
 		if _, err := h.store.AdoptRules(h.ctx, "one"); err != nil {
 			t.Fatal(err)
 		}
-		next := *h.opts.Rules
-		var mistakes []policy.Mistake
-		next.Policy, mistakes = policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "first", Target: "app", When: `person.userName == "person001"`}}}, next.Targets)
-		if len(mistakes) > 0 {
-			t.Fatal(mistakes)
+		h.dir.users = people(202) // 200 are decided about at once
+		h.sync()
+		for i := range h.dir.users {
+			title := "other"
+			if i < 2 {
+				title = "leaver"
+			}
+			h.dir.users[i] = with(h.dir.users[i], map[string]any{"title": title})
 		}
-		h.dir.users = people(3)
 		h.dir.during = func() {
-			if err := h.Adopt(h.ctx, engine.Policy{Rules: &next, Fingerprint: "two", Guard: h.opts.Guard, Targets: h.opts.Targets}, nil); err != nil {
+			if err := h.Adopt(h.ctx, engine.Policy{Rules: h.appWhen("true"), Fingerprint: "two", Guard: h.opts.Guard, Targets: h.opts.Targets}, nil); err != nil {
 				t.Error(err)
 			}
 		}
 		h.sync()
-		if d := cmp.Diff([]string{"person000", "person001", "person002"}, h.app.active()); d != "" {
-			t.Errorf("by the run (-want +got):\n%s", d)
-		}
-		for _, p := range h.identities() {
-			if p.Rules != "one" {
-				t.Errorf("%s was decided about by rules %q", p.UserName, p.Rules)
-			}
-		}
-		if inForce, n, err := h.store.FollowRules(h.ctx, "two", time.Now()); err != nil || !inForce || n != 3 {
-			t.Fatalf("%v, %d to review, %v", inForce, n, err)
-		}
 		if _, err := h.Tend(h.ctx); err != nil {
 			t.Fatal(err)
 		}
 		h.work()
-		if d := cmp.Diff([]string{"person001"}, h.app.active()); d != "" {
-			t.Errorf("by the review (-want +got):\n%s", d)
+		if d := cmp.Diff(names(202), h.app.active()); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		for _, p := range h.identities() {
+			if p.Rules != "two" {
+				t.Errorf("%s was decided about by rules %q", p.UserName, p.Rules)
+			}
+		}
+		left, err := h.store.Changes(h.ctx, model.ChangeQuery{States: []model.ChangeState{model.ChangeCommitted}, Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range left {
+			if c.Op.Leaves() {
+				t.Errorf("%s left by rules that are no more", c.Who)
+			}
+		}
+	})
+}
+
+// A replica whose rules are not those in force stores what it is told. Nobody gets or loses anything by it, until those with the rules in
+// force decide.
+func TestWhoseRulesAreNotInForceDecidesNothing(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.opts.Fingerprint, h.opts.Rules = "one", h.appWhen("person.active")
+		h.Engine = engine.New(h.opts)
+		opts := h.opts
+		opts.Fingerprint, opts.Rules = "two", h.appWhen("person.active")
+		other := engine.New(opts)
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(h.Adopt(h.ctx, engine.Policy{Rules: h.opts.Rules, Fingerprint: "one", Guard: h.opts.Guard, Targets: h.opts.Targets}, nil))
+		push := func(id, name string, active bool, n string) {
+			t.Helper()
+			_, err := h.scim("entra", id, name, active, number(n))
+			must(err)
+		}
+		push("e-1", "ada", true, "1")
+		push("e-2", "bo", true, "2")
+		h.work()
+		must(other.Adopt(h.ctx, engine.Policy{Rules: opts.Rules, Fingerprint: "two", Guard: opts.Guard, Targets: opts.Targets}, nil))
+		push("e-1", "ada", false, "1") // leaves
+		push("e-3", "cy", true, "3")   // joins
+		_, err := h.Tend(h.ctx)
+		must(err)
+		h.work()
+		if d := cmp.Diff([]string{"ada", "bo"}, h.app.active()); d != "" {
+			t.Errorf("by rules that are not in force (-want +got):\n%s", d)
+		}
+		if _, err := h.Sync(h.ctx, "corp", engine.SyncOptions{}); model.CodeOf(err) != model.CodeRulesOther {
+			t.Errorf("a read: %v", err)
+		}
+		if _, err := h.Approve(h.ctx, "p", "d", "ada"); model.CodeOf(err) != model.CodeRulesOther {
+			t.Errorf("an approval: %v", err)
+		}
+		if h.InForce() {
+			t.Error("it takes its rules for those in force")
+		}
+		push("e-1", "ada", false, "9") // said again, with another number
+		_, err = other.Tend(h.ctx)
+		must(err)
+		h.work()
+		if d := cmp.Diff([]string{"bo", "cy"}, h.app.active()); d != "" {
+			t.Errorf("by those in force (-want +got):\n%s", d)
+		}
+		// Who is left takes over, and not before.
+		inForce := func(want string) {
+			t.Helper()
+			must(h.TakeOver(h.ctx, nil))
+			if is, err := h.store.RulesInForce(h.ctx); err != nil || is != want {
+				t.Errorf("in force: %s, %v; want %s", is, err, want)
+			}
+		}
+		inForce("two")
+		must(h.store.Release(h.ctx, "rules:two", "two")) // as it does when it ends
+		inForce("one")
+		push("e-2", "bo", false, "2")
+		h.work()
+		if d := cmp.Diff([]string{"cy"}, h.app.active()); d != "" {
+			t.Errorf("by those in force again (-want +got):\n%s", d)
+		}
+	})
+}
+
+// A daemon that starts and whose groups the guard holds adopts neither them nor its rules.
+func TestAHeldStartDecidesNothing(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.opts.Fingerprint, h.opts.Rules = "one", byRoles(h)
+		h.Engine = engine.New(h.opts)
+		if _, err := h.store.AdoptRules(h.ctx, "one"); err != nil {
+			t.Fatal(err)
+		}
+		ada, err := h.scim("entra", "e-1", "ada", true, number("1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bo, err := h.scim("entra", "e-2", "bo", true, number("2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.edit(func(s *access.State) {
+			company(s, ada.Record.IdentityID)
+			s.Give(given(bo.Record.IdentityID, "group:builders", "developer"))
+		})
+		h.settle()
+		opts := h.opts
+		opts.Fingerprint, opts.Rules = "two", h.appWhen(`person.userName == "nobody"`)
+		started := engine.New(opts)
+		take := &engine.AccessEdit{Actor: "configuration", Manager: model.ManagedByOperator, Areas: access.Areas(), Brake: true,
+			Edit: func(s *access.State, _ *access.Tree) error {
+				s.Take(bo.Record.IdentityID, "group:builders", "developer", false)
+				return nil
+			}}
+		next := engine.Policy{Rules: opts.Rules, Fingerprint: "two", Targets: opts.Targets} // a guard that lets nobody go
+		if err := started.Adopt(h.ctx, next, take); model.CodeOf(err) != model.CodeAccessHeld {
+			t.Fatalf("%v", err)
+		}
+		before := h.desired()
+		ctx, cancel := context.WithCancel(h.ctx)
+		done := make(chan error, 1)
+		go func() { done <- started.Run(ctx) }()
+		h.Engine = started
+		if _, err := h.scim("entra", "e-1", "ada", true, map[string]any{"title": "Other"}); err != nil {
+			t.Fatal(err)
+		}
+		if started.InForce() {
+			t.Error("its rules are taken for those in force")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if is, err := h.store.RulesInForce(h.ctx); err != nil || is != "one" {
+			t.Errorf("in force: %s, %v", is, err)
+		}
+		if d := cmp.Diff(before, h.desired()); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		take.Brake = false
+		if err := started.Adopt(h.ctx, next, take); err != nil {
+			t.Fatal(err)
+		}
+		if is, err := h.store.RulesInForce(h.ctx); err != nil || is != "two" || !started.InForce() {
+			t.Errorf("in force: %s, %v", is, err)
 		}
 	})
 }

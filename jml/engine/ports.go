@@ -179,6 +179,8 @@ type GivenWrite struct {
 
 // Commit is one transaction. All of it happens or nothing.
 type Commit struct {
+	// Rules is the fingerprint of the rules it was decided by. ErrOtherRules: others are in force; "": it decides nothing, or nobody adopts any.
+	Rules      string
 	Records    []Write
 	Identities []IdentityWrite
 	Accounts   []model.Account // desired side only: never touches the applied and lease columns of a row that exists
@@ -288,6 +290,8 @@ type Snapshots interface {
 	// FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is
 	// not due by then anyway, becomes due for review; it returns how many.
 	FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error)
+	// RulesInForce is the fingerprint that was adopted last; "": none was.
+	RulesInForce(ctx context.Context) (string, error)
 	// DueReviews claims up to limit identities for review that are due at or before both the database's now and by. It moves their
 	// ReviewAt by lease and returns their ids.
 	DueReviews(ctx context.Context, by time.Time, lease time.Duration, limit int) ([]string, error)

@@ -14,12 +14,15 @@ import (
 )
 
 // Push applies one write of a SCIM client: record, identity, desired accounts, explained changes and audit in one
-// transaction. When it returns without error everything is durable; targets follow later.
+// transaction. When it returns without error everything is durable; targets follow later. Where other rules are in force than the
+// engine's the record is stored, and those with the rules in force decide about the person.
 func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
 	var out Pushed
 	err := e.again(ctx, func() error {
 		var err error
-		out, err = e.push(ctx, p)
+		if out, err = e.push(ctx, p, false); errors.Is(err, ErrOtherRules) {
+			out, err = e.push(ctx, p, true)
+		}
 		return err
 	})
 	if err != nil {
@@ -28,7 +31,7 @@ func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
 	return out, nil
 }
 
-func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
+func (e *Engine) push(ctx context.Context, p Push, postpone bool) (Pushed, error) {
 	e = e.pinned()
 	rules, now := e.rules(), e.now()
 	person, next, members, err := e.prepare(ctx, rules, p)
@@ -60,6 +63,9 @@ func (e *Engine) push(ctx context.Context, p Push) (Pushed, error) {
 		d, err := e.derive(ctx, names{}, rules, person, next, jml.Cause{Source: p.Source, Record: p.ID, Text: causeText(p, cur, next)}, now)
 		if err != nil {
 			return Pushed{}, err
+		}
+		if postpone {
+			d = d.postpone(person)
 		}
 		if next != nil {
 			next = d.record

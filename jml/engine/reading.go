@@ -21,7 +21,8 @@ import (
 //	-> people whose groups changed
 //	-> the guard judges everything that would be taken away, as a whole; the rest is committed already
 type reading struct {
-	e        *Engine
+	engine   *Engine // whose policy may be replaced
+	e        *Engine // with the policy of the step
 	source   string
 	run      *model.Run
 	rules    *jml.Rules
@@ -64,6 +65,21 @@ type reading struct {
 
 // mostDisputed bounds the memory of entries that are tried again at the end of the run; the others wait for the next one.
 const mostDisputed = 10_000
+
+// follow begins a step: it is made by the policy of this moment. What an earlier step decided by another one is decided again before the run
+// lets it go.
+func (rd *reading) follow() {
+	rd.e = rd.engine.pinned()
+	rd.rules = rd.e.rules()
+}
+
+// again makes a step, once more when somebody else's write made it stale.
+func (rd *reading) again(ctx context.Context, step func() error) error {
+	return rd.engine.again(ctx, func() error {
+		rd.follow()
+		return step()
+	})
+}
 
 func (rd *reading) execute(ctx context.Context, src Source) (err error) {
 	rd.known, rd.leaving, rd.waiting, rd.gone, rd.stored = newSnapshot(), map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -299,8 +315,9 @@ func (rd *reading) review(ctx context.Context) error {
 			return err
 		}
 		for part := range slices.Chunk(ids, chunk) {
+			rd.follow()
 			err := rd.ahead(ctx, nil, func(ctx context.Context) (*staged, error) { return rd.stageReview(ctx, part) }, func(ctx context.Context) error {
-				return rd.e.again(ctx, func() error { return rd.reviewChunk(ctx, part) })
+				return rd.again(ctx, func() error { return rd.reviewChunk(ctx, part) })
 			})
 			if err != nil {
 				return err

@@ -14,7 +14,7 @@ func (rd *reading) storeAbsent(ctx context.Context) error {
 	for part := range slices.Chunk(rd.absent(model.KindUser), chunk) {
 		for len(part) > 0 {
 			var second []string
-			err := rd.e.again(ctx, func() (err error) {
+			err := rd.again(ctx, func() (err error) {
 				second, err = rd.storeAbsentChunk(ctx, part)
 				return err
 			})
@@ -93,7 +93,7 @@ func (rd *reading) storeAbsentChunk(ctx context.Context, ids []string) (second [
 // changes try them again: what stood in the way may be another entry.
 func (rd *reading) storeThere(ctx context.Context) error {
 	for part := range slices.Chunk(rd.there, chunk) {
-		err := rd.e.again(ctx, func() error {
+		err := rd.again(ctx, func() error {
 			people, err := rd.e.load(ctx, rd.subjects(part))
 			if err != nil {
 				return err
@@ -132,7 +132,7 @@ func waits(p Person) bool {
 // dropAbsent deletes the records of absent people nothing of whom waits any more.
 func (rd *reading) dropAbsent(ctx context.Context) error {
 	for part := range slices.Chunk(slices.Sorted(maps.Keys(rd.gone)), chunk) {
-		err := rd.e.again(ctx, func() error {
+		err := rd.again(ctx, func() error {
 			people, err := rd.e.load(ctx, rd.subjects(part))
 			if err != nil {
 				return err

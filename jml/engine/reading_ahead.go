@@ -46,8 +46,8 @@ func (rd *reading) ahead(ctx context.Context, keys map[model.Key]bool, decide fu
 	s.keys, s.again, s.done = keys, again, make(chan error, 1)
 	rd.relyOnStored(s.c)
 	rd.underway = s
-	counted := rd.heldIDs()
-	go func() { s.done <- rd.e.commit(ctx, s.c, counted...) }()
+	e, counted := rd.e, rd.heldIDs()
+	go func() { s.done <- e.commit(ctx, s.c, counted...) }()
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (rd *reading) storeGroups(ctx context.Context) error {
 		return nil
 	}
 	for _, id := range rd.absent(model.KindGroup) {
-		if err := rd.e.again(ctx, func() error { return rd.dropGroup(ctx, id) }); err != nil {
+		if err := rd.again(ctx, func() error { return rd.dropGroup(ctx, id) }); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 // judge asks the guard about the run as a whole: who would lose something, and how accounts would change. What is held waits in plans,
 // one for each brake; the rest is let go.
 func (rd *reading) judge(ctx context.Context) error {
+	rd.follow()
 	if err := rd.judgeLeavers(ctx); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (rd *reading) release(ctx context.Context, plan *model.Plan) error {
 	if *plan, err = rd.e.o.Store.SealPlan(ctx, plan.ID, model.PlanReleased); err != nil {
 		return err
 	}
-	out, err := rd.e.letGo(ctx, *plan, "guard")
+	out, err := rd.engine.letGo(ctx, *plan, "guard")
 	*plan = out.Plan
 	return err
 }
@@ -220,7 +221,7 @@ func (rd *reading) setAside(ctx context.Context, plan model.Plan, v jml.Verdicts
 	for before := ""; ; {
 		q := model.ChangeQuery{PlanID: plan.ID, States: []model.ChangeState{model.ChangePending}, Before: before, Limit: chunk}
 		var last string
-		err := rd.e.again(ctx, func() (err error) {
+		err := rd.again(ctx, func() (err error) {
 			last, err = rd.setAsideChunk(ctx, plan, q, v)
 			return err
 		})

@@ -30,6 +30,7 @@ func (rd *reading) flush(ctx context.Context) error {
 // next decides about a chunk of the changed users collected so far. Two entries that may be about one person go into different
 // transactions.
 func (rd *reading) next(ctx context.Context) error {
+	rd.follow()
 	var now, later []model.Entry
 	taken := map[model.Key]bool{}
 	for _, en := range rd.batch {
@@ -50,8 +51,8 @@ func (rd *reading) next(ctx context.Context) error {
 
 // isolate stores a chunk; when the database refuses its content, one by one, so that a bad entry stops only itself.
 func (rd *reading) isolate(ctx context.Context, entries []model.Entry, store func(context.Context, []model.Entry) error) error {
-	err := rd.e.again(ctx, func() error { return store(ctx, entries) })
-	if err == nil || ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) {
+	err := rd.again(ctx, func() error { return store(ctx, entries) })
+	if err == nil || ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) || errors.Is(err, ErrOtherRules) {
 		return err
 	}
 	if len(entries) > 1 {

@@ -26,11 +26,17 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	e = e.pinned()
-	by := e.now()
-	if e.behind.Load() {
-		by = by.Add(-behindRules)
+	if e.behind.Load() { // those with the rules in force do
+		return 0, nil
 	}
+	e = e.pinned()
+	switch err := e.mayDecide(ctx); { // nobody is claimed who is left to others
+	case errors.Is(err, ErrOtherRules):
+		return 0, e.followRules(ctx)
+	case err != nil:
+		return 0, fmt.Errorf("rules in force: %w", err)
+	}
+	by := e.now()
 	ids, err := e.o.Store.DueReviews(ctx, by, claimLease, chunk)
 	if err != nil {
 		return 0, fmt.Errorf("people due for review: %w", err)
@@ -43,8 +49,11 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if len(quiet.Identities) > 0 {
+		quiet.Rules = e.policy().Fingerprint
 		switch err := e.o.Store.Commit(ctx, quiet); {
 		case err == nil:
+		case errors.Is(err, ErrOtherRules):
+			return 0, e.followRules(ctx)
 		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
 			return 0, fmt.Errorf("review %d identities: %w", len(quiet.Identities), err)
 		default: // one of them changed meanwhile, or cannot be stored
@@ -55,6 +64,8 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 		err := e.again(ctx, func() error { return e.review(ctx, id, together) })
 		switch {
 		case err == nil:
+		case errors.Is(err, ErrOtherRules): // adopted by another replica: the claim ends, and it decides
+			return 0, e.followRules(ctx)
 		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
 			return 0, fmt.Errorf("review identity %s: %w", id, err)
 		default: // one person must not stop the others; due again when the claim ends

@@ -60,13 +60,13 @@ func (rd *reading) awaitStop(ctx context.Context, cancel context.CancelCauseFunc
 		if err := sleep(ctx, stopPoll); err != nil {
 			return err
 		}
-		run, err := rd.e.o.Store.Run(ctx, rd.run.ID)
+		run, err := rd.engine.o.Store.Run(ctx, rd.run.ID)
 		switch {
 		case err == nil && run.State == model.RunStopping:
 			cancel(model.Errorf(model.CodeSourceStopped, "%s", run.ErrorText))
 			return context.Cause(ctx)
 		case err != nil && ctx.Err() == nil && !errors.Is(err, model.ErrUnavailable):
-			rd.e.log.Warn("run not looked at", zap.String(model.FieldSource, rd.source), zap.Error(err))
+			rd.engine.log.Warn("run not looked at", zap.String(model.FieldSource, rd.source), zap.Error(err))
 		}
 	}
 	return nil

@@ -54,7 +54,9 @@ func (e *Engine) rehearse(ctx context.Context, s ReadSource, o SyncOptions) (Syn
 	opts := e.o
 	opts.Store, opts.Log = scratch, zap.NewNop()
 	copied := New(opts)
-	copied.current.Store(e.policy())
+	policy := *e.policy()
+	policy.Fingerprint = "" // what would be, whatever is in force
+	copied.current.Store(&policy)
 	out, err := copied.sync(ctx, s, o)
 	for last := ""; out.Run.ID != ""; {
 		page, perr := scratch.Changes(ctx, model.ChangeQuery{RunID: out.Run.ID, Before: last, Limit: 500})
@@ -69,8 +71,10 @@ func (e *Engine) rehearse(ctx context.Context, s ReadSource, o SyncOptions) (Syn
 }
 
 func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced, error) {
-	e = e.pinned()
 	name := s.Source.Name()
+	if err := e.mayDecide(ctx); err != nil {
+		return Synced{}, fmt.Errorf("read source %s: %w", name, err)
+	}
 	now := e.now()
 	if o.Mode == "" {
 		o.Mode = model.ModeFull
@@ -106,8 +110,9 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, model.Errorf(model.CodeSourceInterrupted, "the read took longer than %s", s.Timeout))
 		defer cancel()
 	}
-	rd := &reading{e: e, source: name, run: &run, rules: e.rules(), progress: o.Progress, absence: s.Absence, mode: o.Mode}
+	rd := &reading{engine: e, source: name, run: &run, progress: o.Progress, absence: s.Absence, mode: o.Mode}
 	held, stop := rd.hold(ctx, lease)
+	rd.follow()
 	err := e.mayBind(held, &run)
 	if err == nil {
 		err = rd.execute(held, s.Source)
@@ -154,21 +159,21 @@ func (rd *reading) hold(ctx context.Context, lease string) (context.Context, fun
 			if err := rd.awaitStop(ctx, cancel); err != nil {
 				return
 			}
-			_, ok, err := rd.e.o.Store.Acquire(ctx, lease, beat.ID, leaseTTL)
+			_, ok, err := rd.engine.o.Store.Acquire(ctx, lease, beat.ID, leaseTTL)
 			switch {
 			case err == nil && !ok:
 				cancel(model.Errorf(model.CodeSourceInterrupted, "another replica took over"))
 				return
 			case err == nil:
 				renewed = time.Now()
-				beat.HeartbeatAt = rd.e.now()
-				err = rd.e.o.Store.UpdateRun(ctx, &beat)
+				beat.HeartbeatAt = rd.engine.now()
+				err = rd.engine.o.Store.UpdateRun(ctx, &beat)
 			case time.Since(renewed) > leaseTTL:
 				cancel(model.Errorf(model.CodeStoreUnavailable, "the lease could not be renewed: %w", err))
 				return
 			}
 			if err != nil && ctx.Err() == nil {
-				rd.e.log.Warn("lease or heartbeat not renewed", zap.String(model.FieldSource, rd.source), zap.Error(err))
+				rd.engine.log.Warn("lease or heartbeat not renewed", zap.String(model.FieldSource, rd.source), zap.Error(err))
 			}
 		}
 	}()
