@@ -32,7 +32,7 @@ func newConfigReload(a *app) *cobra.Command {
 		Short: "Have the running daemons adopt the configuration, without a restart",
 		Long: "reload checks the file, then asks every daemon on the database to read its configuration again, and shows what each of them did. Rules, guard,\n" +
 			"lifecycle, protection, fusion, correlation, organisations, groups and roles, and new targets are adopted as a whole or not at all; everybody\n" +
-			"whom they touch is reviewed, through the guard. Runs under way end by the rules they began with. What only a restart can change is named. A daemon that\n" +
+			"whom they touch is reviewed, through the guard. Runs under way go on by them. What only a restart can change is named. A daemon that\n" +
 			"refuses goes on as before; SIGHUP asks one daemon for the same.",
 		Example: `  jmld config reload -c /etc/jmld/config.yaml
   jmld config reload --by ada -o json | jq -r '.replicas[] | .replica + " " + .outcome'

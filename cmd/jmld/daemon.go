@@ -46,12 +46,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", zap.String("warning", w.String()))
 	}
-	db, err := waitForStore(ctx, cfg, log)
+	db, err := waitForStore(ctx, cfg, doubts, log)
 	if err != nil {
 		return err
-	}
-	if err := ranBefore(ctx, cfg, db, doubts); err != nil {
-		return fmt.Errorf("%w%s", err, closing(db))
 	}
 	if doubts != nil {
 		log.Error("rules that ran before are doubtful", zap.String(model.FieldCode, string(model.CodeRulesDoubtful)), zap.Error(doubts))
@@ -156,10 +153,10 @@ func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
 }
 
 // waitForStore opens the database. A PostgreSQL may come up later than we do; an SQLite file is there or is not.
-func waitForStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (*store.Store, error) {
+func waitForStore(ctx context.Context, cfg *config.Config, doubts error, log *zap.Logger) (*store.Store, error) {
 	end := time.Now().Add(storePatience)
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		db, err := openStore(ctx, cfg, log, daemonConns)
+		db, err := openStore(ctx, cfg, doubts, log, daemonConns)
 		if err == nil || cfg.Database.Postgres == "" || !errors.Is(err, model.ErrUnavailable) || time.Now().Add(pause).After(end) {
 			return db, err
 		}

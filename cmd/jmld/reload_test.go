@@ -173,6 +173,9 @@ func TestDoubtfulRulesThatRanBeforeKeepRunning(t *testing.T) {
 	if d, err := h.tryServe(); err == nil || !strings.Contains(err.Error(), "expected a condition that can hold") {
 		t.Fatalf("%v, %v", d, err)
 	}
+	if _, err := os.Stat(filepath.Join(h.dir, "jmld.db")); err == nil {
+		t.Error("whoever was sent away has made or changed the database")
+	}
 	data, err := os.ReadFile(h.config)
 	if err != nil {
 		t.Fatal(err)

@@ -41,12 +41,9 @@ func (a *app) open(ctx context.Context) (*site, error) {
 		return nil, err
 	}
 	log := zap.NewNop() // a command says itself what went wrong
-	db, err := openStore(ctx, cfg, log, commandConns)
+	db, err := openStore(ctx, cfg, doubts, log, commandConns)
 	if err != nil {
 		return nil, err
-	}
-	if err := ranBefore(ctx, cfg, db, doubts); err != nil {
-		return nil, fmt.Errorf("%w%s", err, closing(db))
 	}
 	return newSite(cfg, db, log, a.now)
 }
@@ -60,12 +57,12 @@ func doubtful(cfg *config.Config, err error) (_ *config.Config, doubts, _ error)
 }
 
 // ranBefore returns the doubts, unless these very rules are in force already. A newer version may see in them what an older one did not,
-// and a company must not be without its daemon for that.
-func ranBefore(ctx context.Context, cfg *config.Config, db *store.Store, doubts error) error {
+// and a company must not be without its daemon for that. The database stays as it is: who is sent away must find it fit for the older version.
+func ranBefore(ctx context.Context, cfg *config.Config, o store.Options, doubts error) error {
 	if doubts == nil {
 		return nil
 	}
-	inForce, err := db.RulesInForce(ctx)
+	inForce, err := store.PeekRules(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -93,13 +90,17 @@ const (
 	daemonConns  = 16 // and of the daemon
 )
 
-func openStore(ctx context.Context, cfg *config.Config, log *zap.Logger, conns int) (*store.Store, error) {
+// openStore opens the database, unless there are doubts that ranBefore shares.
+func openStore(ctx context.Context, cfg *config.Config, doubts error, log *zap.Logger, conns int) (*store.Store, error) {
 	o := store.Options{URL: cfg.Database.String(), Log: log, MaxConns: conns}
 	if cfg.DatabasePassword.IsSet() {
 		var err error
 		if o.Password, err = cfg.DatabasePassword.Value(); err != nil {
 			return nil, model.Errorf(model.CodeConfig, "database_password: %w", err)
 		}
+	}
+	if err := ranBefore(ctx, cfg, o, doubts); err != nil {
+		return nil, err
 	}
 	return store.Open(ctx, o)
 }
