@@ -41,11 +41,6 @@ const (
 
 	decideChange = "UPDATE changes SET state = $2, decided_by = $3, decided_at = $4 WHERE id = $1"
 
-	// otherRulesHere is a row where other rules are in force. On PostgreSQL, whose answer comes after the whole batch is sent, the row is an error
-	// itself, one that nothing else is.
-	otherRulesHere = "SELECT name FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
-	otherRulesFail = "SELECT CAST(name AS integer) FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
-
 	// An earlier date stays.
 	marked = "UPDATE identities SET version = version + 1, " +
 		"review_run = CASE WHEN $4::text = '' OR review_run = '" + model.ReviewCorrelation + "' THEN review_run ELSE $4::text END, review_at = CASE WHEN review_at < $3 THEN review_at ELSE $3 END, " +
@@ -244,17 +239,6 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 		ops = s.reviewOps(ops, c, refs, c.Suspects[i].Hold)
 	}
 	return ops, nil
-}
-
-// rulesOp looks whether the rules are in force. It comes after the identities are locked: whoever adopts others later marks them again.
-func (s *Store) rulesOp(ops []op, fingerprint string) []op {
-	switch {
-	case fingerprint == "":
-		return ops
-	case s.lite:
-		return append(ops, op{text: s.sql(otherRulesHere), args: []any{fingerprint}, each: func(scanner) error { return engine.ErrOtherRules }})
-	}
-	return append(ops, op{text: s.sql(otherRulesFail), args: []any{fingerprint}})
 }
 
 // keysOfNew are the keys that somebody has from now on.

@@ -7,10 +7,18 @@ import (
 
 	"gorm.io/gorm"
 
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
-const settingReload = "reload"
+const (
+	settingReload = "reload"
+
+	// otherRulesHere is a row where other rules are in force. On PostgreSQL, whose answer comes after the whole batch is sent, the row is an error
+	// itself, one that nothing else is.
+	otherRulesHere = "SELECT name FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
+	otherRulesFail = "SELECT CAST(name AS integer) FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
+)
 
 // AskReload asks every daemon to read its configuration again. Answers to earlier wishes are forgotten.
 func (s *Store) AskReload(ctx context.Context, r model.Reload) error {
@@ -76,6 +84,17 @@ func (s *Store) RulesInForce(ctx context.Context) (string, error) {
 		return row.Scan(&fingerprint)
 	}})
 	return fingerprint, err
+}
+
+// rulesOp looks whether the rules are in force. It comes after the identities are locked: whoever adopts others later marks them again.
+func (s *Store) rulesOp(ops []op, fingerprint string) []op {
+	switch {
+	case fingerprint == "":
+		return ops
+	case s.lite:
+		return append(ops, op{text: s.sql(otherRulesHere), args: []any{fingerprint}, each: func(scanner) error { return engine.ErrOtherRules }})
+	}
+	return append(ops, op{text: s.sql(otherRulesFail), args: []any{fingerprint}})
 }
 
 func keepSetting(tx *gorm.DB, name, value string) error {
