@@ -69,6 +69,9 @@ func (a *app) serve(ctx context.Context, cfg *config.Config, doubts error, rerea
 	if err != nil {
 		return err
 	}
+	if err := s.endTasks(ctx, log); err != nil {
+		return err
+	}
 	l, err := listen(ctx, cfg)
 	if err != nil {
 		return err

@@ -256,6 +256,9 @@ func newTasksDecide(a *app, status model.TaskStatus) *cobra.Command {
 				}
 				i := slices.IndexFunc(s.cfg.Targets, func(c config.Target) bool { return c.Name == t.Target })
 				said.Look = i >= 0 && s.cfg.Targets[i].Kind() != "manual"
+				if said.NativeID != "" && !said.Look {
+					return usage(fmt.Errorf("--native-id is looked for by an API; target %s has none", line(t.Target)))
+				}
 				t.Status, t.Evidence, t.DecidedBy = status, strings.TrimSpace(evidence), a.operator(by)
 				now := a.now().UTC()
 				entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: t.DecidedBy, Action: "task." + string(status), Subject: t.IdentityID,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"os"
@@ -142,6 +143,21 @@ func target(c *config.Target, db *store.Store, log *zap.Logger, now func() time.
 func byHand(c *config.Target, db *store.Store, api engine.Target, now func() time.Time) *manual.Target {
 	return manual.New(manual.Options{Name: c.Name, Assignee: c.Manual.Assignee, Instructions: c.Manual.Instructions, Due: c.Manual.Due.Std(), API: api,
 		Store: db, Now: now})
+}
+
+// endTasks withdraws what people were to do in targets in which nothing is by hand any more: nobody else would.
+func (s *site) endTasks(ctx context.Context, log *zap.Logger) error {
+	var names []string
+	for i := range s.cfg.Targets {
+		if t := &s.cfg.Targets[i]; t.Manual == nil {
+			names = append(names, t.Name)
+		}
+	}
+	n, err := s.store.EndTasks(ctx, names, "nothing in the target is done by hand any more")
+	if n > 0 {
+		log.Info("tasks withdrawn of targets in which nothing is done by hand any more", zap.Int(model.FieldCount, n))
+	}
+	return err
 }
 
 // pool is the certificate authorities of a PEM file; nil, the system's, without one.

@@ -162,7 +162,7 @@ func (c *console) decideTask(ctx context.Context, r *http.Request) (view, error)
 	t, now := found[0], c.now()
 	t.Status, t.Evidence, t.DecidedBy = status, form("evidence"), "operator "+form("by")+", "+strings.TrimPrefix(actor(r), "operator ")
 	said := model.TaskOutcome{Look: c.hasAPI(t.Target)}
-	if status == model.TaskDone && t.Op == model.OpCreate {
+	if status == model.TaskDone && t.Op == model.OpCreate && said.Look {
 		said.NativeID = form("native_id")
 	}
 	entry := model.AuditEntry{ID: model.NewID(now), At: now, Actor: t.DecidedBy, Action: "task." + string(status), Subject: t.IdentityID,

@@ -104,11 +104,14 @@ func (s *Store) DecideTask(ctx context.Context, t model.Task, o model.TaskOutcom
 					set["native_id"] = ""
 				}
 			}
-			if o.NativeID != "" {
+			switch {
+			case o.NativeID != "":
 				set["native_id"] = o.NativeID
+			case o.Look && (t.Op == model.OpDeactivate || t.Op == model.OpDelete): // somebody looked: what was named and never found is not asked for again
+				set["native_id"] = gorm.Expr("CASE WHEN applied_state IN ? THEN native_id ELSE '' END", known())
 			}
 		} else {
-			account = account.Where(same)
+			account = account.Where(same).Where("due_at IS NOT NULL OR dead = ?", true) // one that is settled needs the step no more
 			set["error_code"], set["error_text"], set["dead"], set["due_at"] = string(model.CodeTaskRefused), t.Evidence, true, nil
 		}
 		res = account.Updates(set)
@@ -123,12 +126,34 @@ func (s *Store) DecideTask(ctx context.Context, t model.Task, o model.TaskOutcom
 	})
 }
 
-// nameable sees that an account may have the id in its target that a person gives it. It reads them all, which no writer should wait for.
+// known are the states of an account that was there when it was read back last.
+func known() []model.AccountState {
+	return []model.AccountState{model.AccountActive, model.AccountInactive}
+}
+
+// EndTasks withdraws the open tasks in targets where nobody has any to do, and hurries the accounts that wait for them.
+func (s *Store) EndTasks(ctx context.Context, targets []string, reason string) (int, error) {
+	var n int64
+	err := s.update(ctx, func(tx *gorm.DB) error {
+		now := gorm.Expr(s.now())
+		res := tx.Model(&model.Task{}).Where("status = ? AND target IN ?", string(model.TaskOpen), targets).
+			Updates(map[string]any{"status": string(model.TaskWithdrawn), "evidence": reason, "decided_by": "engine", "decided_at": now, "updated_at": now})
+		if n = res.RowsAffected; res.Error != nil || n == 0 {
+			return res.Error
+		}
+		return tx.Model(&model.Account{}).Where("target IN ? AND error_code IN ? AND due_at IS NOT NULL AND lease_owner = ''", targets,
+			[]model.Code{model.CodeTaskOpen, model.CodeTaskOverdue}).UpdateColumn("due_at", now).Error
+	})
+	return int(n), err
+}
+
+// nameable sees that an account may have the id in its target that a person gives it. It reads them all, which no writer should wait for: it
+// is for who slips, and what two people name at once the target takes for one of them at most, by user name and externalId.
 func (s *Store) nameable(ctx context.Context, t model.Task, id string) error {
 	var others []model.Account
 	err := s.view(ctx, func(db *gorm.DB) error {
 		return db.Where("target = ? AND (native_id = ? AND identity_id <> ? OR identity_id = ? AND native_id NOT IN ('', ?) AND applied_state IN ?)", t.Target, id,
-			t.IdentityID, t.IdentityID, id, []model.AccountState{model.AccountActive, model.AccountInactive}).Limit(1).Find(&others).Error
+			t.IdentityID, t.IdentityID, id, known()).Limit(1).Find(&others).Error
 	})
 	switch {
 	case err != nil || len(others) == 0:

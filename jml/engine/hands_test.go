@@ -268,3 +268,80 @@ func TestWhoLeavesWhileTheirAccountIsMadeBesideAnAPI(t *testing.T) {
 		h.wantAccount("the API did it", model.AccountInactive, model.AccountInactive, model.Code(""), false)
 	})
 }
+
+// Who is to be looked for is looked for once, although an account was named that the target does not have.
+func TestANamedAccountThatIsNotThereIsLookedForOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.partlyByHand(policy.LeaverDeactivate, model.OpCreate)
+		h.pushAda(true, "Engineer")
+		if err := h.decide(h.open(), model.TaskOutcome{NativeID: "nobody"}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.pushAda(false, "Engineer")
+		h.wantTasks("perhaps made", "+ ada done", "+ ada withdrawn", "! ada open")
+		if err := h.decide(h.open(), model.TaskOutcome{}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantTasks("looked for", "+ ada done", "+ ada withdrawn", "! ada done")
+		h.wantAccount("looked for", model.AccountInactive, model.AccountAbsent, model.Code(""), false)
+	})
+}
+
+// Nobody is asked to change what is said about a leaver: their account counts as inactive as soon as it is.
+func TestALeaverWaitsForNoUpdateByHand(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		app := h.partlyByHand(policy.LeaverDeactivate, model.OpUpdate)
+		h.pushAda(true, "Engineer")
+		h.pushAda(true, "Architect")
+		h.wantTasks("a mover", "~ ada open")
+		h.pushAda(false, "Architect")
+		app.has("ada Engineer inactive")
+		h.wantTasks("a leaver", "~ ada withdrawn")
+		h.wantAccount("a leaver", model.AccountInactive, model.AccountInactive, model.Code(""), false)
+		h.pushAda(true, "Architect")
+		app.has("ada Engineer active")
+		h.wantTasks("back", "~ ada withdrawn", "~ ada open")
+	})
+}
+
+// Where nothing is by hand any more, no task stays open, and one that does is refused without harm to an account that is settled.
+func TestTasksWhereNothingIsByHandAnyMore(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		app := h.partlyByHand(policy.LeaverDeactivate, model.OpCreate)
+		h.pushAda(true, "Engineer")
+		task := h.open()
+		if n, err := h.store.EndTasks(h.ctx, []string{"platform"}, "the API does it"); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		h.wantTasks("another target's", "+ ada open")
+		api, err := scimapp.New(scimapp.Options{Name: "app", URL: app.url, Token: func() (string, error) { return "hands", nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts := h.opts
+		opts.Targets = []engine.TargetSpec{{Target: h.plat, Class: model.ClassPlatform}, {Target: api, Class: model.ClassApp}}
+		h.Engine = engine.New(opts)
+		if n, err := h.store.EndTasks(h.ctx, []string{"app"}, "the API does it"); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		h.settle() // at once, not within the hour
+		app.has("ada Engineer active")
+		h.wantTasks("withdrawn", "+ ada withdrawn")
+
+		// A replica with the configuration of before opened it once more.
+		task.ID, task.Revision = model.NewID(time.Now().UTC()), h.inApp().DesiredRev
+		if err := h.store.ReplaceTask(h.ctx, h.inApp(), "", &task); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.decideTask(task, model.TaskRefused); err != nil {
+			t.Fatal(err)
+		}
+		h.wantTasks("refused", "+ ada withdrawn", "+ ada refused")
+		h.wantAccount("refused", model.AccountActive, model.AccountActive, model.Code(""), false)
+	})
+}

@@ -143,10 +143,11 @@ func (w wanted) mine(cur *resource) []edit {
 	return slices.DeleteFunc(w.edits(cur), func(e edit) bool { return w.byHand(w.step(e)) })
 }
 
-// left is the step that a person has to take; "": none. Whether somebody gets in comes before what is said about them.
+// left is the step that a person has to take; "": none. Whether somebody gets in comes before what is said about them,
+// which is nobody's task once they do not.
 func (w wanted) left(cur *resource) model.Op {
 	for _, e := range w.edits(cur) {
-		if op := w.step(e); w.byHand(op) {
+		if op := w.step(e); w.byHand(op) && (op != model.OpUpdate || w.account.State == model.AccountActive) {
 			return op
 		}
 	}
