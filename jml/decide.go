@@ -80,7 +80,7 @@ func (r *Rules) Decide(s Situation) Decision {
 	if c.exchanged = c.exchanges(after); len(c.exchanged) > 0 {
 		c = r.decide(s, course{exchanged: c.exchanged})
 	}
-	if c.left() {
+	if c.left(r.Targets) {
 		return after.Decision
 	}
 	return c.Decision
@@ -178,6 +178,10 @@ func (r *Rules) target(d *Decision, w *situation, target string, out policy.Outc
 	}
 	unknown := slices.ContainsFunc(out.Findings, func(f policy.Finding) bool { return f.Target == target || f.Target == "" })
 	if slices.Contains(w.exchanged, target) {
+		if now := *acct; now.HeldPlan != "" { // that it goes: it stays, by what comes
+			now.HeldPlan = ""
+			d.Settled = append(d.Settled, Settled{Plan: acct.HeldPlan, State: true, Account: now})
+		}
 		return
 	}
 	if unknown && w.verdict != take { // unknown is not no: keep what is; who is not active has no account whatever the rules say

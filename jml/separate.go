@@ -240,15 +240,19 @@ func (c *course) grants(target string) bool {
 
 // left says whether nothing is left of what went with what ends: no account has to be taken away or changed, waits for approval or for
 // its target, or stays because that is not known or not allowed. Until then nothing comes in its place: the guard may hold the loss, the
-// target may not have heard of it, or it is a mistake, by which what was there first would be second.
-func (c *course) left() bool {
+// target may not have heard of it, or it is a mistake, by which what was there first would be second. Nothing becomes of an account in a
+// target that is no longer configured: nobody waits for that.
+func (c *course) left(targets []string) bool {
 	w := &c.w
 	if w.Identity == nil || w.Identity.Suspect != "" || len(c.Asks) > 0 ||
 		slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Change.Op.Leaves() || s.Change.Op == model.OpUpdate }) {
 		return false
 	}
 	return !slices.ContainsFunc(w.Accounts, func(a model.Account) bool {
-		if a.State != model.AccountActive {
+		switch {
+		case !slices.Contains(targets, a.Target):
+			return false
+		case a.State != model.AccountActive:
 			return a.AppliedState == model.AccountActive
 		}
 		granted := c.grants(a.Target) || slices.Contains(c.exchanged, a.Target)
