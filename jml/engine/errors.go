@@ -8,7 +8,7 @@ import (
 	"jmld/model"
 )
 
-// ErrOtherRules: what was decided was decided by rules that are not in force. Nothing of it was stored.
+// ErrOtherRules says that what was decided was decided by rules that are not in force. Nothing of it was stored.
 var ErrOtherRules = model.Errorf(model.CodeRulesOther, "other rules are in force than those it was decided by: %w", model.ErrStale)
 
 type permanentError struct{ error }
