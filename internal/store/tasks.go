@@ -35,7 +35,8 @@ func (s *Store) Tasks(ctx context.Context, q model.TaskQuery) ([]model.Task, err
 	return tasks, err
 }
 
-// ReplaceTask withdraws the open task of an account for the reason, and opens next if there is one, in one transaction. ErrStale:
+// ReplaceTask withdraws the open task of an account for the reason, and opens next if there is one, in one transaction, in which the account
+// gets the id in the target that it comes with. ErrStale:
 // the account was decided or claimed meanwhile; who knows it from before must not withdraw what followed. ErrConflict: somebody else opened
 // one at the same time.
 func (s *Store) ReplaceTask(ctx context.Context, account model.Account, reason string, next *model.Task) error {
@@ -55,7 +56,7 @@ func (s *Store) ReplaceTask(ctx context.Context, account model.Account, reason s
 		}
 		// Tasks before the account, as in DecideTask: neither waits for the other.
 		res := tx.Model(&model.Account{}).Where("identity_id = ? AND target = ? AND epoch = ?", account.IdentityID, account.Target, account.Epoch).
-			UpdateColumn("epoch", account.Epoch)
+			UpdateColumn("native_id", account.NativeID)
 		if res.Error == nil && res.RowsAffected != 1 {
 			return fmt.Errorf("account in target %s: %w", account.Target, model.ErrStale)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 
 // handsApp is an app with an API in which people take some steps.
 type handsApp struct {
-	h   *house
-	url string
+	h       *house
+	url     string
+	forgets atomic.Bool // the title of what is made
 }
 
 func (h *house) partlyByHand(leaver policy.Leaver, steps ...model.Op) *handsApp {
@@ -33,9 +35,21 @@ func (h *house) partlyByHand(leaver policy.Leaver, steps ...model.Op) *handsApp 
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	server := httptest.NewServer(app)
+	a := &handsApp{h: h}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && a.forgets.Load() {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			body = bytes.ReplaceAll(body, []byte(`"title"`), []byte(`"nickName"`))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		app.ServeHTTP(w, r)
+	}))
 	h.t.Cleanup(server.Close)
-	a := &handsApp{h: h, url: server.URL + "/scim/v2"}
+	a.url = server.URL + "/scim/v2"
 	api, err := scimapp.New(scimapp.Options{Name: "app", URL: a.url, Token: func() (string, error) { return "hands", nil }, ByHand: steps})
 	if err != nil {
 		h.t.Fatal(err)
@@ -343,5 +357,30 @@ func TestTasksWhereNothingIsByHandAnyMore(t *testing.T) {
 		}
 		h.wantTasks("refused", "+ ada withdrawn", "+ ada refused")
 		h.wantAccount("refused", model.AccountActive, model.AccountActive, model.Code(""), false)
+	})
+}
+
+// What the API made is ours, although a person had to complete it, and goes with its person.
+func TestWhatTheAPIMadeAndAPersonCompletedIsOurs(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		app := h.partlyByHand(policy.LeaverDelete, model.OpUpdate)
+		app.forgets.Store(true)
+		h.pushAda(true, "Engineer")
+		app.has("ada  active")
+		h.wantTasks("a joiner", "~ ada open")
+		app.do(http.MethodPatch, "/Users/"+h.inApp().NativeID, map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"},
+			"Operations": []any{map[string]any{"op": "replace", "path": "title", "value": "Engineer"}}})
+		if err := h.decide(h.open(), model.TaskOutcome{}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantAccount("complete", model.AccountActive, model.AccountActive, model.Code(""), false)
+		if a := h.inApp(); a.Origin != model.OriginOurs {
+			t.Error(a.Origin)
+		}
+		h.pushAda(false, "Engineer")
+		app.has()
+		h.wantAccount("a leaver", model.AccountAbsent, model.AccountAbsent, model.Code(""), false)
 	})
 }

@@ -22,6 +22,9 @@ func (t *Target) beside(ctx context.Context, want model.Account, open []model.Ta
 		}
 		asked := want
 		asked.Applied = rest.Found.Applied
+		if id := rest.Found.NativeID; id != "" && rest.Found.Origin != model.OriginAdopted {
+			asked.NativeID = id // of what the API made just now: found again without it, it would count as somebody else's work
+		}
 		if err = t.ask(ctx, asked, rest.Op, open); again != "" {
 			err = fmt.Errorf("%w; %s", err, again)
 		}
