@@ -51,6 +51,9 @@ func (b *caseBuilder) expectedRoles(w wantedRoles, at route, out *trial.Expect) 
 			b.mistake(b.keyPlace(v.at), "there is no %s; expected a group, an app or a namespace that access declares", place)
 			continue
 		}
+		if _, twice := out.RolesOn[place]; twice {
+			b.mistake(b.keyPlace(v.at), "%s is there twice; expected it once", place)
+		}
 		if word, ok := plain(v.node); ok && word == "none" {
 			out.RolesOn[place] = []string{}
 			continue
