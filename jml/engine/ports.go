@@ -366,6 +366,9 @@ type Queue interface {
 	Settle(ctx context.Context, a model.Account) error
 	// Fail stores Attempts, ErrorCode, ErrorText, Dead and the pause before the next try; like Settle it needs the epoch.
 	Fail(ctx context.Context, a model.Account, pause time.Duration) error
+	// ReplaceTask withdraws the open task of an account for the reason, and opens next unless it is nil. ErrStale: the account was decided or
+	// claimed meanwhile.
+	ReplaceTask(ctx context.Context, a model.Account, reason string, next *model.Task) error
 	// Retry makes accounts due now and takes them out of the dead letter; it returns how many.
 	Retry(ctx context.Context, q model.AccountQuery) (int, error)
 }

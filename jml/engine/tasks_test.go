@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
 	"jmld/model"
@@ -136,6 +137,39 @@ func TestStepsOfPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.wantAccount("gone", model.AccountInactive, model.AccountInactive, model.Code(""), false)
+	})
+}
+
+// D-21: what an entry protects since somebody was asked to take it away is not asked for any more.
+func TestATaskAboutWhatIsProtectedIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.byHand(time.Now)
+		push := func(active bool) {
+			t.Helper()
+			if _, err := h.scim("entra", "e-ada", "ada", active, nil); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+		}
+		push(true)
+		if err := h.decideTask(h.open(), model.TaskDone); err != nil {
+			t.Fatal(err)
+		}
+		push(false)
+		h.wantAccount("left", model.AccountInactive, model.AccountActive, model.CodeTaskOpen, false)
+		r := *h.opts.Rules
+		r.Policy = compiled(t, policy.Rule{Name: "everybody", Target: "app", When: "person.active", Attributes: map[string]string{"userName": "person.userName"}})
+		r.Protect.People = []jml.ProtectedPeople{{Name: "in an emergency", Key: jml.KeyUserName, Pattern: "ada"}}
+		h.SetRules(&r)
+		if _, err := h.Retry(h.ctx, model.AccountQuery{Target: "app"}, "operator lena"); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.wantAccount("protected", model.AccountInactive, model.AccountActive, model.CodeProtected, true)
+		if d := cmp.Diff([]string{"+ ada done", "! ada withdrawn"}, h.tasks()); d != "" {
+			t.Error(d)
+		}
 	})
 }
 

@@ -167,8 +167,13 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 	defer cancel()
 	var got model.Account
 	err := e.permitted(tctx, a)
-	if err == nil {
+	switch {
+	case err == nil:
 		got, err = ensure(tctx, target, kept(a))
+	case IsPermanent(err): // nobody is to do by hand what no target is told to
+		if terr := e.o.Store.ReplaceTask(ctx, a, clip(err.Error()), nil); terr != nil {
+			return err, ignoreStale(terr)
+		}
 	}
 	fields := []zap.Field{zap.String(model.FieldTarget, a.Target), zap.String(model.FieldIdentity, a.IdentityID),
 		zap.String(model.FieldState, string(a.State)), zap.Int(model.FieldAttempt, a.Attempts+1)}
