@@ -55,6 +55,9 @@ func (q *request) admit(name string) error {
 	}
 	q.source, q.token, q.via = src, c.token, c.via
 	q.notes.strict = src.Strict
+	if strings.HasPrefix(q.r.Header.Get("Authorization"), ourPrefix) {
+		q.notes.syntax("Authorization: token without its scheme read as a bearer token")
+	}
 	return nil
 }
 

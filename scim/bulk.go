@@ -30,6 +30,7 @@ type bulkOperation struct {
 	target  string // the id in the path, or "bulkId:…"
 	version string
 	data    object
+	notes   notes // of how its data was read
 	wrong   error // it is refused for, without being tried
 	needs   []int // the operations that make what it refers to, itself excluded
 

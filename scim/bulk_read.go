@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -124,11 +125,14 @@ func (q *request) bulkOperation(o object) (op bulkOperation) {
 		return op
 	}
 	data, _ := o.get("data")
-	data = normaliser{&q.notes, q.source.Bounds}.unpacked("data", data, either)
+	op.notes.strict = q.notes.strict
+	data = normaliser{&op.notes, q.source.Bounds}.unpacked("data", data, either)
 	if list, ok := data.([]any); ok && op.method == http.MethodPatch { // so RFC 7644 §3.7.3 prints it
-		q.notes.remark("data: list read as the operations of a PATCH")
+		op.notes.remark("data: list read as the operations of a PATCH")
 		data = object{{"schemas", []any{urnPatch}}, {"Operations", list}}
 	}
+	q.notes.include(&op.notes)
+	q.notes.refused = cmp.Or(q.notes.refused, op.notes.refused)
 	var ok bool
 	if op.data, ok = data.(object); !ok {
 		op.wrong = invalidSyntax("data is missing or not an object.")

@@ -48,7 +48,8 @@ func (op *bulkOperation) references(resolve func(bulkID string) string) {
 	}
 }
 
-// referred resolves the references in one text: all of it, the end of a $ref, and the operands in the path of a PATCH.
+// referred resolves the references in one text: all of it, the end of a $ref, the operands in the path of a PATCH, and the
+// texts in JSON that is itself a text.
 func referred(key, text string, paths bool, resolve func(string) string) string {
 	if !strings.Contains(text, bulkMark) {
 		return text
@@ -63,7 +64,8 @@ func referred(key, text string, paths bool, resolve func(string) string) string 
 		}
 		return text
 	}
-	if !paths || !strings.EqualFold(key, "path") || len(text) > maxReferencing { // a longer one is refused as it is
+	path := paths && strings.EqualFold(key, "path") && len(text) <= maxReferencing // a longer one is refused as it is
+	if !path && !bracketed(text, either) {
 		return text
 	}
 	const open = `"` + bulkMark

@@ -109,7 +109,8 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *request {
 	q := *j.q
 	q.w = &statusWriter{ResponseWriter: w}
-	q.leaving, q.record, q.reason, q.shape, q.notes = nil, "", "", "", notes{strict: q.notes.strict}
+	q.leaving, q.record, q.reason, q.shape, q.notes = nil, "", "", "", op.notes
+	q.notes.strict = j.q.notes.strict
 	q.id = j.q.id + "." + strconv.Itoa(i+1)
 	q.part = &part{id: op.id, fixed: op.circle, data: op.data}
 	r := &http.Request{Method: op.method, URL: &url.URL{}, Header: http.Header{}}

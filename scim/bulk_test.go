@@ -426,8 +426,9 @@ func TestBulkIsAuditedAndStaysInItsSource(t *testing.T) {
 	c.bulk(t, bulkOf(
 		`{"method":"DELETE","path":"/Users/`+theirs+`"}`,
 		`{"method":"PATCH","path":"/Users/`+id+`","data":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"False"}]}}`,
+		`{"method":"PATCH","path":"/Users/`+id+`","data":"[{\"op\":\"add\",\"path\":\"title\",\"value\":\"T\"}]"}`,
 		`{"method":"DELETE","path":"/Users/`+id+`"}`,
-	), "DELETE 404", "PATCH 200", "DELETE 204")
+	), "DELETE 404", "PATCH 200", "PATCH 200", "DELETE 204")
 	list, err := c.AuditList(t.Context(), id, 10)
 	if err != nil {
 		t.Fatal(err)
@@ -442,6 +443,7 @@ func TestBulkIsAuditedAndStaysInItsSource(t *testing.T) {
 	want := [][2]string{
 		{"scim.create", `{"kind":"user","dialect":"RFC 7644"}`},
 		{"scim.patch", `{"kind":"user","dialect":"Entra legacy PATCH","notes":["part of a bulk request","op: \"Replace\" read as \"replace\"","active: \"False\" read as false"]}`},
+		{"scim.patch", `{"kind":"user","dialect":"unknown","notes":["part of a bulk request","data: text read as the JSON it holds","data: list read as the operations of a PATCH"]}`},
 		{"scim.delete", `{"kind":"user","dialect":"RFC 7644","notes":["part of a bulk request"]}`},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

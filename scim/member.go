@@ -79,6 +79,8 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 		}
 		switch s, ok := id.(string); {
 		case id == nil:
+		case bracketed(s, either): // no id: who replaces the members by it would have nobody left
+			return nil, invalidValue("A member is a text that begins like JSON and cannot be read as that.")
 		case !ok || s == "":
 			return nil, invalidValue("A member has no value.")
 		case len(s) > 256:
@@ -88,6 +90,9 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 		default:
 			ids = append(ids, s)
 		}
+	}
+	if len(list) > 0 && len(ids) == 0 {
+		return nil, invalidValue("No member has a value.") // only [] says that there is none
 	}
 	return ids, nil
 }

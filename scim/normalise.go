@@ -192,16 +192,22 @@ const either = "{["
 // unpacked is the JSON that a text holds when it begins with one of the brackets; anything else stays as it is. SCIM-SDK, which
 // Keycloak's extensions are made with, and Entra's AppRoleAssignmentsComplex send JSON inside text.
 func (n normaliser) unpacked(label string, raw any, brackets string) any {
-	text, ok := raw.(string)
-	if text = strings.TrimSpace(text); !ok || text == "" || strings.IndexByte(brackets, text[0]) < 0 {
+	text, _ := raw.(string)
+	if !bracketed(text, brackets) {
 		return raw
 	}
-	v, err := decode([]byte(text), n.bounds.Depth)
+	v, err := decode([]byte(strings.TrimSpace(text)), n.bounds.Depth)
 	if err != nil {
 		return raw
 	}
 	n.notes.add("%s: text read as the JSON it holds", label)
 	return v
+}
+
+// bracketed says whether a text begins with one of the brackets.
+func bracketed(text, brackets string) bool {
+	text = strings.TrimSpace(text)
+	return text != "" && strings.IndexByte(brackets, text[0]) >= 0
 }
 
 func (n normaliser) subs(a *attribute, o object) (any, error) {

@@ -300,6 +300,9 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 }
 
 func (c *compiler) elementValue(a *attribute, raw any) (any, error) {
+	if a.typ == typeComplex {
+		raw = c.unpacked(a.label(), raw, either)
+	}
 	if list, ok := raw.([]any); ok {
 		switch len(list) {
 		case 0:

@@ -97,6 +97,9 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"a certificate with line feeds", "POST", "/Users", user(`,"x509Certificates":[{"value":"AAAA\nAAAA"}]`), "invalidValue"},
 		{"members as text", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":["{user}"]}`, "invalidValue"},
 		{"members by $ref", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":[{"$ref":"../Users/{user}"}]}`, "invalidValue"},
+		{"a member as JSON in text", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":["{\"value\":\"{user}\"}"]}`, "invalidValue"},
+		{"no members as JSON in text", "PATCH", "/Groups/{group}", patchOf(`{"op":"replace","path":"members","value":"[]"}`), "invalidValue"},
+		{"a bulk operation as JSON in text", "POST", "/Bulk", bulkOf(`{"method":"PATCH","path":"/Users/{user}","data":"[{\"op\":\"replace\",\"path\":\"nickName\",\"value\":\"N\"}]"}`), "invalidValue"},
 		{"one member", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":{"value":"{user}"}}`, "invalidValue"},
 
 		{"PATCH without schemas", "PATCH", "/Users/{user}", `{"Operations":[{"op":"add","path":"nickName","value":"N"}]}`, "invalidSyntax"},
@@ -213,5 +216,20 @@ func TestStrictCountsInEachOperationOfABulkRequest(t *testing.T) {
 	}
 	if got != "400 201 409 400 " {
 		t.Errorf("%s: %s", got, a)
+	}
+}
+
+// A token that stands without its scheme (RFC 6750 §2.1) is another reading, too.
+func TestStrictTakesNoTokenWithoutItsScheme(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, sqlite(), func(o *scim.Options) { o.Sources[1].Strict = true })
+	want := map[string]int{"entra": 200, "okta": 400}
+	for source := range want {
+		c.token(t, source, "made here", "jmld_of-"+source, nil)
+	}
+	for source, status := range want {
+		users := c.host + "/scim/" + source + "/v2/Users"
+		c.as(t, "jmld_of-"+source, users, status)
+		c.as(t, "Bearer jmld_of-"+source, users, 200)
 	}
 }
