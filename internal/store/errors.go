@@ -74,10 +74,8 @@ func pgKind(e *pgconn.PgError) error {
 		"40001", // serialization_failure
 		"40P01": // deadlock_detected
 		return model.ErrStale
-	case "22P02": // invalid_text_representation: see otherRulesHere
-		if strings.Contains(e.Message, `"`+settingRules+`"`) {
-			return engine.ErrOtherRules
-		}
+	case "2201E": // invalid_argument_for_logarithm: see otherRulesHere
+		return engine.ErrOtherRules
 	case "22021", // character_not_in_repertoire: a NUL in a text
 		"22P05", // untranslatable_character
 		"54000": // program_limit_exceeded: an index entry too long

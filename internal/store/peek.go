@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/libtnb/sqlite"
 
 	"jmld/model"
@@ -60,14 +61,14 @@ func peekLite(ctx context.Context, o Options) (rules string, err error) {
 }
 
 func peekPostgres(ctx context.Context, o Options) (rules string, err error) {
-	config, err := pgx.ParseConfig(o.URL)
+	config, err := pgxpool.ParseConfig(o.URL) // as Open reads it
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", model.ErrInvalid, err)
 	}
 	if o.Password != "" {
-		config.Password = o.Password
+		config.ConnConfig.Password = o.Password
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return "", err
 	}

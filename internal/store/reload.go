@@ -15,9 +15,9 @@ const (
 	settingReload = "reload"
 
 	// otherRulesHere is a row where other rules are in force. On PostgreSQL, whose answer comes after the whole batch is sent, the row is an error
-	// itself, one that nothing else is.
+	// itself, with a SQLSTATE that no other statement gives: its text is in the server's language.
 	otherRulesHere = "SELECT name FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
-	otherRulesFail = "SELECT CAST(name AS integer) FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
+	otherRulesFail = "SELECT ln(CAST(0 * length(name) AS float8)) FROM settings WHERE name = '" + settingRules + "' AND value <> $1"
 )
 
 // AskReload asks every daemon to read its configuration again. Answers to earlier wishes are forgotten.
