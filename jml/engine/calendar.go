@@ -51,7 +51,8 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 		}
 		_, err = e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "schedule", ScheduledAt: &at, Actor: "schedule"})
 		busy := model.CodeOf(err) == model.CodeSourceBusy
-		if err != nil && (errors.Is(err, model.ErrUnavailable) || busy && !s.Pace.SkipOverlap) && ctx.Err() == nil {
+		later := errors.Is(err, model.ErrUnavailable) || errors.Is(err, ErrOtherRules) || busy && !s.Pace.SkipOverlap
+		if later && ctx.Err() == nil {
 			e.log.Info("scheduled read waits", zap.String(model.FieldSource, name), zap.Error(err))
 			_ = sleep(ctx, jitter(calendarStep/6))
 			next, waiting = at, at // not started yet, or by another replica: then the row exists

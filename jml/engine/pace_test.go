@@ -86,6 +86,37 @@ func TestAReadThatMeetsAnotherWaitsOrIsPassedOver(t *testing.T) {
 	}
 }
 
+// elsewhere has other rules in force until then.
+type elsewhere struct {
+	engine.Store
+	until time.Time
+}
+
+func (e *elsewhere) RulesInForce(ctx context.Context) (string, error) {
+	if time.Now().Before(e.until) {
+		return "others", nil
+	}
+	return e.Store.RulesInForce(ctx)
+}
+
+// A read whose time comes while other rules are in force waits for those of its daemon: no other daemon may be there to make it.
+func TestAScheduledReadWaitsForTheRulesInForce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(3)
+		then := time.Now().UTC().Add(-3 * time.Hour)
+		past := model.Run{ID: model.NewID(then), Job: "read:corp", Source: "corp", Trigger: "schedule", ScheduledAt: &then,
+			State: model.RunSucceeded, StartedAt: then, HeartbeatAt: then, FinishedAt: &then}
+		if err := h.store.StartRun(h.ctx, &past); err != nil {
+			t.Fatal(err)
+		}
+		h.opts.Sources[0].Schedule = shifted(time.Now().UTC().Add(30 * time.Minute).Sub(time.Now().UTC().Add(30 * time.Minute).Truncate(time.Hour)))
+		h.opts.Store, h.opts.Fingerprint = &elsewhere{h.store, time.Now().Add(2 * time.Second)}, "ours"
+		h.Engine = engine.New(h.opts)
+		h.tended("the read that waited", func() bool { return len(h.finished()) == 2 })
+	})
+}
+
 // runs lets the engine run for a while.
 func (h *house) runs(d time.Duration) {
 	h.t.Helper()
