@@ -11,7 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"jmld/jml"
 	"jmld/jml/engine"
+	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -134,6 +136,44 @@ func TestARunThatEndsWaitsForWhatIsBeingStored(t *testing.T) {
 		out, err := e.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand", Actor: "test"})
 		if !errors.Is(err, model.ErrUnavailable) || out.Funnel.New != 200 || len(s.stored) != 1 {
 			t.Errorf("%v; %d new, %d transactions", err, out.Funnel.New, len(s.stored))
+		}
+	})
+}
+
+// M-16, D-21: of two administrators who become ordinary users in one read, in transactions one after the other, one stays.
+func TestAdministratorsAreNotDecidedAboutAhead(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		said := func(title string) {
+			h.dir.users = people(250)
+			for i := range h.dir.users {
+				attrs := jml.Decode(h.dir.users[i].Attrs)
+				attrs["nickName"] = "nick " + title
+				if title != "" && (i == 3 || i == 240) {
+					attrs["title"] = title
+				}
+				h.dir.users[i].Attrs = jml.Canonical(attrs)
+			}
+		}
+		name := map[string]string{"userName": "person.userName"}
+		r := *h.opts.Rules
+		r.Policy = compiled(t,
+			policy.Rule{Name: "admins", Target: "app", When: `has(person.title)`, Attributes: name, Administrator: true},
+			policy.Rule{Name: "everybody", Target: "app", When: "true", Attributes: name})
+		h.SetRules(&r)
+		said("Architect")
+		h.sync()
+		if !h.accountOf("person003").Administrator || !h.accountOf("person240").Administrator {
+			t.Fatal("they administer nothing")
+		}
+		said("")
+		e, s := h.unhurried(untilLoaded)
+		e.SetRules(&r)
+		if _, err := e.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand", Actor: "test"}); err != nil || len(s.stored) != 2 {
+			t.Fatal(err, s.stored)
+		}
+		if first, second := h.accountOf("person003").Administrator, h.accountOf("person240").Administrator; first == second {
+			t.Errorf("administrators: %t and %t", first, second)
 		}
 	})
 }

@@ -17,6 +17,8 @@ type staged struct {
 	keys  map[model.Key]bool          // of those it is about
 	again func(context.Context) error // decides about them anew, and stores it
 	done  chan error
+	// administers: some of the people administer a target. Two transactions of such are decided one after the other, or each would count on the other's.
+	administers bool
 }
 
 // given are the names that the transaction under way gives, for the next one to add to.
@@ -35,12 +37,13 @@ func (rd *reading) ahead(ctx context.Context, keys map[model.Key]bool, decide fu
 			return err
 		}
 	}
+	before := rd.underway
 	s, failed := decide(ctx)
 	stored, err := rd.land(ctx)
 	if err != nil {
 		return err
 	}
-	if failed != nil || !stored {
+	if failed != nil || !stored || before != nil && before.administers && s.administers {
 		return again(ctx)
 	}
 	s.keys, s.again, s.done = keys, again, make(chan error, 1)

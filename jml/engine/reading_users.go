@@ -163,7 +163,8 @@ func (rd *reading) stageUsers(ctx context.Context, entries []model.Entry) (*stag
 		}
 	}
 	t.Disputed = len(disputed)
-	return &staged{c: c, t: t, then: func() {
+	administers := slices.ContainsFunc(people, func(p Person) bool { return p.Administrators != nil })
+	return &staged{c: c, t: t, administers: administers, then: func() {
 		rd.batch = append(rd.batch, second...)
 		rd.dangling = append(rd.dangling, dangling...)
 		rd.disputed = append(rd.disputed, disputed[:min(len(disputed), max(0, mostDisputed-len(rd.disputed)))]...)
