@@ -88,6 +88,21 @@ func isContainer(name string) bool {
 	return oneOf(name, "", "resources", "operations", "data", "response", "value") || strings.HasPrefix(name, ietf)
 }
 
+// isExtension says whether it is the URN of an extension of the standards, and none of an attribute in it.
+func isExtension(name string) bool {
+	urn, last, _ := cutLast(name, ':')
+	_, version, ok := cutLast(urn, ':')
+	return ok && strings.HasPrefix(name, ietf) && last != "" && isVersion("v"+version)
+}
+
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
 // isReference says whether the attribute refers to resources of the same source.
 func isReference(name string) bool { return oneOf(name, "members", "groups", "manager") }
 

@@ -100,6 +100,9 @@ func (r *redaction) within(f frame, text []byte) []byte {
 				f.path, f.fault, f.native = about[i].path, about[i].fault, top.native && isContainer(top.full())
 			} else {
 				f.key, f.path, f.fault, f.native = top.name(), "", top.fault, top.native && !isForeign(top.full())
+				if isExtension(top.full()) { // its attributes stand in the list
+					f.key = top.full()
+				}
 			}
 			stack = append(stack, f)
 			out = append(out, raw...)

@@ -228,6 +228,7 @@ func TestTheProtocolStays(t *testing.T) {
 	r := redactor()
 	for _, s := range []string{
 		`{ "schemas" : ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],` + "\n\t" + `"Operations":[{"op":"Add","path":"members","value":[{"value":"0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90","type":"User"}]}]}`,
+		`{"Operations":[{"path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","value":["{\"manager\":{\"value\":\"0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90\"}}"]}]}`,
 		`{"Operations":[{"op":"replace","path":"active","value":"False"},{"op":"replace","path":"emails[type eq \"work\" and primary eq true].value","value":null}]}`,
 		`{"active":true,"unknownAttribute":{"sub":[]},"meta":{"created":"2026-01-01T10:00:00.000Z","version":"W/\"7\"","resourceType":"User"}}`,
 		`{"totalResults":17,"startIndex":1,"itemsPerPage":0,"Resources":[]}`,
