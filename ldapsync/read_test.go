@@ -96,7 +96,7 @@ func TestAReadEqualsTheDirectory(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{
 		"connected and bound", "read to the end", "every page answered with success", "paging control on every page", "last cookie empty",
-		"one connection", "no referral", "no unknown message", "base entries unchanged", "identity unchanged", "every entry has an id",
+		"one connection", "no referral", "no unknown message", "base entries unchanged", "identity unchanged", "clocks compared", "every entry has an id",
 		"no id twice", "every DN understood", "listed twice alike", "people found", "skipped entries named", "all members listed", "members found",
 	}, names); d != "" {
 		t.Errorf("conditions (-want +got):\n%s", d)
