@@ -9,7 +9,6 @@ import (
 
 	"jmld/jml/access"
 	"jmld/jml/engine"
-	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -96,16 +95,7 @@ func TestARightAndAnEditOfTheTreeMeet(t *testing.T) {
 func TestARoleFollowsAGroupThatIsRenamed(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
-		p, bad := policy.Compile(policy.Config{
-			Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `"Developer" in access.roles`}},
-			Roles:    []policy.RoleRule{{Name: "builders of corp", Role: "developer", Place: "group:builders", Source: "corp", Group: "Builders"}},
-		}, []string{"platform"})
-		if len(bad) > 0 {
-			t.Fatal(bad)
-		}
-		r := *h.opts.Rules
-		r.Policy = p
-		h.SetRules(&r)
+		h.followingBuilders(t)
 		called := func(id, name string, members ...string) model.Entry {
 			g := group(id, members...)
 			g.Record.DisplayName, g.Record.DisplayNameKey, g.Record.Attrs = name, name, `{"displayName":"`+name+`"}`

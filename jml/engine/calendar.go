@@ -24,7 +24,7 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 	name, job := s.Source.Name(), jobOf(s.Source.Name(), mode)
 	for ctx.Err() == nil {
 		if e.behind.Load() { // left to those with the rules in force
-			_ = sleep(ctx, jitter(calendarStep/6)) // ctx is looked at above
+			_ = sleep(ctx, jitter(calendarStep/6)) // its only error is that of ctx, which the loop looks at
 			continue
 		}
 		now, err := e.o.Store.Now(ctx)
@@ -33,7 +33,7 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 		}
 		if err != nil {
 			e.log.Error("calendar waits for the database", zap.String(model.FieldSource, name), zap.Error(err))
-			_ = sleep(ctx, jitter(calendarStep/6)) // ctx is looked at above
+			_ = sleep(ctx, jitter(calendarStep/6)) // its only error is that of ctx, which the loop looks at
 			continue
 		}
 		if wait := next.Add(s.Pace.delay(job, next)).Sub(now); next.IsZero() || wait > 0 { // zero: the schedule has no next time

@@ -192,16 +192,7 @@ func TestRightsByRuleAreAudited(t *testing.T) {
 func TestARoleFromAGroupStaysWithoutProof(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
-		p, bad := policy.Compile(policy.Config{
-			Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `"Developer" in access.roles`}},
-			Roles:    []policy.RoleRule{{Name: "builders of corp", Role: "developer", Place: "group:builders", Source: "corp", Group: "Builders"}},
-		}, []string{"platform"})
-		if len(bad) > 0 {
-			t.Fatal(bad)
-		}
-		r := *h.opts.Rules
-		r.Policy = p
-		h.SetRules(&r)
+		h.followingBuilders(t)
 		want := func(what string, want ...string) {
 			t.Helper()
 			h.settle()
@@ -240,4 +231,19 @@ func TestARoleFromAGroupStaysWithoutProof(t *testing.T) {
 		h.sync()
 		want("the groups were deleted")
 	})
+}
+
+// followingBuilders lets members of the source's group Builders be developers, who have an account.
+func (h *house) followingBuilders(t *testing.T) {
+	t.Helper()
+	p, bad := policy.Compile(policy.Config{
+		Accounts: []policy.Rule{{Name: "held", Target: "platform", When: `"Developer" in access.roles`}},
+		Roles:    []policy.RoleRule{{Name: "builders of corp", Role: "developer", Place: "group:builders", Source: "corp", Group: "Builders"}},
+	}, []string{"platform"})
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	r := *h.opts.Rules
+	r.Policy = p
+	h.SetRules(&r)
 }

@@ -44,7 +44,7 @@ func (h *Heap) adjust() {
 		kept = h.room > 0
 	})
 	if kept {
-		type nobodys struct{ _ *Heap }
+		type nobodys struct{ _ *Heap } // with a pointer it shares no memory with what somebody holds
 		runtime.AddCleanup(new(nobodys), (*Heap).adjust, h)
 	}
 }

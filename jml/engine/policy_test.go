@@ -147,30 +147,13 @@ func TestWhoseRulesAreNotInForceDecidesNothing(t *testing.T) {
 func TestAHeldStartDecidesNothing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
-		h.opts.Fingerprint, h.opts.Rules = "one", byRoles(h)
-		h.Engine = engine.New(h.opts)
-		if _, err := h.store.AdoptRules(h.ctx, "one"); err != nil {
-			t.Fatal(err)
-		}
-		ada, err := h.scim("entra", "e-1", "ada", true, number("1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		bo, err := h.scim("entra", "e-2", "bo", true, number("2"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.edit(func(s *access.State) {
-			company(s, ada.Record.IdentityID)
-			s.Give(given(bo.Record.IdentityID, "group:builders", "developer"))
-		})
-		h.settle()
+		bo := byRulesOne(t, h)
 		opts := h.opts
 		opts.Fingerprint, opts.Rules = "two", h.appWhen(`person.userName == "nobody"`)
 		started := engine.New(opts)
 		take := &engine.AccessEdit{Actor: "configuration", Manager: model.ManagedByOperator, Areas: access.Areas(), Brake: true,
 			Edit: func(s *access.State, _ *access.Tree) error {
-				s.Take(bo.Record.IdentityID, "group:builders", "developer", false)
+				s.Take(bo, "group:builders", "developer", false)
 				return nil
 			}}
 		next := engine.Policy{Rules: opts.Rules, Fingerprint: "two", Targets: opts.Targets} // a guard that lets nobody go
@@ -212,28 +195,11 @@ func TestAHeldStartDecidesNothing(t *testing.T) {
 func TestGroupsAndRolesAreAdoptedWithTheRules(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
-		h.opts.Fingerprint, h.opts.Rules = "one", byRoles(h)
-		h.Engine = engine.New(h.opts)
-		if _, err := h.store.AdoptRules(h.ctx, "one"); err != nil {
-			t.Fatal(err)
-		}
-		ada, err := h.scim("entra", "e-1", "ada", true, number("1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		bo, err := h.scim("entra", "e-2", "bo", true, number("2"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.edit(func(s *access.State) {
-			company(s, ada.Record.IdentityID)
-			s.Give(given(bo.Record.IdentityID, "group:builders", "developer"))
-		})
-		h.settle()
+		bo := byRulesOne(t, h)
 		next := engine.Policy{Rules: byRoles(h), Fingerprint: "two", Targets: h.opts.Targets} // a guard that lets nobody go
 		take := &engine.AccessEdit{Actor: "operator ada", Manager: model.ManagedByOperator, Areas: access.Areas(), Brake: true,
 			Edit: func(s *access.State, _ *access.Tree) error {
-				s.Take(bo.Record.IdentityID, "group:builders", "developer", false)
+				s.Take(bo, "group:builders", "developer", false)
 				return nil
 			}}
 		if err := h.Adopt(h.ctx, next, take); model.CodeOf(err) != model.CodeAccessHeld {
@@ -254,4 +220,28 @@ func TestGroupsAndRolesAreAdoptedWithTheRules(t *testing.T) {
 			t.Errorf("%v are reviewed, %v; want both", due, err)
 		}
 	})
+}
+
+// byRulesOne runs by rules with the fingerprint "one", by which bo has an account from a role; it returns who that is.
+func byRulesOne(t *testing.T, h *house) (bo string) {
+	t.Helper()
+	h.opts.Fingerprint, h.opts.Rules = "one", byRoles(h)
+	h.Engine = engine.New(h.opts)
+	if _, err := h.store.AdoptRules(h.ctx, "one"); err != nil {
+		t.Fatal(err)
+	}
+	ada, err := h.scim("entra", "e-1", "ada", true, number("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := h.scim("entra", "e-2", "bo", true, number("2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.edit(func(s *access.State) {
+		company(s, ada.Record.IdentityID)
+		s.Give(given(who.Record.IdentityID, "group:builders", "developer"))
+	})
+	h.settle()
+	return who.Record.IdentityID
 }
