@@ -72,7 +72,11 @@ func peekPostgres(ctx context.Context, o Options) (rules string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, conn.Close(ctx))
+	}()
 	err = conn.QueryRow(ctx, peekRules).Scan(&rules)
 	var refused *pgconn.PgError
 	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &refused) && refused.Code == "42P01" { // undefined_table
