@@ -200,8 +200,12 @@ func (f byHand) email(ctx context.Context, n int64) (string, error) {
 		"AND type = 'work') ORDER BY created_at, id LIMIT 101", fmt.Sprintf("person%d@example.org", n))
 }
 
+// find reads a record with its groups in one statement, as the daemon does.
 func (f byHand) find(ctx context.Context, where string, value any) (string, error) {
-	got, err := f.db.read(ctx, []stmt{{"SELECT " + recordCols + " FROM records WHERE source = $1 AND " + where, []any{pushed, value}}})
+	got, err := f.db.read(ctx, []stmt{{"WITH RECURSIVE found AS (SELECT " + recordCols + " FROM records WHERE source = $1 AND " + where + "), " +
+		"up(group_id) AS (SELECT m.group_id FROM found JOIN members m ON m.source = $1 AND m.member_id = found.id " +
+		"UNION SELECT m.group_id FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
+		"SELECT found.*, g.id, g.display_name FROM found LEFT JOIN (up JOIN records g ON g.source = $1 AND g.id = up.group_id) ON true", []any{pushed, value}}})
 	if err != nil {
 		return "", err
 	}
@@ -209,8 +213,7 @@ func (f byHand) find(ctx context.Context, where string, value any) (string, erro
 		return "", errNobody
 	}
 	attrs, _ := got[0][14].(string)
-	_, err = f.db.read(ctx, []stmt{{groupsOf, []any{pushed, got[0][2]}}})
-	return attrs, err
+	return attrs, nil
 }
 
 // page: a hundred records, how many there are, the groups of the hundred.

@@ -140,13 +140,13 @@ func (l lite) groupsOfAll(ids []string) stmt {
 func (l lite) time(t time.Time) any { return t.UnixMicro() }
 
 // prepare: SQLite calls the numbered parameter ?1. CROSS JOIN keeps it from turning joins around, which without ANALYZE it does for
-// the worse.
+// the worse. What may be missing (LEFT JOIN) is not turned around.
 func (l lite) prepare(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, error) {
 	key := fmt.Sprintf("%p %s", db, text)
 	if s, ok := l.prepared.Load(key); ok {
 		return s.(*sql.Stmt), nil
 	}
-	s, err := db.PrepareContext(ctx, strings.NewReplacer("$", "?", " JOIN ", " CROSS JOIN ").Replace(text))
+	s, err := db.PrepareContext(ctx, strings.NewReplacer("$", "?", " LEFT JOIN ", " LEFT JOIN ", " JOIN ", " CROSS JOIN ").Replace(text))
 	if err != nil {
 		return nil, err
 	}
