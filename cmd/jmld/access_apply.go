@@ -30,7 +30,7 @@ func newAccessApply(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printEdited(done, dryRun)
+				return a.printEdited(ctx, s, done, dryRun)
 			})
 		},
 	}

@@ -57,13 +57,13 @@ func resourcePlace(text string) (string, string, error) {
 }
 
 // edit changes the tree for an operator and says what became of it; a refusal is audited with who or what it is about.
-func (a *app) edit(ctx context.Context, s *site, about, by string, dryRun bool, edit func(*access.State, *access.Tree) error) error {
-	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(by), Manager: model.ManagedByOperator, Areas: s.cfg.AccessAreas(), DryRun: dryRun,
-		Edit: edit, About: about})
+func (a *app) edit(ctx context.Context, s *site, about string, f editFlags, edit func(*access.State, *access.Tree) error) error {
+	done, err := s.engine.EditAccess(ctx, engine.AccessEdit{Actor: a.operator(f.by), Reason: strings.TrimSpace(f.why), Manager: model.ManagedByOperator,
+		Areas: s.cfg.AccessAreas(), DryRun: f.dryRun, Edit: edit, About: about})
 	if err != nil {
 		return err
 	}
-	return a.printEdited(done, dryRun)
+	return a.printEdited(ctx, s, done, f.dryRun)
 }
 
 type accessChangeJSON struct {
@@ -125,7 +125,7 @@ func held(m model.AccessMember, role string) []string {
 	return out
 }
 
-func (a *app) printEdited(done engine.AccessEdited, dryRun bool) error {
+func (a *app) printEdited(ctx context.Context, s *site, done engine.AccessEdited, dryRun bool) error {
 	list := accessChanges(done.Changes)
 	if a.json() {
 		return a.printJSON(accessEditedJSON{"jmld.access.edit/1", list, done.Affected, dryRun, done.Held})
@@ -133,6 +133,13 @@ func (a *app) printEdited(done engine.AccessEdited, dryRun bool) error {
 	if len(list) == 0 {
 		a.printf("nothing to do: it is so already\n")
 		return nil
+	}
+	texts := make([]*string, len(list))
+	for i := range list {
+		texts[i] = &list[i].Object
+	}
+	if err := s.named(ctx, texts...); err != nil {
+		return err
 	}
 	for _, c := range list {
 		a.printf("%s %s %s\n", a.symbol(model.Op(c.Op)), c.Kind, line(c.Object))
@@ -150,13 +157,16 @@ func (a *app) printEdited(done engine.AccessEdited, dryRun bool) error {
 
 // editFlags are of every command that changes something.
 type editFlags struct {
-	by     string
-	dryRun bool
+	by, why string
+	dryRun  bool
 }
 
 func (f *editFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.by, "by", "", "`name` of the person who asks (default: your account here)")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "check everything and write nothing")
+	if cmd.Flags().Lookup("reason") == nil { // what is given has one
+		cmd.Flags().StringVar(&f.why, "reason", "", "`why`, for the audit")
+	}
 }
 
 // grantFlags say why somebody gets something, and for how long.

@@ -65,7 +65,7 @@ func newAccessGroup(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, access.KindGroup+":"+g.Parent, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, "group:"+g.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, "group:"+g.ID, edit, func(st *access.State, _ *access.Tree) error {
 					if _, err := st.Group(g.Name); err == nil {
 						return model.Errorf(model.CodeAccessRefused, "group %s is there already", g.Name)
 					}
@@ -96,7 +96,7 @@ func newGroupSet(a *app) *cobra.Command {
 		Args:    exactly("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, place(args[0]), edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, place(args[0]), edit, func(st *access.State, _ *access.Tree) error {
 					g, err := st.Group(args[0])
 					if err != nil {
 						return err
@@ -134,7 +134,7 @@ func newGroupRemove(a *app) *cobra.Command {
 		Args:    exactly("GROUP"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, place(args[0]), edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropGroup(args[0]) })
+				return a.edit(ctx, s, place(args[0]), edit, func(st *access.State, _ *access.Tree) error { return st.DropGroup(args[0]) })
 			})
 		},
 	}
@@ -173,7 +173,7 @@ func newAccessRole(a *app) *cobra.Command {
 			}
 			r.Permissions = access.EncodePermissions(list)
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, "role:"+r.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, "role:"+r.ID, edit, func(st *access.State, _ *access.Tree) error {
 					st.PutRole(r)
 					return nil
 				})
@@ -191,7 +191,7 @@ func newAccessRole(a *app) *cobra.Command {
 		Args:    exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, "role:"+access.ID(args[0]), gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropRole(args[0]) })
+				return a.edit(ctx, s, "role:"+access.ID(args[0]), gone, func(st *access.State, _ *access.Tree) error { return st.DropRole(args[0]) })
 			})
 		},
 	}
@@ -220,7 +220,7 @@ func newAccessResource(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, at, edit, func(st *access.State, _ *access.Tree) error {
 					st.PutResource(model.AccessResource{Place: at, Name: name, Description: description, ManagedBy: model.ManagedByOperator})
 					return nil
 				})
@@ -239,7 +239,7 @@ func newAccessResource(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, at, gone.by, gone.dryRun, func(st *access.State, _ *access.Tree) error { return st.DropResource(at) })
+				return a.edit(ctx, s, at, gone, func(st *access.State, _ *access.Tree) error { return st.DropResource(at) })
 			})
 		},
 	}
@@ -268,7 +268,7 @@ func newAccessLink(a *app) *cobra.Command {
 				return usage(errors.New("--move is for apps: a namespace may be associated with many groups"))
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, at, edit, func(st *access.State, _ *access.Tree) error {
 					st.Link(model.AccessLink{Place: at, Owner: access.ID(args[0]), Exclusive: kind == access.KindApp, ManagedBy: model.ManagedByOperator}, move)
 					return nil
 				})
@@ -292,7 +292,7 @@ func newAccessUnlink(a *app) *cobra.Command {
 				return err
 			}
 			return a.withSite(cmd.Context(), func(ctx context.Context, s *site) error {
-				return a.edit(ctx, s, at, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error { return st.Unlink(at, access.ID(args[0])) })
+				return a.edit(ctx, s, at, edit, func(st *access.State, _ *access.Tree) error { return st.Unlink(at, access.ID(args[0])) })
 			})
 		},
 	}
@@ -339,7 +339,7 @@ func newAccessMember(a *app) *cobra.Command {
 		Use: "member", Short: "Give people roles, and take them away",
 		Example: `  jmld access member add Builders bo@example.org --role Developer --reason "request 8" --until 2026-12-31
   jmld access member add app:CRM cy@example.org --role Auditor --reason "audit 2026"
-  jmld access member remove Builders bo@example.org`,
+  jmld access member remove Builders bo@example.org --reason "moved to Sales"`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -377,7 +377,7 @@ func newMemberAdd(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, row.Place, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit, func(st *access.State, t *access.Tree) error {
 					if way := inheritedRole(t, rows[0], a.now()); way != nil && !admin && row.ValidTo == nil {
 						if !a.json() {
 							a.printf("%s holds %s in %s through %s\n", line(p.DisplayName), way.Role, t.Name(row.Place), strings.Join(way.Path, " > "))
@@ -420,7 +420,7 @@ func newMemberRemove(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remove PLACE WHO", Short: "Take from somebody what they were given directly there",
 		Long: "What is inherited is taken away where it comes from; the answer says where that is.",
-		Example: `  jmld access member remove Builders bo@example.org
+		Example: `  jmld access member remove Builders bo@example.org --reason "moved to Sales"
   jmld access member remove Builders bo@example.org --role Developer`,
 		Args: exactly("PLACE", "WHO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -430,7 +430,7 @@ func newMemberRemove(a *app) *cobra.Command {
 					return err
 				}
 				at := place(args[0])
-				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, t *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit, func(st *access.State, t *access.Tree) error {
 					if st.Take(p.ID, at, access.ID(role), !cmd.Flags().Changed("role")) > 0 {
 						return nil
 					}
@@ -479,7 +479,7 @@ func newAccessHandOver(a *app) *cobra.Command {
 				if err := a.approveGrant(ctx, s, &grant, at, rows, a.operator(edit.by)); err != nil {
 					return err
 				}
-				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit, func(st *access.State, _ *access.Tree) error {
 					st.HandOver(at, rows[0])
 					return nil
 				})

@@ -25,8 +25,11 @@ func newAccessExcept(a *app) *cobra.Command {
   jmld access except "builders do not run" bo@example.org --end`,
 		Args: exactly("RULE", "WHO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if end && (grant.reason != "" || grant.until != "" || grant.approver != "") {
-				return usage(errors.New("--end takes neither --reason nor --until nor --approver"))
+			if end && (grant.until != "" || grant.approver != "") {
+				return usage(errors.New("--end takes neither --until nor --approver"))
+			}
+			if end {
+				edit.why = grant.reason
 			}
 			row := model.AccessMember{}
 			if !end {
@@ -65,7 +68,7 @@ func newAccessExcept(a *app) *cobra.Command {
 					}
 					row.Approver = "person " + by.ID
 				}
-				return a.edit(ctx, s, p.ID, edit.by, edit.dryRun, func(st *access.State, _ *access.Tree) error {
+				return a.edit(ctx, s, p.ID, edit, func(st *access.State, _ *access.Tree) error {
 					if !end {
 						st.Give(row)
 						return nil
@@ -78,7 +81,7 @@ func newAccessExcept(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&grant.reason, "reason", "", "`why` (required)")
+	cmd.Flags().StringVar(&grant.reason, "reason", "", "`why` (required, but for --end)")
 	cmd.Flags().StringVar(&grant.approver, "approver", "", "`WHO` approved it, another person (default: whoever gives the command)")
 	cmd.Flags().StringVar(&grant.until, "until", "", "`time` at which it ends, such as 2026-05-01 (required)")
 	cmd.Flags().BoolVar(&end, "end", false, "end it now")

@@ -44,6 +44,15 @@ func grantView(g access.Grant, name string) grantJSON {
 	return v
 }
 
+// grantApprovers are the texts that say who approved.
+func grantApprovers(list []access.Grant) []*string {
+	out := make([]*string, len(list))
+	for i := range list {
+		out[i] = &list[i].Row.Approver
+	}
+	return out
+}
+
 // way is a grant in words.
 func way(g access.Grant) string {
 	if g.Direct {
@@ -120,13 +129,13 @@ func newAccessShow(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.showAccess(p, accounts, tree, where, roles)
+				return a.showAccess(ctx, s, p, accounts, tree, where, roles)
 			})
 		},
 	}
 }
 
-func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.Tree, where string, given []roleJSON) error {
+func (a *app) showAccess(ctx context.Context, s *site, p model.Identity, accounts []model.Account, t *access.Tree, where string, given []roleJSON) error {
 	now, rows := a.now(), t.Rows(p.ID)
 	v := accessPersonJSON{Schema: "jmld.access.person/1", Person: p.ID, Name: p.DisplayName, Place: where, Groups: t.GroupNames(rows, now),
 		Roles: t.RoleNames(rows, now), Permissions: t.Permissions(rows, now), Grants: []grantJSON{}, Aside: []roleJSON{}, Accounts: []accountJSON{}}
@@ -148,6 +157,9 @@ func (a *app) showAccess(p model.Identity, accounts []model.Account, t *access.T
 			v.Grants = append(v.Grants, grantView(g, ""))
 		}
 		return a.printJSON(v)
+	}
+	if err := s.named(ctx, append(grantApprovers(grants), approvers(v.Aside)...)...); err != nil {
+		return err
 	}
 	a.printf("%s\n", line(p.DisplayName))
 	a.printf("  roles        %s\n", orElse(strings.Join(v.Roles, ", "), "none"))
@@ -239,6 +251,9 @@ func newAccessTeam(a *app) *cobra.Command {
 						v.Team = append(v.Team, grantView(g, names[g.Person]))
 					}
 					return a.printJSON(v)
+				}
+				if err := s.named(ctx, grantApprovers(team)...); err != nil {
+					return err
 				}
 				if len(v.Groups) > 0 {
 					a.printf("belongs to %s\n", line(strings.Join(v.Groups, ", ")))

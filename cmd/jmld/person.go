@@ -166,6 +166,9 @@ func (a *app) showPerson(ctx context.Context, s *site, id string) error {
 	if into := mergedInto(merges, id); into != "" {
 		a.printf("merged into %s; see jmld person %s\n", into, into)
 	}
+	if err := s.named(ctx, approvers(roles)...); err != nil {
+		return err
+	}
 	return a.printPerson(s, people[0], changes, boss, roles, rights)
 }
 

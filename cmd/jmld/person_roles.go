@@ -84,6 +84,15 @@ func rolesOf(i *model.Identity, rows []model.AccessMember) ([]roleJSON, error) {
 	return list, nil
 }
 
+// approvers are the texts that say who approved.
+func approvers(list []roleJSON) []*string {
+	out := make([]*string, len(list))
+	for i := range list {
+		out[i] = &list[i].Approver
+	}
+	return out
+}
+
 func (a *app) printRoles(list []roleJSON) error {
 	if len(list) == 0 {
 		return nil

@@ -65,7 +65,7 @@ func (s *State) DropRole(name string) error {
 		}
 	}
 	if held > 0 {
-		return model.Errorf(model.CodeAccessRefused, "role %s is held %d times; take it away first", r.Name, held)
+		return model.Errorf(model.CodeAccessRefused, "role %s is held by somebody (memberships: %d); take it away first", r.Name, held)
 	}
 	s.Roles = slices.DeleteFunc(s.Roles, func(x model.AccessRole) bool { return x.ID == r.ID })
 	return nil

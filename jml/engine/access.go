@@ -19,6 +19,7 @@ import (
 // AccessEdit is a change of groups, roles, resources or memberships that somebody wants.
 type AccessEdit struct {
 	Actor   string   // "operator ada", "configuration"
+	Reason  string   // why, for the audit; what is given has a reason of its own
 	Manager string   // whose objects may be changed: model.ManagedBy…
 	Areas   []string // in which roles may have permissions; nil: those they have
 	DryRun  bool     // check everything, write nothing
@@ -131,6 +132,11 @@ func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*Acc
 	}
 	now := e.now()
 	audit := func(action, subject string, detail any) {
+		if edit.Reason != "" {
+			row := jml.Decode(jml.Canonical(detail))
+			row["Why"] = edit.Reason
+			detail = row
+		}
 		c.Audit = append(c.Audit, model.AuditEntry{ID: model.NewID(now), At: now, Actor: edit.Actor, Action: "access." + action,
 			Subject: subject, Detail: jml.Canonical(detail)})
 	}

@@ -247,6 +247,33 @@ func TestEditsThatAreRefusedWriteNothing(t *testing.T) {
 	})
 }
 
+// Why something was taken away stands in the audit beside what was taken.
+func TestTheAuditSaysWhySomethingWasTakenAway(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.edit(func(s *access.State) {
+			company(s, "employeeNumber:1")
+			s.Give(given("p1", "group:builders", "developer"))
+		})
+		if _, err := h.EditAccess(h.ctx, engine.AccessEdit{Actor: "operator ada", Reason: "moved to Sales", Manager: model.ManagedByOperator, Areas: access.Areas(),
+			Edit: func(s *access.State, _ *access.Tree) error {
+				s.Take("p1", "group:builders", "developer", false)
+				return nil
+			}}); err != nil {
+			h.t.Fatal(err)
+		}
+		entries, err := h.store.AuditList(h.ctx, "p1", 1)
+		if err != nil || len(entries) != 1 {
+			t.Fatal(entries, err)
+		}
+		d := jml.Decode(entries[0].Detail)
+		got := []string{entries[0].Action, text(d["Role"]), text(d["Reason"]), text(d["Why"])}
+		if diff := cmp.Diff([]string{"access.member.remove", "developer", "request 7", "moved to Sales"}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // Operators who change different things at once both succeed; the second sees what the first did.
 func TestOperatorsAtOnce(t *testing.T) {
 	t.Parallel()
