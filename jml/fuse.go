@@ -110,8 +110,10 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 	}
 	if len(records) == 1 {
 		rec := records[0]
-		f.Attrs, f.Active, f.ActiveBy = withoutNull(Decode(rec.Attrs)), rec.Active, rec.Source
-		f.Provenance[everything] = model.Provenance{Winner: rec.Source, Rule: "the only source"}
+		alone := model.Provenance{Winner: rec.Source, Rule: "the only source"}
+		f.Provenance[everything] = alone
+		alone.Empty = true
+		f.Attrs, f.Active, f.ActiveBy = withoutNull(Decode(rec.Attrs), "", func(name string) { f.Provenance[name] = alone }), rec.Active, rec.Source
 		return f
 	}
 	said := map[string]map[string]any{} // attribute -> source -> value
@@ -123,7 +125,9 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 				}
 				continue
 			}
-			say(said, name, rec.Source, v)
+			if name != "active" { // that is a column, and nobody has no state
+				say(said, name, rec.Source, v)
+			}
 		}
 		if rec.Active || said["active"][rec.Source] == nil { // of two records in one source, the one that is active counts
 			if said["active"] == nil {
@@ -159,15 +163,18 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 // none is what a source says that has null there.
 type none struct{}
 
-// withoutNull leaves out what there is none of.
-func withoutNull(attrs map[string]any) map[string]any {
+// withoutNull leaves out what there is none of, and names it.
+func withoutNull(attrs map[string]any, prefix string, none func(name string)) map[string]any {
 	for name, v := range attrs {
 		ext, ok := v.(map[string]any)
 		switch {
-		case v == nil:
+		case v == nil && name == "active" && prefix == "": // nobody has no state
 			delete(attrs, name)
-		case ok && strings.HasPrefix(name, "urn:"):
-			if withoutNull(ext); len(ext) == 0 {
+		case v == nil:
+			none(prefix + name)
+			delete(attrs, name)
+		case ok && prefix == "" && strings.HasPrefix(name, "urn:"):
+			if withoutNull(ext, name+":", none); len(ext) == 0 {
 				delete(attrs, name)
 			}
 		}
@@ -266,7 +273,7 @@ func (f *Fused) since(before *model.Identity, now time.Time) {
 		if !ok {
 			w = was[everything]
 		}
-		same := name == everything || reflect.DeepEqual(get(old, name), get(f.Attrs, name))
+		same := name == everything || w.Empty == p.Empty && reflect.DeepEqual(get(old, name), get(f.Attrs, name))
 		if name == "active" {
 			p.Says = strconv.FormatBool(f.Active)
 			same = w.Says == p.Says

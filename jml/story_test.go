@@ -347,6 +347,10 @@ func record(t *testing.T, given map[string]any) *model.Record {
 	for name, v := range given {
 		switch name {
 		case "active":
+			if v == nil { // as no edge of ours stores it
+				attrs[name] = nil
+				continue
+			}
 			rec.Active = v.(bool)
 		case "externalId":
 			rec.ExternalID = v.(string)

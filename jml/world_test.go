@@ -166,14 +166,21 @@ func (w *world) look(t *testing.T, attr, name string) {
 		if err := json.Unmarshal([]byte(p.Provenance), &from); err != nil {
 			t.Fatal(err)
 		}
-		attrs := jml.Decode(p.Attrs)
-		got, ok := from[attr]
+		attrs, full := jml.Decode(p.Attrs), attr
+		if attr == "department" || attr == "employeeNumber" {
+			attrs, _ = attrs[jml.EnterpriseUser].(map[string]any)
+			full = jml.EnterpriseUser + ":" + attr
+		}
+		got, ok := from[full]
 		if !ok {
 			got = from["*"]
 		}
 		value := fmt.Sprint(attrs[attr])
-		if got.Empty || attrs[attr] == nil {
+		if attrs[attr] == nil {
 			value = "empty"
+		}
+		if got.Says != "" {
+			value = got.Says
 		}
 		losers := ""
 		if len(got.Losers) > 0 {

@@ -75,7 +75,7 @@ func decodeObject(text []byte, depth int) (object, error) {
 	return o, nil
 }
 
-// document reads a stored resource. Its objects are maps.
+// document reads a stored resource. Its objects are maps. What there is none of (nones) is not in it.
 func document(text string) (map[string]any, error) {
 	d := decoder{text: []byte(text), depth: storedDepth, stored: true}
 	v, err := d.value(0)
@@ -210,8 +210,9 @@ func (d *decoder) object(depth int) (any, error) {
 // mapping reads an object of canonical text.
 func (d *decoder) mapping(depth int) (any, error) {
 	m := map[string]any{}
-	for d.pos++; ; d.pos++ {
-		if len(m) == 0 && d.peek() == '}' {
+	first := true
+	for d.pos++; ; d.pos, first = d.pos+1, false {
+		if first && d.peek() == '}' {
 			d.pos++
 			return m, nil
 		}
@@ -226,8 +227,12 @@ func (d *decoder) mapping(depth int) (any, error) {
 			return nil, d.fail("a colon")
 		}
 		d.pos++
-		if m[key], err = d.value(depth + 1); err != nil {
+		v, err := d.value(depth + 1)
+		if err != nil {
 			return nil, err
+		}
+		if of, ok := v.(map[string]any); v != nil && !(ok && len(of) == 0) {
+			m[key] = v
 		}
 		switch d.peek() {
 		case ',':

@@ -12,7 +12,7 @@
 //	Attribute names   without regard to case; answered in the schema's spelling
 //	Keys              name, name.sub, URN:name[.sub], URN, and extension attributes without their URN
 //	Unknown           attributes and schemas are ignored, the rest of the request goes on
-//	Scalars           "False" is false, 7 is "7" where text is wanted, [x] is x; "", null and [] are unassigned
+//	Scalars           "False" is false, 7 is "7" where text is wanted, [x] is x; "", null and [] are unassigned, and say that there is none (nones)
 //	Complex           "v" is {"value":"v"}, text that holds a JSON object is that object
 //	Multi-valued      x is [x]; the same (type, value) is kept once; two primary values are refused
 //	PATCH             "Replace" is replace; a value filter that matches nothing makes the element it describes; remove

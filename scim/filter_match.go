@@ -87,7 +87,8 @@ func (v *recordView) values(ref model.AttrRef) []any {
 			}
 		case "schemas":
 			var list []any
-			for _, urn := range v.rt.schemasOf(v.rec.Attrs) {
+			attrs, _ := withoutNones(v.rec.Attrs) //nolint:errcheck // as below
+			for _, urn := range v.rt.schemasOf(attrs) {
 				list = append(list, urn)
 			}
 			return list

@@ -66,6 +66,8 @@ type Source struct {
 	// AnnounceCursors says in ServiceProviderConfig that lists have cursors (RFC 9865 §4). They have them anyway; some
 	// clients cannot read the announcement.
 	AnnounceCursors bool
+	// NullIsSilence: null and a removal say no more than not being mentioned. Else they say that there is none (nones).
+	NullIsSilence bool
 	Access
 }
 

@@ -27,7 +27,7 @@ func created(rt *resourceType, body string) (*model.Record, []string, error) {
 	if err := apply(rt, doc, c.ops); err != nil {
 		return nil, n.list, err
 	}
-	return rt.record(nil, "entra", "r1", doc), n.list, nil
+	return rt.record(nil, "entra", "r1", doc, nil), n.list, nil
 }
 
 const userSchema = `"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]`

@@ -8,8 +8,8 @@ import (
 	"jmld/model"
 )
 
-// record makes the record of a resource, on top of the one that is stored.
-func (rt *resourceType) record(cur *model.Record, source, id string, doc map[string]any) *model.Record {
+// record makes the record of a resource, on top of the one that is stored. It takes doc.
+func (rt *resourceType) record(cur *model.Record, source, id string, doc map[string]any, none nones) *model.Record {
 	next := model.Record{Source: source, ID: id, Kind: rt.kind}
 	if cur != nil {
 		next = *cur
@@ -33,13 +33,14 @@ func (rt *resourceType) record(cur *model.Record, source, id string, doc map[str
 		next.Active = active
 		next.UniqueKey = model.UniqueKey(next.UserNameKey)
 	}
+	none.mark(doc)
 	next.Attrs = canonical(doc)
 	sum := sha256.Sum256([]byte(next.Attrs))
 	next.Hash = sum[:16]
 	return &next
 }
 
-// schemasOf lists the schemas a stored resource uses. In canonical text "URN":{ can only be a key: in a value its
+// schemasOf lists the schemas a resource uses (withoutNones). In canonical text "URN":{ can only be a key: in a value its
 // quotation marks would be escaped.
 func (rt *resourceType) schemasOf(attrs string) []string {
 	list := []string{rt.urn}

@@ -137,9 +137,13 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projection, groups []model.Membership) error {
 	b := append(a.buf, `{"schemas":`...)
 	if p.all() && !rt.masked {
-		b = appendJSON(b, rt.schemasOf(rec.Attrs))
+		attrs, err := withoutNones(rec.Attrs)
+		if err != nil {
+			return err
+		}
+		b = appendJSON(b, rt.schemasOf(attrs))
 		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
-		if inner := strings.TrimSuffix(strings.TrimPrefix(rec.Attrs, "{"), "}"); inner != "" {
+		if inner := strings.TrimSuffix(strings.TrimPrefix(attrs, "{"), "}"); inner != "" {
 			b = append(append(b, ','), inner...)
 		}
 		if len(groups) > 0 {

@@ -57,7 +57,7 @@ func (q *request) create(rt *resourceType) error {
 		if err := apply(rt, doc, c.ops); err != nil {
 			return nil, err
 		}
-		return rt.record(nil, q.source.Name, id, doc), nil
+		return rt.record(nil, q.source.Name, id, doc, q.saidNone(rt, nil, doc, c.ops, true)), nil
 	}, change)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (q *request) replace(rt *resourceType, id string) error {
 		if err := applyOver(rt, cur, doc, c.ops, true); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
-		return rt.record(cur, q.source.Name, id, doc), change, nil
+		return rt.record(cur, q.source.Name, id, doc, q.saidNone(rt, cur, doc, c.ops, true)), change, nil
 	})
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 		if err := applyOver(rt, cur, doc, c.ops, false); err != nil {
 			return nil, engine.MemberChange{}, err
 		}
-		return rt.record(cur, q.source.Name, id, doc), change, nil
+		return rt.record(cur, q.source.Name, id, doc, q.saidNone(rt, cur, doc, c.ops, false)), change, nil
 	}
 	done, err := q.pushed(push)
 	if err != nil {
@@ -171,6 +171,14 @@ func (q *request) resource(rt *resourceType, id string) (*compiler, projection, 
 	}
 	c := &compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id}
 	return c, p, c.body(o)
+}
+
+// saidNone is what the source says there is none of, where that counts.
+func (q *request) saidNone(rt *resourceType, cur *model.Record, doc map[string]any, ops []operation, put bool) nones {
+	if q.source.NullIsSilence {
+		return nil
+	}
+	return rt.saidNone(cur, doc, ops, put)
 }
 
 // current refuses a resource that is not there, is of another type, or is not the version that was meant.

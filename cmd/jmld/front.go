@@ -49,7 +49,7 @@ func (a *app) scimOptions(d *running) (scim.Options, error) {
 		}
 		o.Sources = append(o.Sources, scim.Source{
 			Name: s.Name, MaxBody: int64(s.SCIM.MaxBody), Bounds: scimBounds(&s.SCIM.Limits), Strict: s.SCIM.Strict,
-			AnnounceCursors: s.SCIM.Cursors, Access: access,
+			AnnounceCursors: s.SCIM.Cursors, NullIsSilence: s.SCIM.Unassigned == "silent", Access: access,
 		})
 	}
 	return o, nil

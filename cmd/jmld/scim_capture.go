@@ -306,6 +306,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 func settingsOf(s *site, source string) capture.Settings {
 	c := s.source(source).SCIM
 	return capture.Settings{
-		MaxBody: int64(c.MaxBody), Bounds: capture.Bounds(scimBounds(&c.Limits)), Strict: c.Strict, Cursors: c.Cursors, Extensions: s.cfg.Declared(),
+		MaxBody: int64(c.MaxBody), Bounds: capture.Bounds(scimBounds(&c.Limits)), Strict: c.Strict, Cursors: c.Cursors, Silent: c.Unassigned == "silent", Extensions: s.cfg.Declared(),
 	}
 }

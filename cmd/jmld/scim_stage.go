@@ -37,7 +37,7 @@ func (a *app) openStage(ctx context.Context, f *capture.File, database string) (
 	s.Clock(f.Begun)
 	o := engine.Options{Now: s.clock, Replica: "replay"}
 	provider := scim.Options{Sources: []scim.Source{{
-		Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds(f.Bounds), Strict: f.Strict, AnnounceCursors: f.Cursors,
+		Name: f.Source, MaxBody: f.MaxBody, Bounds: scim.Bounds(f.Bounds), Strict: f.Strict, AnnounceCursors: f.Cursors, NullIsSilence: f.Silent,
 	}}, Extensions: f.Extensions}
 	if err := a.stageRules(f, &o, &provider); err != nil {
 		return nil, err
@@ -85,6 +85,7 @@ func (a *app) stageRules(f *capture.File, o *engine.Options, provider *scim.Opti
 	now := settingsOf(named, f.Source)
 	source := &provider.Sources[0]
 	source.MaxBody, source.Bounds, source.Strict, source.AnnounceCursors = now.MaxBody, scim.Bounds(now.Bounds), now.Strict, now.Cursors
+	source.NullIsSilence = now.Silent
 	provider.Extensions = now.Extensions
 	return nil
 }

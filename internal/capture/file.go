@@ -40,7 +40,8 @@ type Settings struct {
 	MaxBody int64  `json:"maxBody"`
 	Bounds  Bounds `json:"bounds,omitzero"`
 	Strict  bool   `json:"strict"`
-	Cursors bool   `json:"cursors,omitempty"` // announced
+	Cursors bool   `json:"cursors,omitempty"`          // announced
+	Silent  bool   `json:"unassignedSilent,omitempty"` // null is silence
 	// Extensions are those that the operator declares, for all sources.
 	Extensions []model.Extension `json:"extensions,omitempty"`
 }

@@ -88,8 +88,10 @@ type SCIMSource struct {
 	JWT      *SCIMJWT   `yaml:"jwt"`
 	MTLS     *SCIMMTLS  `yaml:"mtls"`
 	Limits   SCIMLimits `yaml:"limits"`
-	Strict   bool       `yaml:"strict"`           // dialects are refused
-	Cursors  bool       `yaml:"announce_cursors"` // RFC 9865 §4
+	Strict   bool       `yaml:"strict"` // dialects are refused
+	// Unassigned is what null, and a removal, say: that there is none, or nothing.
+	Unassigned string `yaml:"unassigned" default:"empty" oneof:"empty silent"`
+	Cursors    bool   `yaml:"announce_cursors"` // RFC 9865 §4
 }
 
 // LDAP is a directory that is read.
