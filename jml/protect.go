@@ -107,6 +107,8 @@ func (r *Rules) Forbids(id model.Identity, a model.Account, others bool) *model.
 		return model.Errorf(model.CodeProtected, "the account is protected, and would become %s", a.State)
 	case by != "":
 		return model.Errorf(model.CodeProtected, "the account would become %s, and is protected by the entry %s", a.State, by)
+	case a.State == model.AccountActive && a.AppliedAdministrator && !a.Administrator && !others:
+		return model.Errorf(model.CodeLastAdministrator, "the account would administer %s no more, and no other one does", a.Target)
 	case gone && a.Administrator && !others:
 		return model.Errorf(model.CodeLastAdministrator, "the account would become %s, and no other administrator of %s would be left", a.State, a.Target)
 	}

@@ -49,7 +49,9 @@ type Account struct {
 
 	// Administrator: the rule that made it says that it administers the target.
 	Administrator bool
-	ProtectedBy   string // the entry of the configuration that it matched last
+	// AppliedAdministrator: the target was told so, and the account is active there.
+	AppliedAdministrator bool
+	ProtectedBy          string // the entry of the configuration that it matched last
 
 	NativeID     string // the target's id for it
 	AppliedState AccountState

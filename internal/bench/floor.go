@@ -239,8 +239,8 @@ func (f byHand) page(ctx context.Context) error {
 func upsertAccount(iid, name, state string, rev int64, p written, at any) stmt {
 	return stmt{
 		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, priority, created_at, " +
-			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead, administrator, protected_by) " +
-			"VALUES ($1, $2, 'app', 'ours', $3, $4, $5, $6, $7, '', '', 1, $8, $8, $8, '', '', '', 0, '', 0, 0, '', '', false, false, '') " +
+			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead, administrator, applied_administrator, protected_by) " +
+			"VALUES ($1, $2, 'app', 'ours', $3, $4, $5, $6, $7, '', '', 1, $8, $8, $8, '', '', '', 0, '', 0, 0, '', '', false, false, false, '') " +
 			"ON CONFLICT (identity_id, target) DO UPDATE SET state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
 			"desired_rev = excluded.desired_rev, because = excluded.because, due_at = excluded.due_at, updated_at = excluded.updated_at",
 		[]any{iid, appName, state, name, p.desired, rev, p.because, at},

@@ -63,9 +63,9 @@ func filling(numbers, at string) []string {
 		value("emails.value", "work", name), value("phoneNumbers.value", "mobile", phone),
 		value(enterprise+":department", "", "lower("+department+")"), value(enterprise+":employeeNumber", "", text("i")),
 		"INSERT INTO accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, priority, created_at, " +
-			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead, administrator, protected_by) SELECT " + id("9000") +
+			"updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, attempts, error_code, error_text, dead, administrator, applied_administrator, protected_by) SELECT " + id("9000") +
 			", '" + appName + "', 'app', 'ours', 'active', " + name + ", " + desired + ", 1, " + because + ", '', '', 1, " + at + ", " + at + ", NULL, " + name +
-			", 'active', " + desired + ", 1, '', 1, 0, '', '', false, false, ''" + from,
+			", 'active', " + desired + ", 1, '', 1, 0, '', '', false, false, false, ''" + from,
 	}
 }
 

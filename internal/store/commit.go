@@ -125,14 +125,17 @@ func upsertAccounts() insert {
 	return insert{
 		into: "accounts (identity_id, target, class, origin, state, user_name, desired, desired_rev, because, held_plan, held_attrs, " +
 			"priority, administrator, protected_by, created_at, updated_at, due_at, native_id, applied_state, applied, applied_rev, lease_owner, epoch, " +
-			"attempts, error_code, error_text, dead)",
+			"attempts, error_code, error_text, dead, applied_administrator)",
 		types: "tttttttitttibtzzb",
-		tuple: "(" + strings.Repeat("?, ", 16) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false)",
+		tuple: "(" + strings.Repeat("?, ", 16) + "CASE WHEN ?::boolean THEN now() END, '', '', '', 0, '', 0, 0, '', '', false, false)",
 		tail: "ON CONFLICT (identity_id, target) DO UPDATE SET class = excluded.class, " +
 			"origin = CASE WHEN accounts.origin = 'adopted' AND excluded.origin = 'ours' THEN accounts.origin ELSE excluded.origin END, " +
 			"state = excluded.state, user_name = excluded.user_name, desired = excluded.desired, " +
 			"because = excluded.because, held_plan = excluded.held_plan, held_attrs = excluded.held_attrs, updated_at = excluded.updated_at, " +
 			"administrator = excluded.administrator, protected_by = excluded.protected_by, " +
+			// said of an account that stays as it is: no worker has anything to tell the target
+			"applied_administrator = CASE WHEN NOT " + accountChanged + " AND accounts.applied_rev = accounts.desired_rev AND excluded.held_attrs = '' " +
+			"THEN excluded.administrator AND accounts.applied_state = 'active' ELSE accounts.applied_administrator END, " +
 			"desired_rev = CASE WHEN " + accountChanged + " THEN greatest(excluded.desired_rev, accounts.desired_rev + 1) ELSE accounts.desired_rev END, " +
 			"priority = CASE WHEN " + accountChanged + " THEN excluded.priority ELSE accounts.priority END, " +
 			"due_at = CASE WHEN NOT " + accountChanged + " THEN accounts.due_at " +
@@ -171,6 +174,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	case len(keys) > 0 || givesMore(c.Identities):
 		ops = s.lockOps(ops, shareAccess)
 	}
+	ops = s.lockAdministrators(ops, c)
 	ops = s.rulesOp(append(ops, s.identityOps(make([]op, 0, 16), c.Identities)...), c.Rules)
 	ops = s.givenOps(ops, c.Identities)
 	for i := range c.PlansWere {
@@ -197,6 +201,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	ops = append(ops, s.rows(upsertAccounts(), len(accounts), func(i int, to []any) []any {
 		return accountArgs(accounts[i], to)
 	})...)
+	ops = s.administratorRemains(ops, c)
 	ops = append(ops, s.rows(upsertPlans(), len(c.Plans), func(i int, to []any) []any { return planArgs(&c.Plans[i], to) })...)
 	ops = append(ops, s.rows(insertChanges(), len(c.Changes), func(i int, to []any) []any {
 		return changeArgs(&c.Changes[i], to)

@@ -424,20 +424,6 @@ func (s *Store) MembersAmong(ctx context.Context, source, group string, ids []st
 	return found, err
 }
 
-// Administrators lists up to 100 accounts that administer the target and are active there, those that should be first.
-func (s *Store) Administrators(ctx context.Context, target string) ([]model.Account, error) {
-	const text = "SELECT " + accountColumns + " FROM accounts WHERE target = $1 AND administrator AND applied_state = 'active' " +
-		"ORDER BY state, identity_id LIMIT 100"
-	var found []model.Account
-	err := s.read(ctx, op{text: s.sql(text), args: []any{target}, each: func(row scanner) error {
-		var a model.Account
-		err := scanAccount(row, &a)
-		found = append(found, a)
-		return err
-	}})
-	return found, err
-}
-
 // Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 // target, and altogether as "".
 func (s *Store) Lost(ctx context.Context, source string, since time.Time) (map[string]int, error) {

@@ -23,6 +23,7 @@ const (
 
 	settle = "UPDATE accounts SET native_id = $5, applied_state = $6, applied = $7, applied_rev = $4, applied_at = now(), " +
 		"origin = CASE WHEN $8::text = '' THEN origin ELSE $8::text END, due_at = CASE WHEN desired_rev <> $4 THEN now() END, lease_owner = '', attempts = 0, " +
+		"applied_administrator = $6 = 'active' AND CASE WHEN held_attrs <> '' THEN applied_administrator WHEN desired_rev <> $4 THEN $9::boolean ELSE administrator END, " +
 		"error_code = '', error_text = '', dead = false, updated_at = now() " +
 		"WHERE identity_id = $1 AND target = $2 AND epoch = $3"
 
@@ -59,7 +60,7 @@ func (s *Store) Claim(ctx context.Context, target, owner string, lease time.Dura
 // row is due again at once. ErrStale: the epoch moved on, somebody else has it.
 func (s *Store) Settle(ctx context.Context, a model.Account) error {
 	return s.write(ctx, op{text: s.must(settle), must: true, args: []any{
-		a.IdentityID, a.Target, a.Epoch, a.DesiredRev, a.NativeID, string(a.AppliedState), a.Applied, string(a.Origin),
+		a.IdentityID, a.Target, a.Epoch, a.DesiredRev, a.NativeID, string(a.AppliedState), a.Applied, string(a.Origin), a.Administrator,
 	}})
 }
 

@@ -16,7 +16,7 @@ const (
 		"attrs, provenance, findings, version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at"
 	accountColumns = "identity_id, target, class, origin, state, user_name, desired, desired_rev, because, native_id, " +
 		"applied_state, applied, applied_rev, applied_at, held_plan, held_attrs, due_at, priority, lease_owner, epoch, attempts, " +
-		"error_code, error_text, dead, administrator, protected_by, created_at, updated_at"
+		"error_code, error_text, dead, administrator, applied_administrator, protected_by, created_at, updated_at"
 	changeColumns = `id, plan_id, run_id, source, identity_id, who, target, op, event, "before", "after", because, attrs, code, ` +
 		"state, at, decided_by, decided_at"
 	planColumns = `id, run_id, source, "trigger", state, brake, reason, digest, items, expires_at, approved_by, approved_at, ` +
@@ -56,7 +56,7 @@ func scanAccount(row scanner, a *model.Account) error {
 	return row.Scan(&a.IdentityID, &a.Target, (*string)(&a.Class), (*string)(&a.Origin), (*string)(&a.State),
 		&a.UserName, &a.Desired, &a.DesiredRev, &a.Because, &a.NativeID, (*string)(&a.AppliedState), &a.Applied,
 		&a.AppliedRev, &a.AppliedAt, &a.HeldPlan, &a.HeldAttrs, &a.DueAt, &a.Priority, &a.LeaseOwner, &a.Epoch, &a.Attempts,
-		(*string)(&a.ErrorCode), &a.ErrorText, &a.Dead, &a.Administrator, &a.ProtectedBy, &a.CreatedAt, &a.UpdatedAt)
+		(*string)(&a.ErrorCode), &a.ErrorText, &a.Dead, &a.Administrator, &a.AppliedAdministrator, &a.ProtectedBy, &a.CreatedAt, &a.UpdatedAt)
 }
 
 func changeArgs(c *model.Change, to []any) []any {

@@ -101,6 +101,8 @@ func (s *Store) DecideTask(ctx context.Context, t model.Task, o model.TaskOutcom
 			if !o.Look {
 				set["applied_state"], set["applied"], set["applied_rev"], set["applied_at"] = string(t.State), applied, t.Revision, now
 				set["due_at"] = gorm.Expr("CASE WHEN " + same + " THEN NULL ELSE " + s.now() + " END")
+				set["applied_administrator"] = gorm.Expr("? AND CASE WHEN held_attrs = '' AND "+same+" THEN administrator ELSE applied_administrator END",
+					t.State == model.AccountActive)
 				if t.State == model.AccountAbsent {
 					set["native_id"] = ""
 				}

@@ -29,6 +29,7 @@ type draft struct {
 	asks      []jml.NameKey // whose these are has to be known first
 	owned     []string      // apps that a leaver owns
 	members   access.Step   // of their memberships
+	demoted   []string      // targets in which the marks make an administrator of somebody no more
 	postponed bool          // see postpone
 }
 
@@ -161,6 +162,11 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	d.names, d.asks = out.Names, out.Asks
 	d.owned, d.members = out.Owned, out.Memberships
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
+	for _, m := range d.marks {
+		if i := slices.IndexFunc(p.Accounts, func(a model.Account) bool { return a.Target == m.Target }); i >= 0 && demotes(p.Accounts[i], m) {
+			d.demoted = append(d.demoted, m.Target)
+		}
+	}
 	d.identity = &IdentityWrite{New: out.Identity, DropKeys: out.DropKeys}
 	d.identity.New.Rules = e.policy().Fingerprint
 	d.identity.Audit, d.identity.Given = byRight(identity, &out.Identity, p.TreeFrame, cause, now)
@@ -239,8 +245,11 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router)
 			c.Changes = append(c.Changes, rest.Change)
 		}
 		c.Accounts = append(c.Accounts, acct)
+		if s.Before != nil && demotes(*s.Before, acct) {
+			c.Administrators = append(c.Administrators, acct.Target)
+		}
 	}
-	c.Accounts = append(c.Accounts, d.marks...)
+	c.Accounts, c.Administrators = append(c.Accounts, d.marks...), append(c.Administrators, d.demoted...)
 }
 
 // divide splits a step into what waits in plans and the rest, whose change has no Op when nothing is left to do.

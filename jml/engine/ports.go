@@ -183,8 +183,10 @@ type Commit struct {
 	Rules      string
 	Records    []Write
 	Identities []IdentityWrite
-	Accounts   []model.Account // desired side only: never touches the applied and lease columns of a row that exists
-	Plans      []model.Plan    // upsert
+	// Administrators are the targets of Accounts that administered them and will not. ErrStale: nobody would be left who does.
+	Administrators []string
+	Accounts       []model.Account // desired side only: never touches the applied and lease columns of a row that exists
+	Plans          []model.Plan    // upsert
 	// PlansWere are plans the commit relies on, as they were loaded. ErrStale: one has another State, or was touched since its
 	// UpdatedAt (zero: only the state matters). Each is touched by the commit.
 	PlansWere []model.Plan
@@ -242,7 +244,7 @@ type Intake interface {
 	Commit(ctx context.Context, c *Commit) error
 	// MembersAmong returns which of the ids are members of the group; all members when ids is nil.
 	MembersAmong(ctx context.Context, source, group string, ids []string) ([]string, error)
-	// Administrators lists up to 100 accounts that administer the target and are active there, those that should be first.
+	// Administrators lists accounts that administer the target, as it was told: up to 100 of those that should, and up to 100 others.
 	Administrators(ctx context.Context, target string) ([]model.Account, error)
 	// NameOwners says whose user names are; names that nobody has are left out.
 	NameOwners(ctx context.Context, names []jml.NameKey) (map[jml.NameKey]string, error)

@@ -35,7 +35,7 @@ func (e *Engine) countAdministrators(ctx context.Context, people []Person) error
 				people[i].Administrators = map[string]int{}
 			}
 			for _, other := range targets[a.Target] {
-				if other.State == model.AccountActive && !here[other.IdentityID] {
+				if remains(other) && !here[other.IdentityID] {
 					people[i].Administrators[a.Target]++
 				}
 			}
@@ -44,13 +44,19 @@ func (e *Engine) countAdministrators(ctx context.Context, people []Person) error
 	return nil
 }
 
+// remains says whether somebody who administers the target, as it was told, should go on doing so.
+func remains(a model.Account) bool { return a.Administrator && a.State == model.AccountActive }
+
+// demotes says whether the account, which should have administered its target, should not any more.
+func demotes(before, after model.Account) bool { return remains(before) && !remains(after) }
+
 // permitted is the last look before a target is told: whatever decided, what is protected is not taken away. A person is looked up
 // only where something is.
 func (e *Engine) permitted(ctx context.Context, a model.Account) error {
 	rules := e.rules()
 	var id model.Identity
 	others := false
-	if a.State != model.AccountActive {
+	if a.State != model.AccountActive || a.AppliedAdministrator && !a.Administrator {
 		people, err := e.o.Store.Load(ctx, []Subject{{Identity: a.IdentityID}})
 		if err != nil {
 			return err
@@ -58,7 +64,7 @@ func (e *Engine) permitted(ctx context.Context, a model.Account) error {
 		if people[0].Identity != nil {
 			id = *people[0].Identity
 		}
-		if a.Administrator {
+		if a.Administrator || a.AppliedAdministrator {
 			if others, err = e.othersStay(ctx, a); err != nil {
 				return err
 			}
@@ -78,7 +84,7 @@ func (e *Engine) othersStay(ctx context.Context, a model.Account) (bool, error) 
 		return false, err
 	}
 	for _, other := range all {
-		if other.IdentityID != a.IdentityID && (other.State == model.AccountActive || other.IdentityID < a.IdentityID) {
+		if other.IdentityID != a.IdentityID && (remains(other) || other.IdentityID < a.IdentityID) {
 			return true, nil
 		}
 	}

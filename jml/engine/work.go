@@ -179,6 +179,7 @@ func (e *Engine) settle(ctx context.Context, target Target, a model.Account, tim
 		zap.String(model.FieldState, string(a.State)), zap.Int(model.FieldAttempt, a.Attempts+1)}
 	if err == nil {
 		got.IdentityID, got.Target, got.Epoch, got.DesiredRev = a.IdentityID, a.Target, a.Epoch, a.DesiredRev
+		got.Administrator = a.Administrator
 		if serr := e.o.Store.Settle(ctx, got); serr != nil {
 			return nil, ignoreStale(serr)
 		}
