@@ -16,7 +16,7 @@ import (
 
 // refusesAndRecovers pushes to a daemon whose database is out of order: 503 with Retry-After, nothing changed; then,
 // once mend has mended it, everything goes on.
-func refusesAndRecovers(t *testing.T, h *house, secret string, breakIt, mend func()) {
+func refusesAndRecovers(t *testing.T, h *house, secret string, breakIt, mend func(), meanwhile int) {
 	t.Helper()
 	d := h.serve()
 	c := d.client("entra", secret)
@@ -34,6 +34,7 @@ func refusesAndRecovers(t *testing.T, h *house, secret string, breakIt, mend fun
 		refused = a
 		return a.status == http.StatusServiceUnavailable
 	})
+	eventually(t, 40*time.Second, "an answer of /readyz", func() bool { return d.ready(t) == meanwhile })
 	if refused.header.Get("Retry-After") == "" {
 		t.Errorf("the answer does not say when to come back: %v", refused.header)
 	}
@@ -46,20 +47,24 @@ func refusesAndRecovers(t *testing.T, h *house, secret string, breakIt, mend fun
 		return err == nil && a.status == http.StatusCreated
 	})
 	c.want(t, http.StatusOK, "GET", "/Users/"+before.id(), "")
-	eventually(t, 20*time.Second, "ready again", func() bool {
-		res, err := http.Get(d.url + "/readyz")
-		if err != nil {
-			return false
-		}
-		res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	})
+	eventually(t, 20*time.Second, "ready again", func() bool { return d.ready(t) == http.StatusOK })
 	eventually(t, 75*time.Second, "every account settled", func() bool {
 		var list accountsJSON
 		h.read(&list, "accounts", "--unsettled")
 		return len(list.Accounts) == 0
 	})
 	d.stop()
+}
+
+// ready is the status of /readyz, 0 without an answer.
+func (d *daemon) ready(t *testing.T) int {
+	t.Helper()
+	res, err := http.Get(d.url + "/readyz")
+	if err != nil {
+		return 0
+	}
+	res.Body.Close()
+	return res.StatusCode
 }
 
 func TestDatabaseLocked(t *testing.T) {
@@ -83,7 +88,7 @@ func TestDatabaseLocked(t *testing.T) {
 		}
 	}
 	exec("PRAGMA busy_timeout = 5000")
-	refusesAndRecovers(t, h, secret, func() { exec("BEGIN IMMEDIATE") }, func() { exec("ROLLBACK") })
+	refusesAndRecovers(t, h, secret, func() { exec("BEGIN IMMEDIATE") }, func() { exec("ROLLBACK") }, http.StatusOK)
 }
 
 func TestDatabaseFull(t *testing.T) {
@@ -118,7 +123,7 @@ func TestDatabaseFull(t *testing.T) {
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-	})
+	}, http.StatusServiceUnavailable)
 }
 
 func TestDatabaseGone(t *testing.T) {
@@ -126,7 +131,7 @@ func TestDatabaseGone(t *testing.T) {
 	server := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
 	h := newHouse(t, houseOptions{Database: server.Database(t)})
 	secret := h.token("entra")
-	refusesAndRecovers(t, h, secret, func() { server.Kill(t) }, func() { server.Start(t) })
+	refusesAndRecovers(t, h, secret, func() { server.Kill(t) }, func() { server.Start(t) }, http.StatusServiceUnavailable)
 }
 
 // TestServeWaitsForPostgreSQL at the start, as after a power cut when everything comes up at once.

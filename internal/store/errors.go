@@ -120,6 +120,20 @@ func liteKind(e *sqlite.Error) error {
 	return nil
 }
 
+// takesNoWrites reports whether every write would meet the same: no space, a file or a server that is only read.
+func takesNoWrites(err error) bool {
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	switch {
+	case errors.As(err, &pg):
+		return pg.Code == "53100" || pg.Code == "25006" || pg.Code == "58030" // disk_full, read_only_sql_transaction, io_error
+	case errors.As(err, &lite):
+		kind := lite.Code() & 0xff
+		return kind == sqlite3.SQLITE_FULL || kind == sqlite3.SQLITE_READONLY || kind == sqlite3.SQLITE_IOERR
+	}
+	return false
+}
+
 // lost reports whether the connection is gone, or cannot be made.
 func lost(err error) bool {
 	var connect *pgconn.ConnectError

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"jmld/internal/store"
 	"jmld/internal/testserver"
 	"jmld/jml/engine"
@@ -179,9 +181,50 @@ func TestAFullDiskIsUnavailableAndLosesNothing(t *testing.T) {
 	if len(people) != stored {
 		t.Errorf("%d commits succeeded, %d people are there", stored, len(people))
 	}
+	if err := s.Ping(ctxOf(t)); !errors.Is(err, model.ErrUnavailable) {
+		t.Errorf("asked whether it can work on a full disk: %v", err)
+	}
 	if out, err := exec.Command("mount", "-o", "remount,size=64m", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	must(t, s.Ping(ctxOf(t)))
+	must(t, s.Commit(ctxOf(t), joined("entra", "after", "after")))
+}
+
+// A PostgreSQL that is only read, as a standby is, is not ready, and is as soon as it takes writes again.
+func TestADatabaseThatIsOnlyReadIsNotReady(t *testing.T) {
+	t.Parallel()
+	server := testserver.StartPostgres(t, testserver.PostgresOptions{})
+	s := open(t, server.Database(t))
+	admin, err := pgx.Connect(ctxOf(t), server.URL())
+	must(t, err)
+	defer admin.Close(ctxOf(t))
+	readOnly := func(value string) {
+		t.Helper()
+		for _, text := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + value, "SELECT pg_reload_conf()"} {
+			_, err := admin.Exec(ctxOf(t), text)
+			must(t, err)
+		}
+	}
+	until := func(what string, done func(id string) bool) { // the server's processes look at their settings a moment later
+		t.Helper()
+		for n, deadline := 0, time.Now().Add(time.Minute); !done(fmt.Sprint(what, n)); n++ {
+			if time.Now().After(deadline) {
+				t.Fatal(what, "never came")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	readOnly("on")
+	until("refusal", func(id string) bool {
+		return errors.Is(s.Commit(ctxOf(t), joined("entra", id, id)), model.ErrUnavailable)
+	})
+	if err := s.Ping(ctxOf(t)); !errors.Is(err, model.ErrUnavailable) {
+		t.Errorf("asked whether it can work while only read: %v", err)
+	}
+	get[[]model.Identity](t)(s.People(ctxOf(t), model.PeopleQuery{}))
+	readOnly("off")
+	until("readiness", func(string) bool { return s.Ping(ctxOf(t)) == nil }) // nobody has to write first
 	must(t, s.Commit(ctxOf(t), joined("entra", "after", "after")))
 }
 

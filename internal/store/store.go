@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,6 +39,8 @@ type Store struct {
 	searches, streams chan struct{}
 	// What Load asks: about several, and about the person of one record.
 	about, aboutOne about
+	// unwritable: a write met a full disk or a database that is only read, and Ping has not found room since.
+	unwritable atomic.Bool
 }
 
 // How many of them there are, and how long one waits for its turn.
@@ -132,11 +135,32 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Close waits for what is being written and closes the database.
 func (s *Store) Close() error { return s.db.close() }
 
-// Ping asks the database for a sign of life.
+// Ping asks the database for a sign of life. Once a write was refused because the disk is full or the database read-only, it asks for a write
+// until one succeeds, with some room to spare: the last free page is no sign that it can go on.
 func (s *Store) Ping(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, min(s.timeout, 5*time.Second))
 	defer cancel()
-	return classify(ctx, s.db.ping(limited))
+	if !s.unwritable.Load() {
+		return classify(ctx, s.db.ping(limited))
+	}
+	const (
+		name = "store.room"
+		room = 256 << 10
+		put  = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+	)
+	if err := s.write(limited, op{text: s.sql(put), args: []any{name, strings.Repeat("room", room/4)}}); err != nil {
+		return err
+	}
+	s.unwritable.Store(false)
+	return s.write(limited, op{text: s.sql("DELETE FROM settings WHERE name = $1"), args: []any{name}})
+}
+
+// wrote notes that the database takes no writes.
+func (s *Store) wrote(err error) error {
+	if err != nil && takesNoWrites(err) {
+		s.unwritable.Store(true)
+	}
+	return err
 }
 
 func (s *Store) read(ctx context.Context, ops ...op) error {
@@ -175,7 +199,7 @@ func (s *Store) write(ctx context.Context, ops ...op) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	printableArgs(ops)
-	return classify(ctx, s.db.write(limited, ops))
+	return s.wrote(classify(ctx, s.db.write(limited, ops)))
 }
 
 func (s *Store) view(ctx context.Context, fn func(db *gorm.DB) error) error {
@@ -187,7 +211,7 @@ func (s *Store) view(ctx context.Context, fn func(db *gorm.DB) error) error {
 func (s *Store) update(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return classify(ctx, s.db.update(limited, fn))
+	return s.wrote(classify(ctx, s.db.update(limited, fn)))
 }
 
 // gormConfig: transactions are ours, statements are cached by the driver, errors are classified from the driver's own.
