@@ -8,12 +8,18 @@ import (
 )
 
 // A rule follows a group of a source by its name. When the group is renamed it is still that group: its last name is kept until another group
-// has it. Whoever was in the renamed one is looked at again then.
+// has it. Whoever was in the renamed one is looked at again then. Of each group the last names are kept: they are loaded with every member.
 const (
-	noteName = "INSERT INTO group_names (source, name, group_id) SELECT r.source, r.display_name_key, r.id FROM records r " +
+	mostNames = 20
+
+	noteName = "INSERT INTO group_names (source, name, group_id, number) SELECT r.source, r.display_name_key, r.id, " +
+		"(SELECT coalesce(max(n.number), 0) + 1 FROM group_names n WHERE n.source = r.source AND n.group_id = r.id) FROM records r " +
 		"WHERE r.source = $1 AND r.id = $2 AND r.kind = 'group' AND r.display_name_key NOT IN ('', $3::text) AND NOT EXISTS (SELECT 1 FROM records o " +
 		"WHERE o.source = r.source AND o.display_name_key = r.display_name_key AND o.display_name_key <> '' AND o.kind = 'group' AND o.id <> r.id) " +
-		"ON CONFLICT (source, name) DO UPDATE SET group_id = excluded.group_id"
+		"ON CONFLICT (source, name) DO UPDATE SET group_id = excluded.group_id, number = excluded.number"
+
+	forgetNames = "DELETE FROM group_names WHERE source = $1 AND group_id = $2 AND number <= (SELECT max(n.number) FROM group_names n " +
+		"WHERE n.source = $1 AND n.group_id = $2) - $3"
 
 	takeName  = "DELETE FROM group_names WHERE source = $1 AND name = $2"
 	dropNames = "DELETE FROM group_names WHERE source = $1 AND group_id = $2"
@@ -35,7 +41,8 @@ func (s *Store) renameOps(ops []op, writes []engine.Write) (_ []op, took [][2]st
 		default:
 			key := cut(w.New.DisplayNameKey, maxKey)
 			if w.Old != nil {
-				ops = append(ops, op{text: s.sql(noteName), args: []any{w.New.Source, w.New.ID, key}})
+				ops = append(ops, op{text: s.sql(noteName), args: []any{w.New.Source, w.New.ID, key}},
+					op{text: s.sql(forgetNames), args: []any{w.New.Source, w.New.ID, mostNames}})
 			}
 			if key != "" {
 				took = append(took, [2]string{w.New.Source, key})

@@ -36,7 +36,7 @@ func wanted(t *testing.T) map[string]map[string]column {
 		"record_values": {"source": {kind: "text"}, "record_id": {kind: "text"}, "attr": {kind: "text"}, "type": {kind: "text"}, "value": {kind: "text"}},
 		"members":       {"source": {kind: "text"}, "group_id": {kind: "text"}, "member_id": {kind: "text"}},
 		"settings":      {"name": {kind: "text"}, "value": {kind: "text"}},
-		"group_names":   {"source": {kind: "text"}, "name": {kind: "text"}, "group_id": {kind: "text"}},
+		"group_names":   {"source": {kind: "text"}, "name": {kind: "text"}, "group_id": {kind: "text"}, "number": {kind: "integer"}},
 		"access_given":  {"identity_id": {kind: "text"}, "place": {kind: "text"}, "role": {kind: "text"}},
 		"leases":        {"name": {kind: "text"}, "owner": {kind: "text"}, "fence": {kind: "integer"}, "until": {kind: "time"}},
 	}

@@ -47,14 +47,14 @@ func (r RoleRule) Origin() string {
 
 // follows is the rule when one of the groups is its own: the one of its name, or the one that had it last and was renamed.
 func (r RoleRule) follows(list []model.Membership) (_ RoleRule, holds bool) {
-	name, former := model.FoldKey(r.Group), access.ID(r.Group)
+	name := access.ID(r.Group) // as sources' names of groups are folded where they are stored
 	for _, m := range list {
 		switch {
 		case m.Source != r.Source:
-		case model.FoldKey(m.DisplayName) == name:
+		case access.ID(m.DisplayName) == name:
 			r.Now = ""
 			return r, true
-		case m.Former != "" && slices.Contains(strings.Split(m.Former, "\n"), former):
+		case m.Former != "" && slices.Contains(strings.Split(m.Former, "\n"), name):
 			r.Now, holds = m.DisplayName, true
 		}
 	}
