@@ -175,6 +175,9 @@ func (n normaliser) complex(a *attribute, raw any) (any, error) {
 			return n.subs(a, o)
 		}
 		if s := a.index["value"]; s != nil && s.mutability != readOnly {
+			if meantAsJSON(v) {
+				return nil, invalidValue("%s: the text begins like JSON, and is no object.", a.label())
+			}
 			n.notes.add("%s: text read as its value", a.label())
 			return n.subs(a, object{{"value", v}})
 		}
@@ -202,6 +205,12 @@ func (n normaliser) unpacked(label string, raw any, brackets string) any {
 	}
 	n.notes.add("%s: text read as the JSON it holds", label)
 	return v
+}
+
+// meantAsJSON tells broken JSON from names that begin with a bracket: "{0198f3c2-…}", "[Sales] lead".
+func meantAsJSON(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, `{"`) || strings.HasPrefix(text, "[{")
 }
 
 // bracketed says whether a text begins with one of the brackets.
@@ -291,6 +300,9 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		n.notes.add("%s: single value read as an array of one", a.label())
 		list = []any{raw}
 	}
+	if a.typ == typeComplex {
+		list = n.flattened(a, list)
+	}
 	if len(list) > n.bounds.Values {
 		return nil, invalidValue("%s has more than %d values.", a.label(), n.bounds.Values)
 	}
@@ -311,6 +323,29 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		return nil, nil
 	}
 	return set.list, onePrimary(a, set.list)
+}
+
+// flattened puts a list that stands as JSON in a text, as an element of another list, in its place.
+func (n normaliser) flattened(a *attribute, list []any) []any {
+	var out []any // nil: as it is
+	for i, e := range list {
+		if text, ok := e.(string); ok && meantAsJSON(text) {
+			if inner, ok := n.unpacked(a.label(), text, "[").([]any); ok {
+				if out == nil {
+					out = append(out, list[:i]...)
+				}
+				out = append(out, inner...)
+				continue
+			}
+		}
+		if out != nil {
+			out = append(out, e)
+		}
+	}
+	if out == nil {
+		return list
+	}
+	return out
 }
 
 // onePrimary refuses two primary values (RFC 7643 §2.4).

@@ -63,6 +63,13 @@ func TestCreateReadsDialects(t *testing.T) {
 		{"one value for many", `{` + userSchema + `,"userName":"ada","emails":"a@example.org","roles":{"value":7}}`,
 			`{"active":true,"emails":[{"value":"a@example.org"}],"roles":[{"value":"7"}],"userName":"ada"}`,
 			[]string{"emails: single value read as an array of one", "emails: text read as its value", "roles: single value read as an array of one", "roles.value: number read as text"}},
+		{"a list as JSON in a text within a list", `{` + userSchema + `,"userName":"ada","emails":["b@example.org","[{\"value\":\"a@example.org\",\"type\":\"work\"}]"]}`,
+			`{"active":true,"emails":[{"value":"b@example.org"},{"type":"work","value":"a@example.org"}],"userName":"ada"}`,
+			[]string{"emails: text read as the JSON it holds", "emails: text read as its value"}},
+		{"brackets that are no JSON", `{` + userSchema + `,"userName":"ada","roles":["[Sales] lead","{lead}"],"manager":"{0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90}"}`,
+			`{"active":true,"roles":[{"value":"[Sales] lead"},{"value":"{lead}"}],"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"{0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90}"}},"userName":"ada"}`,
+			[]string{"roles: text read as its value", "manager read as an attribute of urn:ietf:params:scim:schemas:extension:enterprise:2.0:User", "manager: text read as its value",
+				"schemas: urn:ietf:params:scim:schemas:extension:enterprise:2.0:User assumed"}},
 		{"what nobody knows", `{` + userSchema + `,"userName":"ada","Größe":1,"urn:x:y":{"a":1},"emails":[{"value":"a@example.org","colour":"red"}]}`,
 			`{"active":true,"emails":[{"value":"a@example.org"}],"userName":"ada"}`,
 			[]string{"Gr??e: unknown, ignored", "urn:x:y: unknown, ignored", "emails.colour: unknown, ignored"}},
@@ -85,16 +92,18 @@ func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSchemas()
 	for name, body := range map[string]string{
-		"no userName":              `{` + userSchema + `}`,
-		"an empty userName":        `{` + userSchema + `,"userName":""}`,
-		"a userName of spaces":     `{` + userSchema + `,"userName":" \t"}`,
-		"an object for text":       `{` + userSchema + `,"userName":{"a":1}}`,
-		"text for an object":       `{` + userSchema + `,"userName":"ada","name":"Ada"}`,
-		"two primary values":       `{` + userSchema + `,"userName":"ada","emails":[{"value":"a","primary":true},{"value":"b","primary":true}]}`,
-		"a boolean that is none":   `{` + userSchema + `,"userName":"ada","active":"yes"}`,
-		"a certificate that is no": `{` + userSchema + `,"userName":"ada","x509Certificates":[{"value":"%%%"}]}`,
-		"a date that is none":      `{` + userSchema + `,"userName":"ada","startDate":"1 May"}`,
-		"U+0000":                   `{` + userSchema + `,"userName":"ada\u0000"}`,
+		"no userName":               `{` + userSchema + `}`,
+		"an empty userName":         `{` + userSchema + `,"userName":""}`,
+		"a userName of spaces":      `{` + userSchema + `,"userName":" \t"}`,
+		"an object for text":        `{` + userSchema + `,"userName":{"a":1}}`,
+		"text for an object":        `{` + userSchema + `,"userName":"ada","name":"Ada"}`,
+		"two primary values":        `{` + userSchema + `,"userName":"ada","emails":[{"value":"a","primary":true},{"value":"b","primary":true}]}`,
+		"a boolean that is none":    `{` + userSchema + `,"userName":"ada","active":"yes"}`,
+		"a certificate that is no":  `{` + userSchema + `,"userName":"ada","x509Certificates":[{"value":"%%%"}]}`,
+		"an object that is cut off": `{` + userSchema + `,"userName":"ada","manager":"{\"value\":\"m1\""}`,
+		"a list that is cut off":    `{` + userSchema + `,"userName":"ada","emails":["[{\"value\":\"a@example.org\"}"]}`,
+		"a date that is none":       `{` + userSchema + `,"userName":"ada","startDate":"1 May"}`,
+		"U+0000":                    `{` + userSchema + `,"userName":"ada\u0000"}`,
 	} {
 		if rec, _, err := created(s.user, body); err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidValue {
 			t.Errorf("%s: %v, %v", name, rec, err)
