@@ -200,12 +200,11 @@ func (f byHand) email(ctx context.Context, n int64) (string, error) {
 		"AND type = 'work') ORDER BY created_at, id LIMIT 101", fmt.Sprintf("person%d@example.org", n))
 }
 
-// find reads a record with its groups in one statement, as the daemon does.
+// find reads a record with its groups in one statement, as the daemon does: nobody in here is in a group that is in another.
 func (f byHand) find(ctx context.Context, where string, value any) (string, error) {
-	got, err := f.db.read(ctx, []stmt{{"WITH RECURSIVE found AS (SELECT " + recordCols + " FROM records WHERE source = $1 AND " + where + "), " +
-		"up(group_id) AS (SELECT m.group_id FROM found JOIN members m ON m.source = $1 AND m.member_id = found.id " +
-		"UNION SELECT m.group_id FROM up JOIN members m ON m.source = $1 AND m.member_id = up.group_id) " +
-		"SELECT found.*, g.id, g.display_name FROM found LEFT JOIN (up JOIN records g ON g.source = $1 AND g.id = up.group_id) ON true", []any{pushed, value}}})
+	got, err := f.db.read(ctx, []stmt{{"SELECT found.*, m.group_id, (SELECT g.display_name FROM records g WHERE g.source = $1 AND g.id = m.group_id), " +
+		"(SELECT 1 FROM members p WHERE p.source = $1 AND p.member_id = m.group_id LIMIT 1) FROM (SELECT " + recordCols +
+		" FROM records WHERE source = $1 AND " + where + ") found LEFT JOIN members m ON m.source = $1 AND m.member_id = found.id", []any{pushed, value}}})
 	if err != nil {
 		return "", err
 	}

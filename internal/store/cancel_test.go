@@ -91,7 +91,7 @@ func TestSearchesOfSQLiteFindBeforeTheyRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(b.rows(where, b.order(q), 101, 0), "r.id IN (SELECT r.id FROM records r WHERE"); got != tt.detour {
+		if got := strings.Contains(b.rows(recordColumns, where, b.order(q), 101, 0), "r.id IN (SELECT r.id FROM records r WHERE"); got != tt.detour {
 			t.Errorf("%s: identifiers first is %t, want %t", name, got, tt.detour)
 		}
 	}

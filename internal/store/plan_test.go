@@ -76,7 +76,11 @@ func hot(s *Store) map[string]op {
 		if err != nil {
 			panic(err)
 		}
-		ops[name] = b.op(b.rows(where, b.order(q), 101, 0), nil)
+		columns := recordColumns
+		if where.few {
+			columns = belonging
+		}
+		ops[name] = b.op(b.rows(columns, where, b.order(q), 101, 0), nil)
 	}
 	return ops
 }

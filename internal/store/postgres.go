@@ -219,8 +219,9 @@ func drain(rows pgx.Rows, err error, each func(scanner) error) error {
 		return err
 	}
 	defer rows.Close()
+	row := scanner(pgRow{rows})
 	for rows.Next() {
-		if err := each(rows); err != nil {
+		if err := each(row); err != nil {
 			return err
 		}
 	}

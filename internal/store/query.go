@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,17 +32,24 @@ func (q *query) arg(v any) string {
 // op makes the statement. Parameters that the text does not name, of conditions that were dropped, are left out:
 // PostgreSQL could not tell their types.
 func (q *query) op(text string, each func(scanner) error) op {
-	var args []any
-	number := map[string]int{}
-	text = q.param.ReplaceAllStringFunc(text, func(p string) string {
-		if number[p] == 0 {
-			i, _ := strconv.Atoi(p[1:]) //nolint:errcheck // the pattern is digits
-			args = append(args, q.args[i-1])
-			number[p] = len(args)
+	args, number := make([]any, 0, len(q.args)), make([]int, len(q.args)+1)
+	var b strings.Builder
+	b.Grow(len(text) + 16)
+	for {
+		before, after, found := strings.Cut(text, "$")
+		if b.WriteString(before); !found {
+			return op{text: q.shape(b.String()), args: args, each: each}
 		}
-		return "$" + strconv.Itoa(number[p])
-	})
-	return op{text: q.shape(text), args: args, each: each}
+		text = strings.TrimLeft(after, "0123456789")
+		b.WriteByte('$')
+		if i, err := strconv.Atoi(after[:len(after)-len(text)]); err == nil { // else it is of a path in JSON
+			if number[i] == 0 {
+				args = append(args, q.args[i-1])
+				number[i] = len(args)
+			}
+			b.WriteString(strconv.Itoa(number[i]))
+		}
+	}
 }
 
 // Query selects records of a source. The total is exact. What SQL cannot say of the filter is asked of q.Match, record
@@ -103,7 +111,7 @@ func (q *query) where(m model.Query) (condition, error) {
 }
 
 // rows selects a page, or its beginning, in order. With each record it says which of the conditions in asked hold for it.
-func (q *query) rows(c condition, order string, limit, offset int, asked ...string) string {
+func (q *query) rows(columns string, c condition, order string, limit, offset int, asked ...string) string {
 	where := c.sql + " ORDER BY " + order + " LIMIT " + q.arg(limit)
 	if offset > 0 {
 		where += " OFFSET " + q.arg(offset)
@@ -113,7 +121,7 @@ func (q *query) rows(c condition, order string, limit, offset int, asked ...stri
 	if offset > 0 || q.lite && !c.few && !c.every {
 		where = "r.source = $1 AND r.id IN (SELECT r.id FROM records r WHERE " + where + ") ORDER BY " + order
 	}
-	columns, from := recordColumns, "records r"
+	from := "records r"
 	for i, ids := range asked {
 		if q.lite { // which joins 64 tables at most
 			columns += ", r.id IN (" + ids + ")"
@@ -129,44 +137,55 @@ func (q *query) rows(c condition, order string, limit, offset int, asked ...stri
 // exact answers a query whose filter is all SQL. The first page needs no count when it is the last.
 func (s *Store) exact(ctx context.Context, b *query, where condition, q model.Query) (model.Page, error) {
 	var page model.Page
-	count := b.op("SELECT count(*) FROM records r WHERE "+where.sql, func(row scanner) error { return row.Scan(&page.Total) })
+	count := func() op {
+		return b.op("SELECT count(*) FROM records r WHERE "+where.sql, func(row scanner) error { return row.Scan(&page.Total) })
+	}
 	if q.Limit <= 0 {
-		err := b.look(ctx, count)
+		err := b.look(ctx, count())
 		return page, err
 	}
-	order := b.order(q)
-	text, each := b.rows(where, order, q.Limit+1, q.Offset), func(row scanner) error {
+	columns, each := recordColumns, func(row scanner) error {
 		var r model.Record
 		err := scanRecord(row, &r)
 		page.Records = append(page.Records, r)
 		return err
 	}
+	var deep []string
 	if q.Groups && where.few && !where.heavy && q.Offset == 0 {
 		page.Groups = map[string][]model.Membership{}
-		text, each = belonging(text, " ORDER BY "+order), func(row scanner) error {
+		columns, each = belonging, func(row scanner) error {
 			var r model.Record
-			groups, err := scanBelonging(row, &r)
-			if page.Records = append(page.Records, r); len(groups) > 0 {
+			groups, more, err := scanBelonging(row, &r)
+			if page.Records = append(page.Records, r); more {
+				deep = append(deep, r.ID)
+			} else if len(groups) > 0 {
 				page.Groups[r.ID] = groups
 			}
 			return err
 		}
 	}
-	rows := b.op(text, each)
+	rows := b.op(b.rows(columns, where, b.order(q), q.Limit+1, q.Offset), each)
 	if q.Offset > 0 {
-		err := b.look(ctx, count, rows)
+		err := b.look(ctx, count(), rows)
 		page.Records = page.Records[:min(len(page.Records), q.Limit)]
 		return page, err
 	}
 	if err := b.look(ctx, rows); err != nil {
 		return model.Page{}, err
 	}
+	if len(deep) > 0 {
+		of, err := s.GroupsOf(ctx, q.Source, deep)
+		if err != nil {
+			return model.Page{}, err
+		}
+		maps.Copy(page.Groups, of)
+	}
 	if len(page.Records) <= q.Limit {
 		page.Total = len(page.Records)
 		return page, nil
 	}
 	page.Records = page.Records[:q.Limit]
-	return page, b.look(ctx, count)
+	return page, b.look(ctx, count())
 }
 
 // scan answers a query whose filter is partly left to Match.
@@ -184,7 +203,7 @@ func (s *Store) scan(ctx context.Context, b *query, where condition, q model.Que
 		columns[i] = &related[a.number]
 	}
 	page, seen, most := model.Page{}, 0, cmp.Or(q.Most, maxScan)
-	err = b.look(ctx, b.op(b.rows(where, b.order(q), most+1, 0, texts...), func(row scanner) error {
+	err = b.look(ctx, b.op(b.rows(recordColumns, where, b.order(q), most+1, 0, texts...), func(row scanner) error {
 		if seen++; seen > most {
 			return fmt.Errorf("more than %d records to look at: %w", most, model.ErrTooMany)
 		}

@@ -21,56 +21,56 @@ func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id s
 	return first(found, err)
 }
 
-// belonging has found, which selects records of the source $1 as r, followed by the groups of each: direct and inherited, some of them
-// twice. One statement costs less than two, and is of one moment.
-func belonging(found, order string) string {
-	return "WITH RECURSIVE found AS (" + found + "), up(rid, group_id, direct) AS (" +
-		"SELECT f.id, m.group_id, 1 FROM found f JOIN EACH members m ON (m.source = $1 AND m.member_id = f.id) " +
-		"UNION SELECT up.rid, m.group_id, 0 FROM up JOIN SOME members m group_id ON (m.source = $1 AND m.member_id = up.group_id)) " +
-		"SELECT " + recordColumns + ", (SELECT jsons(up.group_id, g.display_name, up.direct) FROM up " +
-		"JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) WHERE up.rid = r.id) FROM found r" + order
-}
+// belonging are the columns of the record r of the source $1, and the groups it is in itself: of each the id, the name where there is a
+// record of it, and whether it is in another. Few groups are: to look these up with the record costs less than a recursion, which the
+// database prepares for whether or not there is a group. As subselects they are looked up one by one, whatever the planner guesses.
+const belonging = recordColumns + ", (SELECT jsons(d.group_id, d.name, d.deep) FROM (SELECT m.group_id, " +
+	"(SELECT g.display_name FROM records g WHERE g.source = $1 AND g.id = m.group_id) AS name, " +
+	"(SELECT 1 FROM members p WHERE p.source = $1 AND p.member_id = m.group_id LIMIT 1) AS deep " +
+	"FROM members m WHERE m.source = $1 AND m.member_id = r.id) AS d)"
 
-// scanBelonging reads a row of belonging.
-func scanBelonging(row scanner, r *model.Record) ([]model.Membership, error) {
+// scanBelonging reads a row of belonging. deep says that there may be more groups than these: GroupsOf has them all.
+func scanBelonging(row scanner, r *model.Record) (groups []model.Membership, deep bool, err error) {
 	var text string
 	if err := scanRecord(row, r, &text); err != nil || text == "[]" {
-		return nil, err
+		return nil, false, err
 	}
 	var rows [][]any
 	if err := json.Unmarshal([]byte(text), &rows); err != nil {
-		return nil, fmt.Errorf("groups of record %s: %w", r.ID, err)
+		return nil, false, fmt.Errorf("groups of record %s: %w", r.ID, err)
 	}
-	groups, at := make([]model.Membership, 0, len(rows)), make(map[string]int, len(rows))
+	groups = make([]model.Membership, 0, len(rows))
 	for _, row := range rows {
-		m := model.Membership{Source: r.Source}
+		m := model.Membership{Source: r.Source, Direct: true}
 		m.GroupID, _ = row[0].(string)
-		m.DisplayName, _ = row[1].(string)
-		direct, _ := row[2].(float64)
-		i, again := at[m.GroupID]
-		if !again {
-			i, groups = len(groups), append(groups, m)
-			at[m.GroupID] = i
+		if name, known := row[1].(string); known {
+			m.DisplayName = name
+			groups = append(groups, m)
 		}
-		groups[i].Direct = groups[i].Direct || direct == 1
+		deep = deep || row[2] != nil
 	}
 	sortGroups(groups)
-	return groups, nil
+	return groups, deep, nil
 }
 
 // WithGroups is Record of a user, and the groups as GroupsOf has them.
 func (s *Store) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
-	const text = "SELECT " + recordColumns + " FROM records r WHERE r.source = $1 AND r.id = $2 AND r.kind || '' = 'user'"
+	const text = "SELECT " + belonging + " FROM records r WHERE r.source = $1 AND r.id = $2 AND r.kind || '' = 'user'"
 	var found []model.Record
 	var groups []model.Membership
-	err := s.read(ctx, op{text: s.sql(belonging(text, "")), args: []any{source, id}, each: func(row scanner) (err error) {
+	var deep bool
+	err := s.read(ctx, op{text: s.sql(text), args: []any{source, id}, each: func(row scanner) (err error) {
 		var r model.Record
-		groups, err = scanBelonging(row, &r)
+		groups, deep, err = scanBelonging(row, &r)
 		found = append(found, r)
 		return err
 	}})
 	rec, err := first(found, err)
-	return rec, groups, err
+	if err != nil || !deep {
+		return rec, groups, err
+	}
+	of, err := s.GroupsOf(ctx, source, []string{id})
+	return rec, of[id], err
 }
 
 // RecordsAmong returns those of the ids that the source has records of the kind of, in no order.

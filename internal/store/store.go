@@ -163,8 +163,16 @@ func (s *Store) wrote(err error) error {
 	return err
 }
 
+// within limits ctx, unless it ends sooner by itself.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= limit {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
 func (s *Store) read(ctx context.Context, ops ...op) error {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	limited, cancel := within(ctx, s.timeout)
 	defer cancel()
 	printableArgs(ops)
 	return classify(ctx, s.db.read(limited, ops))
@@ -196,7 +204,7 @@ func (s *Store) survey(ctx context.Context, ops ...op) error {
 }
 
 func (s *Store) write(ctx context.Context, ops ...op) error {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	limited, cancel := within(ctx, s.timeout)
 	defer cancel()
 	printableArgs(ops)
 	return s.wrote(classify(ctx, s.db.write(limited, ops)))
