@@ -80,7 +80,7 @@ func (r *Rules) Decide(s Situation) Decision {
 	if c.exchanged = c.exchanges(after); len(c.exchanged) > 0 {
 		c = r.decide(s, course{exchanged: c.exchanged})
 	}
-	if c.left(r.Targets) {
+	if c.left(r) {
 		return after.Decision
 	}
 	return c.Decision

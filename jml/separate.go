@@ -219,59 +219,6 @@ func (a *apart) staying(things []string) (out []string) {
 	return out
 }
 
-// ends says whether something is given no more that a rule keeps apart from something else.
-func (c *course) ends() bool {
-	return slices.ContainsFunc(c.w.apart, func(a apart) bool { return len(a.goes) > 0 })
-}
-
-// exchanges are the targets in which the person has an account that goes with what ends, and would be there by what comes.
-func (c *course) exchanges(after course) (targets []string) {
-	for _, a := range c.w.Accounts {
-		if a.State == model.AccountActive && !c.grants(a.Target) && after.grants(a.Target) {
-			targets = append(targets, a.Target)
-		}
-	}
-	return targets
-}
-
-func (c *course) grants(target string) bool {
-	return slices.ContainsFunc(c.out.Grants, func(g policy.Grant) bool { return g.Target == target })
-}
-
-// left says whether nothing is left of what went with what ends: no account has to be taken away or changed, waits for approval or for
-// its target, or stays because that is not known or not allowed. Until then nothing comes in its place: the guard may hold the loss, the
-// target may not have heard of it, or it is a mistake, by which what was there first would be second. Nothing becomes of an account in a
-// target that is no longer configured: nobody waits for that.
-func (c *course) left(targets []string) bool {
-	w := &c.w
-	if w.Identity == nil || w.Identity.Suspect != "" || len(c.Asks) > 0 ||
-		slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Change.Op.Leaves() || s.Change.Op == model.OpUpdate }) {
-		return false
-	}
-	return !slices.ContainsFunc(w.Accounts, func(a model.Account) bool {
-		switch {
-		case !slices.Contains(targets, a.Target):
-			return false
-		case a.State != model.AccountActive:
-			return a.AppliedState == model.AccountActive
-		}
-		granted := c.grants(a.Target) || slices.Contains(c.exchanged, a.Target)
-		unknown := slices.ContainsFunc(c.out.Findings, func(f policy.Finding) bool { return f.Target == a.Target || f.Target == "" })
-		refused := slices.ContainsFunc(w.findings, func(f model.Finding) bool { return f.Target == a.Target && staysBecause(f.Code) })
-		late := a.AppliedState == model.AccountActive && a.AppliedRev != a.DesiredRev
-		return a.Waits() || unknown || refused || late || a.Desired != "" && (!granted || w.verdict != give)
-	})
-}
-
-// staysBecause says of a finding whether by it an account stays as it is.
-func staysBecause(code model.Code) bool {
-	switch code {
-	case model.CodeProtected, model.CodeReserved, model.CodeLastAdministrator, model.CodeNameTaken:
-		return true
-	}
-	return false
-}
-
 // separationRecheck is how often somebody is looked at who gets something when something else is gone that goes: that may wait for
 // approval, or for the target.
 const separationRecheck = 15 * time.Minute

@@ -216,6 +216,7 @@ func heading(what string, v any) string {
 //	decide entra e1: link Ada Example | new | ignore | undo
 //	protect: app of Ada Example        somebody protects the account
 //	adopted: app of Ada Example        the target had the account before
+//	deaf: [platform]                   these targets do nothing that they are told
 //	without target: platform           it is no longer configured
 //	later: 2027-04-01                  time passes, and whatever is due is done when it is due
 //	asleep until: 2027-04-01           time passes, and whatever is due is done then
@@ -243,6 +244,13 @@ func (w *world) step(t *testing.T, what string, v any) {
 	case what == "asleep until":
 		w.now = moment(t, v)
 		w.wait(w.now)
+		return
+	case what == "deaf":
+		w.deaf = nil
+		for _, target := range v.([]any) {
+			w.deaf = append(w.deaf, target.(string))
+		}
+		w.told()
 		return
 	case what == "without target":
 		w.rules.Targets = slices.DeleteFunc(slices.Clone(w.rules.Targets), func(x string) bool { return x == v })

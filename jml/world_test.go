@@ -29,6 +29,7 @@ type world struct {
 	accounts   map[[2]string]model.Account
 	rulings    map[string]*model.Ruling        // by record
 	gave       map[string][]model.AccessMember // by identity
+	deaf       []string                        // targets that do nothing
 	serial     int
 	story      strings.Builder
 }
@@ -248,13 +249,24 @@ func (w *world) apply(d jml.Decision) {
 			w.accounts[key] = a
 		} else {
 			a := s.Account // the target does it at once
-			a.AppliedState, a.AppliedRev, a.AppliedAt = a.State, a.DesiredRev, &d.Identity.UpdatedAt
 			w.accounts[key] = a
+			w.told()
 		}
 		w.line("%s %s %s (%s%s): %s", c.Op, c.Target, c.Who, c.Event, held, reason(c.Because).Text)
 	}
 	if len(d.Steps)+len(d.Findings)+len(d.Settled) == 0 {
 		w.line("  nothing changes")
+	}
+}
+
+// told has the targets do what they were told.
+func (w *world) told() {
+	for key, a := range w.accounts {
+		if !slices.Contains(w.deaf, a.Target) && a.DesiredRev != a.AppliedRev {
+			now := w.now
+			a.AppliedState, a.AppliedRev, a.AppliedAt = a.State, a.DesiredRev, &now
+			w.accounts[key] = a
+		}
 	}
 }
 

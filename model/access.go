@@ -83,6 +83,7 @@ type Apart struct {
 	Has   []string `json:"has,omitempty"`
 	Not   []string `json:"not,omitempty"`
 	Until string   `json:"until,omitempty"` // of the exception that lets them have all of it
+	With  []string `json:"with,omitempty"`  // targets of the accounts that go or change with what ends of Has, as long as they have not
 }
 
 // AccessRoot is the id of the group above all others.
