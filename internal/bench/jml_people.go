@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"jmld/internal/store"
+	"jmld/internal/testserver"
 	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
@@ -44,41 +45,91 @@ func manyRules() (*jml.Rules, error) {
 }
 
 // peoplePart measures single events and a review of everybody with so many people in the store. The floor of the larger ones is the
-// smallest one: what one person costs must not depend on how many there are.
+// smallest one: what one person costs must not depend on how many there are, nor the memory of a review.
 func peoplePart(ctx context.Context, b *bench, sizes string) error {
 	r, err := manyRules()
 	if err != nil {
 		return err
 	}
-	var first [2]*measured
-	for _, text := range strings.Split(sizes, ",") {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 100 {
-			return fmt.Errorf("-people %s: numbers from 100 on, with commas between", sizes)
-		}
-		err = with(func(t *tb) error {
-			events, review, counting, peak, err := measurePeople(ctx, b, r, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"), n)
-			if err != nil {
-				return err
+	people, err := numbers(sizes)
+	if err != nil || slices.Min(people) < 100 {
+		return fmt.Errorf("-people %s: numbers from 100 on, with commas between", sizes)
+	}
+	return with(func(t *tb) error {
+		for name := range strings.SplitSeq(b.scim.databases, ",") {
+			var open func() string
+			switch name {
+			case "sqlite":
+				open = func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }
+			case "postgres":
+				pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
+				open = func() string { return pg.Database(t) }
+			default:
+				return fmt.Errorf("%q is no database: sqlite or postgres", name)
 			}
-			if first[0] == nil {
-				first = [2]*measured{&events, &review}
+			if err := peopleOn(ctx, t, b, r, name, open, people); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
 			}
-			against := "the smallest of these stores"
-			b.add(fmt.Sprintf("a change of one of %s people, 20 rules, 10 targets", text), "events/s", events, *first[0], against)
-			b.figures[len(b.figures)-1].Note = fmt.Sprintf("the first one, by which the guard counts everybody, took %s", counting.Round(time.Millisecond))
-			b.add(fmt.Sprintf("review of all of %s people, 20 rules, 10 targets", text), "people/s", review, *first[1], against)
-			b.figures[len(b.figures)-1].PeakMiB = peak
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("%s people: %w", text, err)
 		}
+		return nil
+	})
+}
+
+func peopleOn(ctx context.Context, t *tb, b *bench, r *jml.Rules, db string, open func() string, sizes []int) error {
+	towns := make([]*town, len(sizes))
+	changes := make([]request, len(sizes))
+	for i, n := range sizes {
+		start := time.Now()
+		var err error
+		if towns[i], err = newTown(ctx, t, r, open(), int64(n)); err != nil {
+			return fmt.Errorf("%d people: %w", n, err)
+		}
+		b.say("%d people in %s", n, time.Since(start).Round(time.Second))
+		changes[i] = towns[i].change
+	}
+	events, err := against(ctx, 1, b.round, nil, changes...)
+	if err != nil {
+		return err
+	}
+	const smallest = "the smallest of these stores"
+	for i, at := range towns {
+		b.add(fmt.Sprintf("a change of one of %d people, 20 rules, 10 targets, %s", sizes[i], db), "events/s", events[i], events[0], smallest)
+		b.figures[len(b.figures)-1].Note = fmt.Sprintf("the first one, by which the guard counts everybody, took %s", at.first.Round(time.Millisecond))
+		if i > 0 {
+			b.linear(events[i].at(0.5) / events[0].at(0.5))
+		}
+	}
+	reviews, peaks := make([]measured, len(sizes)), make([]float64, len(sizes))
+	for i, at := range towns {
+		if reviews[i], peaks[i], err = at.review(ctx, 10*b.round); err != nil {
+			return fmt.Errorf("%d people: %w", sizes[i], err)
+		}
+		b.add(fmt.Sprintf("review of all of %d people, 20 rules, 10 targets, %s", sizes[i], db), "people/s", reviews[i], reviews[0], smallest)
+		f := &b.figures[len(b.figures)-1]
+		f.PeakMiB, f.Note = peaks[i], fmt.Sprintf("%d of them in the time there was", len(reviews[i].took))
+		if i > 0 {
+			b.linear(reviews[0].rate() / reviews[i].rate())
+		}
+	}
+	for i := range sizes[1:] { // memory is bounded by the chunk, however many there are
+		f := figure{Name: fmt.Sprintf("memory of a review of %d people, %s", sizes[1+i], db), Value: peaks[1+i], Unit: "MiB", Floor: peaks[0], FloorName: smallest,
+			Ratio: peaks[0] / peaks[1+i]}
+		b.figures = append(b.figures, f.atMost("floor + 32 MiB", f.Value, f.Floor+32))
 	}
 	return nil
 }
 
-func measurePeople(ctx context.Context, b *bench, r *jml.Rules, url string, n int64) (events, review measured, began time.Duration, peak float64, err error) {
+// town is a store with people, and the engine that decides about them.
+type town struct {
+	db     *store.Store
+	engine *engine.Engine
+	people int64
+	serial atomic.Int64
+	titles *regexp.Regexp
+	first  time.Duration // of the first change: whom the source supports is counted by it, and then as seldom as counting stays a fiftieth of the work
+}
+
+func newTown(ctx context.Context, t *tb, r *jml.Rules, url string, n int64) (*town, error) {
 	db, err := store.Open(ctx, store.Options{URL: url})
 	if err == nil {
 		err = db.Close() // the schema is there
@@ -90,47 +141,50 @@ func measurePeople(ctx context.Context, b *bench, r *jml.Rules, url string, n in
 		db, err = store.Open(ctx, store.Options{URL: url})
 	}
 	if err != nil {
-		return events, review, 0, 0, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Logf("close %d people: %v", n, err)
+		}
+	})
 	o := engine.Options{Store: db, Rules: r, Fingerprint: "bench", Guard: raised(), Replica: "bench"}
 	for _, name := range r.Targets {
 		o.Targets = append(o.Targets, engine.TargetSpec{Target: inmemory.New(name), Class: model.ClassApp})
 	}
-	e := engine.New(o)
-	var serial atomic.Int64
-	titles := regexp.MustCompile(`"title":"[^"]*"`)
-	change := func(ctx context.Context, _ int) error {
-		i := serial.Add(1)
-		_, err := e.Push(ctx, engine.Push{Source: pushed, Kind: model.KindUser, ID: recordID(1 + i*7919%n), Actor: "source " + pushed, Action: "scim.patch",
-			Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
-				if cur == nil {
-					return nil, engine.MemberChange{}, errors.New("nobody is there")
-				}
-				next := *cur
-				next.Attrs = titles.ReplaceAllString(cur.Attrs, fmt.Sprintf(`"title":"Clerk %d"`, i))
-				return &next, engine.MemberChange{}, nil
-			}})
-		return err
-	}
-	// Whom the source supports is counted by the first change, and then as seldom as counting stays a fiftieth of the work.
+	at := &town{db: db, engine: engine.New(o), people: n, titles: regexp.MustCompile(`"title":"[^"]*"`)}
 	start := time.Now()
-	if err := change(ctx, 0); err != nil {
-		return events, review, 0, 0, err
+	err = at.change(ctx, 0)
+	at.first = time.Since(start)
+	return at, err
+}
+
+// change gives somebody another title.
+func (at *town) change(ctx context.Context, _ int) error {
+	i := at.serial.Add(1)
+	_, err := at.engine.Push(ctx, engine.Push{Source: pushed, Kind: model.KindUser, ID: recordID(1 + i*7919%at.people), Actor: "source " + pushed, Action: "scim.patch",
+		Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
+			if cur == nil {
+				return nil, engine.MemberChange{}, errors.New("nobody is there")
+			}
+			next := *cur
+			next.Attrs = at.titles.ReplaceAllString(cur.Attrs, fmt.Sprintf(`"title":"Clerk %d"`, i))
+			return &next, engine.MemberChange{}, nil
+		}})
+	return err
+}
+
+// review decides about everybody, as far as the time goes.
+func (at *town) review(ctx context.Context, limit time.Duration) (review measured, peak float64, err error) {
+	if _, err := at.db.AdoptRules(ctx, "bench"); err != nil { // nobody was decided about by these
+		return review, 0, err
 	}
-	began = time.Since(start)
-	m, err := against(ctx, 1, b.round, nil, change)
-	if err != nil {
-		return events, review, began, 0, err
-	}
-	if _, err := db.AdoptRules(ctx, "bench"); err != nil { // nobody was decided about by these
-		return events, review, began, 0, err
-	}
+	runtime.GC()
 	peak, err = atMost(func() error {
 		began := time.Now()
-		limited, cancel := context.WithTimeout(ctx, 10*b.round)
+		limited, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		done, err := e.Tend(limited)
+		done, err := at.engine.Tend(limited)
 		if limited.Err() != nil && ctx.Err() == nil { // the time is over
 			err = nil
 		}
@@ -143,7 +197,7 @@ func measurePeople(ctx context.Context, b *bench, r *jml.Rules, url string, n in
 		}
 		return err
 	})
-	return m[0], review, began, peak, err
+	return review, peak, err
 }
 
 // atMost is how many MiB of memory were in use while do did its work.

@@ -8,8 +8,9 @@
 //	       of the process; floors: PostgreSQL COPY of the rows written, and ldapsearch of the entries read.
 //	ldap-group   a group of 50,000 members from a real slapd: how long, and how much more memory
 //	ldap-memory  a million people, served by a scripted server that streams them, into a store that knows them all
-//	jml    decisions a second; floor: reading and writing the same records as JSON. Rights in a deep tree of groups. Events and a
-//	       review of everybody, by twenty rules for ten targets, in a store of ten thousand and of a million people
+//	jml    decisions a second; floor: reading and writing the same records as JSON. Rights in a deep tree of groups, of a tenth of
+//	       its people and of all. Events and a review of everybody, by twenty rules for ten targets, in stores of ten thousand and
+//	       of a million people: what one costs must not grow, nor memory
 package main
 
 import (
@@ -106,7 +107,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	entries := flags.Int("entries", 100_000, "people in the directory")
 	people := flags.String("people", "10000,1000000", "jml: how many people are in the store")
 	var choice scimChoice
-	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim and ldap-memory: which databases")
+	flags.StringVar(&choice.databases, "db", "sqlite,postgres", "scim, ldap-memory and jml: which databases")
 	flags.StringVar(&choice.sizes, "resources", "10000,1000000", "scim: how many resources are there")
 	flags.StringVar(&choice.clients, "clients", "1,16", "scim: how many clients are at it, at most 16")
 	flags.StringVar(&choice.only, "op", "", "scim: only operations, or parts, whose name holds this: create, PATCH, hostile, …")
