@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"jmld/internal/testserver"
@@ -53,4 +56,37 @@ func TestPeekingReadsTheURLAsOpeningDoes(t *testing.T) {
 	if rules, err := PeekRules(ctx, Options{URL: url}); err != nil || rules != "one" {
 		t.Errorf("%q, %v", rules, err)
 	}
+}
+
+// Of a company however large some are marked at a time, each once: one statement about all of them would take longer than any may.
+func TestOtherRulesMarkSomeAtATime(t *testing.T) {
+	t.Parallel()
+	const people = `INSERT INTO identities (id, lifecycle, user_name, display_name, email, search_key, organisation, external, categories, attrs, provenance, findings, ` +
+		`version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at) SELECT 'p' || i, 'active', '', '', '', '', '', false, '', '{}', '', '', ` +
+		`1, NULL, '', '', '', '', CASE WHEN i %% 10 = 0 THEN 'two' ELSE '' END, %s, %[1]s FROM `
+	onEachDatabase(t, func(t *testing.T, h *house) {
+		const n = 2*mostMarked + 10
+		numbers, now := fmt.Sprintf("generate_series(1, %d) AS g(i)", n), "now()"
+		if h.store.lite {
+			numbers, now = fmt.Sprintf("(WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d) SELECT i FROM c) AS g", n), "0"
+		}
+		if err := h.store.write(t.Context(), op{text: fmt.Sprintf(people, now) + numbers}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := h.store.AdoptRules(t.Context(), "two")
+		if err != nil {
+			t.Fatal(err)
+		}
+		marks := []int{got}
+		for range 3 {
+			_, got, err := h.store.FollowRules(t.Context(), "two", time.Now().Add(time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			marks = append(marks, got)
+		}
+		if diff := cmp.Diff([]int{mostMarked, n - n/10 - mostMarked, 0, 0}, marks); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

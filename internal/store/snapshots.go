@@ -86,32 +86,26 @@ func recordKind(group bool) model.Kind {
 	return model.KindUser
 }
 
-// AdoptRules notes the fingerprint of the rules in force. Everybody who was decided about by others becomes due for review in the same
-// transaction; it returns how many.
+// AdoptRules notes the fingerprint of the rules in force. Of those who were decided about by others the first thousands become due for
+// review in the same transaction; it returns how many. FollowRules makes the others due: in a company of a million one statement for all
+// would take longer than any may.
 func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error) {
-	marked := 0
-	err := s.update(ctx, func(tx *gorm.DB) (err error) {
-		err = tx.Exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value "+
-			"WHERE settings.value <> excluded.value", settingRules, fingerprint).Error
-		if err == nil {
-			marked, err = s.reviewOthers(tx, fingerprint, gorm.Expr(s.now()))
-		}
-		return err
-	})
-	return marked, err
+	var marked []string
+	ops := s.adoptOps(nil, fingerprint)
+	ops[len(ops)-1].each = collect(&marked)
+	err := s.write(ctx, ops...)
+	return len(marked), err
 }
 
 // adoptOps does what AdoptRules does.
 func (s *Store) adoptOps(ops []op, fingerprint string) []op {
-	const (
-		adopt  = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-		review = "UPDATE identities SET version = version + 1, review_at = now() WHERE (rules < $1 OR rules > $1) AND (review_at IS NULL OR review_at > now())"
-	)
-	return append(ops, op{text: s.sql(adopt), args: []any{settingRules, fingerprint}}, op{text: s.sql(review), args: []any{fingerprint}})
+	const adopt = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value"
+	return append(ops, op{text: s.sql(adopt), args: []any{settingRules, fingerprint}},
+		op{text: s.sql(fmt.Sprintf(reviewOthers, "now()")), args: []any{fingerprint, mostMarked}, each: func(scanner) error { return nil }})
 }
 
-// FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is not due
-// by then anyway, becomes due for review.
+// FollowRules says whether the fingerprint is of the rules in force. Then whoever was decided about by others, and is not due by then
+// anyway, becomes due for review, some thousands at a time.
 func (s *Store) FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error) {
 	err = s.view(ctx, func(db *gorm.DB) error {
 		var found int64
@@ -126,24 +120,21 @@ func (s *Store) FollowRules(ctx context.Context, fingerprint string, by time.Tim
 	if err != nil || marked == 0 { // as always: nothing to write
 		return inForce, 0, err
 	}
-	err = s.update(ctx, func(tx *gorm.DB) (err error) {
-		marked, err = s.reviewOthers(tx, fingerprint, stamp(by))
-		return err
-	})
-	return inForce, marked, err
+	var ids []string
+	err = s.write(ctx, op{text: s.sql(fmt.Sprintf(reviewOthers, "$3")), args: []any{fingerprint, mostMarked, stamp(by)}, each: collect(&ids)})
+	return inForce, len(ids), err
 }
 
 const (
 	settingRules = "rules"
 	// decidedByOthers is written for an index on rules.
 	decidedByOthers = "(rules < ? OR rules > ?) AND (review_at IS NULL OR review_at > ?)"
+	// reviewOthers: whoever is in somebody's hands is looked at the next time.
+	reviewOthers = "WITH c AS MATERIALIZED (SELECT id AS iid FROM identities WHERE (rules < $1 OR rules > $1) AND (review_at IS NULL OR review_at > %s) " +
+		"LIMIT $2 FOR UPDATE SKIP LOCKED) UPDATE identities SET version = version + 1, review_at = now() WHERE id IN (SELECT iid FROM c) RETURNING id"
+	// mostMarked are marked in a few seconds, and reviewed in no less.
+	mostMarked = 25_000
 )
-
-func (s *Store) reviewOthers(tx *gorm.DB, fingerprint string, by any) (int, error) {
-	mark := tx.Model(&model.Identity{}).Where(decidedByOthers, fingerprint, fingerprint, by).
-		UpdateColumns(map[string]any{"review_at": gorm.Expr(s.now()), "version": gorm.Expr("version + 1")})
-	return int(mark.RowsAffected), mark.Error
-}
 
 // DueReviews claims up to limit identities that are due for review by the database's clock and by the caller's: one that is behind would
 // decide that nothing has happened yet, and be asked again at once. For the time of the lease nobody else gets them; after it they are

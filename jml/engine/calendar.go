@@ -136,9 +136,16 @@ func last(s Schedule, from, now time.Time) time.Time {
 // Tend does once what Run does all the time beside reading and settling accounts: it reviews people until nobody is due, and looks after
 // plans. It returns how many people it reviewed.
 func (e *Engine) Tend(ctx context.Context) (int, error) {
-	for reviewed := 0; ; {
+	for reviewed, followed := 0, false; ; {
 		n, err := e.reviewDue(ctx)
 		reviewed += n
+		if err == nil && n == 0 && !followed { // of very many only some are marked at a time
+			followed = true
+			if err = e.inTurn(ctx, func() error { return e.followRules(ctx) }); err == nil {
+				continue
+			}
+		}
+		followed = followed && n == 0
 		if err != nil {
 			return reviewed, err
 		}

@@ -123,8 +123,8 @@ const (
 	rulesAlone = time.Minute // for which nobody has it before another replica takes over
 )
 
-// followRules has those reviewed whom a replica with older rules decided about, or finds that this is such a replica: it stores what it is
-// told, and leaves every decision to the others. It is called in turn.
+// followRules has those reviewed about whom it was decided by other rules, before these were adopted or by a replica with older ones. Or it
+// finds that this is such a replica, which stores what it is told and leaves every decision to the others. It is called in turn.
 func (e *Engine) followRules(ctx context.Context) error {
 	p := e.policy()
 	if p.Fingerprint == "" {
@@ -146,7 +146,7 @@ func (e *Engine) followRules(ctx context.Context) error {
 		}
 	}
 	if n > 0 {
-		e.log.Info("a replica with other rules decided about people: they are reviewed", zap.Int(model.FieldCount, n))
+		e.log.Info("people were decided about by other rules: they are reviewed", zap.Int(model.FieldCount, n))
 		e.wake.ring("")
 	}
 	return nil
@@ -247,7 +247,7 @@ func (e *Engine) mayDecide(ctx context.Context) error {
 func (e *Engine) noteRules(ctx context.Context, fingerprint string) error {
 	n, err := e.o.Store.AdoptRules(ctx, fingerprint)
 	if err == nil && n > 0 {
-		e.log.Info("the rules changed: everybody whom others decided about is reviewed", zap.Int(model.FieldCount, n))
+		e.log.Info("the rules changed: everybody whom others decided about is reviewed, these first", zap.Int(model.FieldCount, n))
 	}
 	return err
 }

@@ -286,11 +286,11 @@ type Snapshots interface {
 	Referrers(ctx context.Context, source string, ids []string) ([]string, error)
 	// MemberOf lists the groups of the source that the record is a member of itself.
 	MemberOf(ctx context.Context, source, id string) ([]string, error)
-	// AdoptRules notes the fingerprint of the rules in force. Everybody who was decided about by others becomes due for review in the
-	// same transaction; it returns how many.
+	// AdoptRules notes the fingerprint of the rules in force. Whoever was decided about by others becomes due for review, some thousands
+	// in the same transaction, the others by FollowRules; it returns how many.
 	AdoptRules(ctx context.Context, fingerprint string) (int, error)
-	// FollowRules says whether the fingerprint is of the rules in force. Then everybody who was decided about by others since, and is
-	// not due by then anyway, becomes due for review; it returns how many.
+	// FollowRules says whether the fingerprint is of the rules in force. Then whoever was decided about by others, and is not due by then
+	// anyway, becomes due for review, some thousands at a time; it returns how many.
 	FollowRules(ctx context.Context, fingerprint string, by time.Time) (inForce bool, marked int, err error)
 	// RulesInForce is the fingerprint that was adopted last; "": none was.
 	RulesInForce(ctx context.Context) (string, error)
