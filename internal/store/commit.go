@@ -169,7 +169,7 @@ func (s *Store) commitOps(c *engine.Commit) ([]op, error) {
 	}
 	ops, keys := make([]op, 0, 16), keysOfNew(c.Identities)
 	switch edits := len(c.Members.Put) + len(c.Members.Drop); {
-	case edits > 0:
+	case edits > 0 || len(c.Merges) > 0:
 		ops = append(s.lockOps(ops, lockAccess), op{text: s.sql(bumpAccess), args: []any{accessRev}})
 	case len(keys) > 0 || givesMore(c.Identities):
 		ops = s.lockOps(ops, shareAccess)

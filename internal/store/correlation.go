@@ -65,6 +65,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 		ops = append(ops, op{text: s.sql(reopenRequests), args: []any{b.To, s.list(b.Dropped)}},
 			op{text: s.sql(returnRequests), args: []any{b.From, b.To, s.list(b.Moved)}}, op{text: s.sql(returnRequesters), args: []any{b.From, b.To, s.list(b.Asked)}})
 	}
+	ops = s.seenOps(ops, c)
 	for i := range c.Merges {
 		m := &c.Merges[i]
 		for _, text := range []string{pointRulings, dropRequests, moveRequests, moveRequesters} {

@@ -34,6 +34,26 @@ const (
 	returnRequesters = "UPDATE access_requests SET requester = $2 WHERE requester = $1 AND id IN list($3) AND status = 'open'"
 )
 
+// otherRequests are open ones that a merge has not seen: a row on SQLite, an error on PostgreSQL, whose answer comes after the whole batch is sent.
+const (
+	otherRequests     = "FROM access_requests WHERE status = 'open' AND (identity_id IN ($1, $2) OR requester = $1) AND NOT (id IN list($3))"
+	otherRequestsHere = "SELECT id " + otherRequests + " LIMIT 1"
+	otherRequestsFail = "SELECT 1 / (1 - least(count(*), 1)) " + otherRequests
+)
+
+// seenOps look whether the merge has seen every request. Whoever makes one locks the tree of groups, as the merge does.
+func (s *Store) seenOps(ops []op, c *engine.Commit) []op {
+	for i := range c.Merges {
+		o := op{text: s.sql(otherRequestsFail)}
+		if s.lite {
+			o = op{text: s.sql(otherRequestsHere), each: func(scanner) error { return errMissed }}
+		}
+		o.args = []any{c.Merges[i].IdentityID, c.Merges[i].IntoID, s.list(c.OpenRequests)}
+		ops = append(ops, o)
+	}
+	return ops
+}
+
 // requestOps store a request, or what became of one.
 func (s *Store) requestOps(ops []op, w *engine.RequestWrite) []op {
 	if w == nil {

@@ -15,11 +15,14 @@ import (
 // between does something once, when another replica has made up what to write and has not written it.
 type between struct {
 	engine.Store
-	gives, edits func()
-	done         atomic.Bool
+	gives, edits, merges func()
+	done                 atomic.Bool
 }
 
 func (b *between) Commit(ctx context.Context, c *engine.Commit) error {
+	if b.merges != nil && len(c.Merges) > 0 && b.done.CompareAndSwap(false, true) {
+		b.merges()
+	}
 	for _, w := range c.Identities {
 		if b.gives != nil && w.Given != nil && w.Given.More && b.done.CompareAndSwap(false, true) {
 			b.gives()

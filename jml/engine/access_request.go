@@ -94,8 +94,14 @@ func (e *Engine) askable(ctx context.Context, t *access.Tree, ask AccessAsk, now
 	if err != nil {
 		return nil, err
 	}
+	merges, err := e.o.Store.Merges(ctx, person.ID)
+	if err != nil {
+		return nil, err
+	}
 	longest := e.policy().Requests.Longest
 	switch {
+	case slices.ContainsFunc(merges, func(m model.Merge) bool { return m.IdentityID == person.ID }):
+		return nil, model.Errorf(model.CodeAccessRefused, "%s was merged into another identity", person.DisplayName)
 	case !t.Has(ask.Place):
 		kind, id := access.SplitPlace(ask.Place)
 		return nil, model.Errorf(model.CodeAccessRefused, "unknown %s %q; expected one that there is", kind, id)

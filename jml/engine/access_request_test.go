@@ -355,6 +355,48 @@ func TestRequestsFollowAMerge(t *testing.T) {
 	})
 }
 
+// Whoever asks while another replica merges them gets back what they asked for when they are split again; who asks after it is told so.
+func TestWhatIsAskedForDuringAMergeIsGivenBack(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		now := time.Now().UTC().Truncate(time.Microsecond)
+		ids := requests(h, func() time.Time { return now })
+		ask := func(who string) error {
+			_, err := h.askFor(ids[who], ids[who], "group:berlin", "developer", now.Add(time.Hour))
+			return err
+		}
+		here, b := h.Engine, &between{Store: h.store}
+		b.merges = func() {
+			there := h.Engine
+			h.Engine = here
+			for _, who := range []string{"cy", "dan"} {
+				if err := ask(who); err != nil {
+					t.Error(err)
+				}
+			}
+			h.Engine = there
+		}
+		opts := h.opts
+		opts.Store, opts.Rules = b, byRoles(h)
+		h.Engine = engine.New(opts)
+		h.merge(ids["cy"], ids["dan"])
+		h.Engine = here
+		if err := ask("dan"); model.CodeOf(err) != model.CodeAccessRefused {
+			t.Error(err)
+		}
+		h.settle()
+		h.split(ids["cy"], engine.RecordRef{Source: "entra", ID: "e-dan"})
+		open, err := h.store.AccessRequests(h.ctx, model.RequestQuery{Status: model.RequestOpen})
+		who := map[string]string{}
+		for _, q := range open {
+			who[q.Who] = q.IdentityID
+		}
+		if diff := cmp.Diff(map[string]string{"cy": ids["cy"], "dan": ids["dan"]}, who); diff != "" || err != nil || !b.done.Load() {
+			t.Error(diff, err)
+		}
+	})
+}
+
 // An approval counts as long as who gave it may: not of who has turned out to be who gets it, and not of who has left (M-25).
 func TestAnApprovalOfWhoMayNoLongerDoesNotCount(t *testing.T) {
 	t.Parallel()

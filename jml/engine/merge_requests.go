@@ -28,12 +28,18 @@ func (e *Engine) mergeRequests(ctx context.Context, c *Commit, m Merging, now ti
 		return err
 	}
 	asked, err := open(model.RequestQuery{Requester: m.From})
-	if err != nil || len(theirs)+len(asked) == 0 {
+	if err != nil {
 		return err
 	}
 	others, err := open(model.RequestQuery{IdentityID: m.Into})
 	if err != nil {
 		return err
+	}
+	for _, q := range slices.Concat(theirs, asked, others) {
+		c.OpenRequests = append(c.OpenRequests, q.ID)
+	}
+	if len(theirs)+len(asked) == 0 {
+		return nil
 	}
 	var note model.MergedRequests
 	for _, q := range theirs {

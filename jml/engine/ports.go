@@ -202,6 +202,7 @@ type Commit struct {
 	Checkpoint   *model.Checkpoint // upsert
 	ReviewRun    string
 	RequestsBack []RequestsBack
+	OpenRequests []string // of those whom Merges are about, as they were seen. ErrStale: there are others
 	// Suspects are marked like those of Review; what they lose by their next decision waits.
 	Suspects []Suspicion
 	Losses   []model.GroupLoss // upsert; Lost 0 deletes
