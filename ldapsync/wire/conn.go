@@ -35,19 +35,18 @@ const (
 
 // Conn is a connection. All methods but Abort belong to one goroutine.
 type Conn struct {
-	conn net.Conn // TCP, or TLS over it
-	raw  net.Conn // TCP
-	idle time.Duration
-	r    *bufio.Reader
-	id   int64  // of the last request
-	buf  []byte // the message being read
-	size int64  // bytes received
-	tls  bool   // over a Buffered, which is patient in place of what reads from it
+	conn  net.Conn     // TCP, or TLS over it
+	raw   net.Conn     // TCP
+	tcp   *net.TCPConn // raw, if it is one
+	idle  time.Duration
+	r     *bufio.Reader
+	id    int64  // of the last request
+	buf   []byte // the message being read
+	size  int64  // bytes received
+	tls   bool   // over a Buffered, which is patient in place of what reads from it
+	quiet bool   // the kernel wakes nobody for little
 
-	// Of the answer being read: how many more entries are expected, how often little of it came at once, and when it was asked for.
-	ahead, small int
-	asked        time.Time
-	sizeBefore   int64
+	pace pace // of the answer being read
 
 	trips int64 // requests sent; several at once count as one
 	e     Entry
@@ -71,92 +70,10 @@ func New(conn, raw net.Conn, idle time.Duration) *Conn {
 			b.c, c.tls = c, true
 		}
 	}
+	c.tcp, _ = raw.(*net.TCPConn)
 	c.r = bufio.NewReaderSize(patient{c}, bufferSize)
 	return c
 }
-
-const bufferSize = 64 << 10
-
-// A server sends each entry by itself, and to be woken for each costs more than to read it. Where many entries are still to come and
-// little of them came at once, patient waits for a handful: the server goes on meanwhile.
-const (
-	handful    = 16 << 10 // bytes
-	longestNap = 5 * time.Millisecond
-	fewSmall   = 16
-	farAhead   = 100 // entries, more than a handful: the end of an answer is not waited for
-)
-
-// patient reads with a deadline that begins when there is nothing to read.
-type patient struct{ c *Conn }
-
-func (p patient) Read(b []byte) (int, error) {
-	if !p.c.tls {
-		p.c.nap()
-	}
-	if err := p.c.conn.SetReadDeadline(time.Now().Add(p.c.idle)); err != nil {
-		return 0, err
-	}
-	n, err := p.c.conn.Read(b)
-	p.c.size += int64(n)
-	if !p.c.tls {
-		p.c.came(n)
-	}
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		err = fmt.Errorf("the server was silent for %s: %w", p.c.idle, err)
-	}
-	return n, err
-}
-
-// nap comes before each read from the kernel.
-func (c *Conn) nap() {
-	got := c.size - c.sizeBefore
-	if c.small <= fewSmall || c.ahead <= farAhead || got <= 0 {
-		return
-	}
-	wakeAt(c.raw, handful)
-	time.Sleep(min(longestNap, time.Since(c.asked)*handful/time.Duration(got))) // as long as a handful has taken so far
-	wakeAt(c.raw, 1)                                                            // whatever there is by now is read
-}
-
-// came notes how much a read from the kernel gave.
-func (c *Conn) came(n int) {
-	if n < handful/2 {
-		c.small++
-	}
-}
-
-// Buffered is the TCP connection below TLS, which asks for a record or a part of it at a time, and has an entry in each: the kernel is asked
-// for as much as there is.
-type Buffered struct {
-	net.Conn
-	r *bufio.Reader
-	c *Conn // that reads from it, after the handshake
-}
-
-// NewBuffered is to be given to TLS in place of the TCP connection.
-func NewBuffered(raw net.Conn) *Buffered {
-	b := &Buffered{Conn: raw}
-	b.r = bufio.NewReaderSize(readerFunc(b.fill), bufferSize)
-	return b
-}
-
-// Read returns what there is.
-func (b *Buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
-
-func (b *Buffered) fill(p []byte) (int, error) {
-	if b.c == nil {
-		return b.Conn.Read(p)
-	}
-	b.c.nap()
-	n, err := b.Conn.Read(p)
-	b.c.came(n)
-	return n, err
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Abort ends the connection for a reason, which every call from then on returns. Any goroutine may call it.
 func (c *Conn) Abort(reason error) { c.fail(reason) } //nolint:errcheck // the reason itself
@@ -264,7 +181,7 @@ func (c *Conn) send(op *ber.Packet, controls []ldap.Control) error {
 	}
 	c.id++
 	c.trips++
-	c.ahead, c.small, c.asked, c.sizeBefore = 0, 0, time.Now(), c.size
+	c.pace.restart()
 	m := envelope(c.id, op)
 	if len(controls) > 0 {
 		list := ber.Encode(ber.ClassContext, ber.TypeConstructed, 0, nil, "controls")

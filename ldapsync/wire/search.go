@@ -74,7 +74,7 @@ func (c *Conn) Search(s Search, each func(*Entry) error) (Done, error) {
 		return d, err
 	}
 	for {
-		c.ahead = s.PageSize - d.Entries
+		c.pace.entries, c.pace.page = d.Entries, s.PageSize
 		m, err := c.receive()
 		if err != nil {
 			return d, err
