@@ -25,6 +25,22 @@ func (s *Store) Release(ctx context.Context, name, owner string) error {
 	return s.write(ctx, op{text: s.sql(text), args: []any{name, owner}})
 }
 
+// Leased says whether somebody has the lease, or one of those below it.
+func (s *Store) Leased(ctx context.Context, name string) (leased bool, err error) {
+	const text = "SELECT 1 FROM leases WHERE (name = $1 OR name > $2 AND name < $3) AND owner <> '' AND until > now() LIMIT 1"
+	err = s.read(ctx, op{text: s.sql(text), args: []any{name, name + ":", name + ";"}, each: func(row scanner) error {
+		leased = true
+		return row.Scan(new(int))
+	}})
+	return leased, err
+}
+
+// ForgetLeases deletes those below the name that ended before the time.
+func (s *Store) ForgetLeases(ctx context.Context, name string, ended time.Time) error {
+	const text = "DELETE FROM leases WHERE name > $1 AND name < $2 AND until < $3"
+	return s.write(ctx, op{text: s.sql(text), args: []any{name + ":", name + ";", stamp(ended)}})
+}
+
 // Now is the database's clock.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	text := "SELECT now()"

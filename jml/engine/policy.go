@@ -53,7 +53,7 @@ func (e *Engine) Adopt(ctx context.Context, p Policy, edit *AccessEdit) error {
 func (e *Engine) adopt(ctx context.Context, p *Policy) error {
 	noted := p.Fingerprint == ""
 	if !noted { // before anybody sees the rules in force and asks whether somebody works by them
-		if _, _, err := e.o.Store.Acquire(ctx, rulesLease+p.Fingerprint, p.Fingerprint, rulesTTL); err != nil {
+		if err := e.works(ctx, p.Fingerprint); err != nil {
 			return err
 		}
 	}
@@ -74,6 +74,13 @@ func (e *Engine) adopt(ctx context.Context, p *Policy) error {
 		if err := e.noteRules(ctx, p.Fingerprint); err != nil {
 			return err
 		}
+	}
+	now, err := e.o.Store.Now(ctx)
+	if err == nil {
+		err = e.o.Store.ForgetLeases(ctx, rulesLease, now.Add(-rulesKept))
+	}
+	if err != nil { // the next one who adopts does
+		e.log.Warn("old leases not forgotten", zap.Error(err))
 	}
 	e.begun.Store(true)
 	e.behind.Store(false)
@@ -117,8 +124,9 @@ func (e *Engine) inTurn(ctx context.Context, do func() error) error {
 }
 
 const (
-	// A lease for each fingerprint says that somebody works by it. Its owner is the fingerprint, so that all of them renew it.
-	rulesLease = "rules:"
+	// A lease for each fingerprint and replica says that it works by these rules: rules:FINGERPRINT:REPLICA.
+	rulesLease = "rules"
+	rulesKept  = 24 * time.Hour // for which a lease is kept that ended
 	rulesTTL   = time.Minute
 	rulesAlone = time.Minute // for which nobody has it before another replica takes over
 )
@@ -132,7 +140,7 @@ func (e *Engine) followRules(ctx context.Context) error {
 	}
 	inForce, n, err := e.o.Store.FollowRules(ctx, p.Fingerprint, e.now().Add(claimLease))
 	if err == nil && inForce {
-		_, _, err = e.o.Store.Acquire(ctx, rulesLease+p.Fingerprint, p.Fingerprint, rulesTTL)
+		err = e.works(ctx, p.Fingerprint)
 	}
 	if err != nil {
 		return fmt.Errorf("rules of other replicas: %w", err)
@@ -151,6 +159,14 @@ func (e *Engine) followRules(ctx context.Context) error {
 	}
 	return nil
 }
+
+// works says that this replica works by the rules.
+func (e *Engine) works(ctx context.Context, fingerprint string) error {
+	_, _, err := e.o.Store.Acquire(ctx, rulesOf(fingerprint)+":"+e.o.Replica, e.o.Replica, rulesTTL)
+	return err
+}
+
+func rulesOf(fingerprint string) string { return rulesLease + ":" + fingerprint }
 
 // TakeOver adopts the engine's rules with the groups and roles of edit, through the guard, when others are in force and nobody works by them.
 func (e *Engine) TakeOver(ctx context.Context, edit *AccessEdit) error {
@@ -173,8 +189,8 @@ func (e *Engine) alone(ctx context.Context, fingerprint string) (bool, error) {
 	if err != nil || inForce == "" || inForce == fingerprint {
 		return false, err
 	}
-	_, free, err := e.o.Store.Acquire(ctx, rulesLease+inForce, e.o.Replica, time.Millisecond)
-	return free, err
+	leased, err := e.o.Store.Leased(ctx, rulesOf(inForce))
+	return !leased, err
 }
 
 // heir takes over from replicas that are gone.
@@ -222,7 +238,7 @@ func (e *Engine) leave(ctx context.Context) {
 	if p.Fingerprint == "" || e.behind.Load() {
 		return
 	}
-	if err := e.o.Store.Release(ctx, rulesLease+p.Fingerprint, p.Fingerprint); err != nil { // it ends by itself
+	if err := e.o.Store.Release(ctx, rulesOf(p.Fingerprint)+":"+e.o.Replica, e.o.Replica); err != nil { // it ends by itself
 		e.log.Warn("lease not released", zap.Error(err))
 	}
 }

@@ -82,8 +82,10 @@ func TestWhoseRulesAreNotInForceDecidesNothing(t *testing.T) {
 		h.opts.Fingerprint, h.opts.Rules = "one", h.appWhen("person.active")
 		h.Engine = engine.New(h.opts)
 		opts := h.opts
-		opts.Fingerprint, opts.Rules = "two", h.appWhen("person.active")
+		opts.Fingerprint, opts.Rules, opts.Replica = "two", h.appWhen("person.active"), "first"
 		other := engine.New(opts)
+		opts.Replica = "second"
+		third := engine.New(opts)
 		must := func(err error) {
 			t.Helper()
 			if err != nil {
@@ -133,7 +135,13 @@ func TestWhoseRulesAreNotInForceDecidesNothing(t *testing.T) {
 			}
 		}
 		inForce("two")
-		must(h.store.Release(h.ctx, "rules:two", "two")) // as it does when it ends
+		adopted := engine.Policy{Rules: opts.Rules, Fingerprint: "two", Guard: opts.Guard, Targets: opts.Targets}
+		must(third.Adopt(h.ctx, adopted, nil))
+		ended, end := context.WithCancel(h.ctx)
+		end()
+		must(other.Run(ended))
+		inForce("two") // one of two that work by them has ended
+		must(third.Run(ended))
 		inForce("one")
 		push("e-2", "bo", false, "2")
 		h.work()

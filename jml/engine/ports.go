@@ -403,6 +403,10 @@ type Leases interface {
 	// Acquire takes or renews the lease; ok is false while another owner has it. The fence grows with each new owner.
 	Acquire(ctx context.Context, name, owner string, ttl time.Duration) (fence int64, ok bool, err error)
 	Release(ctx context.Context, name, owner string) error
+	// Leased says whether somebody has the lease, or one of those below it: of its name, a colon and anything.
+	Leased(ctx context.Context, name string) (bool, error)
+	// ForgetLeases deletes those below the name that ended before the time. Their fences begin anew.
+	ForgetLeases(ctx context.Context, name string, ended time.Time) error
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
 }
