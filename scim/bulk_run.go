@@ -109,7 +109,7 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *request {
 	q := *j.q
 	q.w = &statusWriter{ResponseWriter: w}
-	q.leaving, q.record, q.reason, q.shape, q.notes = nil, "", "", "", op.notes
+	q.leaving, q.params, q.record, q.reason, q.shape, q.notes = nil, nil, "", "", "", op.notes
 	q.notes.strict = j.q.notes.strict
 	q.id = j.q.id + "." + strconv.Itoa(i+1)
 	q.part = &part{id: op.id, fixed: op.circle, data: op.data}
@@ -122,7 +122,7 @@ func (j *bulkJob) request(op *bulkOperation, i int, w http.ResponseWriter) *requ
 }
 
 // guarded answers for f. What one operation breaks does not keep the others from being done.
-func (q *request) guarded(f serve) {
+func (q *request) guarded(f func() error) {
 	defer func() {
 		if crash := recover(); crash != nil {
 			q.fail(fmt.Errorf("panic: %v\n%s", crash, debug.Stack()))

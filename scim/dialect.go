@@ -57,7 +57,7 @@ func dialectOf(agent, shape string, differently bool) string {
 //	Ping                     emails eq "…"
 //	Keycloak (SCIM-SDK)      "value": ["true"]
 //	authentik                "path": null with schemas in the value
-func shapeOf(method, rawQuery string, body object) string {
+func shapeOf(method string, query url.Values, body object) string {
 	shape := ""
 	switch method {
 	case http.MethodPatch:
@@ -65,12 +65,8 @@ func shapeOf(method, rawQuery string, body object) string {
 	case http.MethodPost, http.MethodPut:
 		shape = bodyShape(method, body)
 	}
-	if shape != "" || rawQuery == "" {
+	if shape != "" || len(query) == 0 {
 		return shape
-	}
-	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return ""
 	}
 	if query.Has("aadOptscim062020") {
 		return dialectEntraFlag

@@ -158,7 +158,7 @@ func (q *request) discoveryRoute(head, id string) error {
 			route, doc = "/Schemas/{id}", d.schemaOf[strings.ToLower(id)]
 		}
 	}
-	return q.method(route, map[string]serve{"GET": func() error {
+	return q.method(route, on{"GET", func() error {
 		values, err := q.parameters()
 		switch {
 		case err != nil:

@@ -1,6 +1,10 @@
 package scim
 
-import "jmld/model"
+import (
+	"net/url"
+
+	"jmld/model"
+)
 
 // Selection is a filter as the store gets it.
 func Selection(kind model.Kind, text string, extensions ...model.Extension) (model.Filter, func(*model.Record, []bool) bool, error) {
@@ -26,5 +30,6 @@ func Dialect(agent, method, query, body string, differently bool) (string, error
 			return "", err
 		}
 	}
-	return dialectOf(agent, shapeOf(method, query, o), differently), nil
+	values, err := url.ParseQuery(query)
+	return dialectOf(agent, shapeOf(method, values, o), differently), err
 }

@@ -167,8 +167,9 @@ type request struct {
 	within  []model.Membership
 	part    *part // of a bulk request; nil: a request of its own
 	notes   notes
-	agent   string // what the client calls itself
-	shape   string // see shapeOf
+	params  url.Values // of the URL; not to be changed
+	agent   string     // what the client calls itself
+	shape   string     // see shapeOf
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -217,18 +218,35 @@ func (q *request) fail(err error) bool {
 func (q *request) finish(start time.Time) {
 	took := q.h.o.Now().Sub(start)
 	o := Observation{Method: q.r.Method, Route: q.route, Status: q.w.status, Took: took}
-	fields := []zap.Field{
-		zap.String(model.FieldRequest, safeName(q.id)), zap.String(model.FieldMethod, safeName(q.r.Method)), zap.String(model.FieldRoute, q.route),
-		zap.Int(model.FieldStatus, q.w.status), zap.Duration(model.FieldDuration, took),
-	}
 	if q.source != nil && q.token.ID != "" {
 		o.Source = q.source.Name
-		fields = append(fields, zap.String(model.FieldSource, q.source.Name), zap.String(model.FieldActor, q.actor()))
 	}
+	dialect := ""
 	if q.base != "" {
-		dialect := q.dialect()
-		fields = append(fields, zap.String(model.FieldDialect, dialect))
+		dialect = q.dialect()
 		q.countDialect(dialect, start)
+	}
+	if line := q.h.o.Log.Check(zap.InfoLevel, "scim request"); line != nil {
+		line.Write(q.fields(o, dialect)...)
+	}
+	if q.h.o.Observe != nil {
+		q.h.o.Observe(o)
+	}
+	if q.source != nil && isID(q.token.ID) { // the others are not stored
+		q.source.tokens.touch(q.r.Context(), q.token)
+	}
+}
+
+// fields are those of the request's line in the log.
+func (q *request) fields(o Observation, dialect string) []zap.Field {
+	fields := make([]zap.Field, 0, 12)
+	fields = append(fields, zap.String(model.FieldRequest, safeName(q.id)), zap.String(model.FieldMethod, safeName(q.r.Method)), zap.String(model.FieldRoute, q.route),
+		zap.Int(model.FieldStatus, q.w.status), zap.Duration(model.FieldDuration, o.Took))
+	if o.Source != "" {
+		fields = append(fields, zap.String(model.FieldSource, o.Source), zap.String(model.FieldActor, q.actor()))
+	}
+	if dialect != "" {
+		fields = append(fields, zap.String(model.FieldDialect, dialect))
 	}
 	if isID(q.record) {
 		fields = append(fields, zap.String(model.FieldRecord, q.record))
@@ -239,13 +257,7 @@ func (q *request) finish(start time.Time) {
 	if n := len(q.notes.list); n > 0 {
 		fields = append(fields, zap.Int(model.FieldCount, n), zap.Strings(model.FieldNotes, q.notes.list))
 	}
-	q.h.o.Log.Info("scim request", fields...)
-	if q.h.o.Observe != nil {
-		q.h.o.Observe(o)
-	}
-	if q.source != nil && isID(q.token.ID) { // the others are not stored
-		q.source.tokens.touch(q.r.Context(), q.token)
-	}
+	return fields
 }
 
 // isID says whether the text is an id of ours. In a URL anything may stand for one, even an address.
@@ -293,7 +305,9 @@ func (q *request) serve() error {
 		}
 	}
 	q.base = base + "/scim/" + url.PathEscape(q.source.Name) + "/v2"
-	q.shape = shapeOf(q.r.Method, q.r.URL.RawQuery, nil)
+	if q.params, err = queryOf(q.r.URL); err == nil { // else whoever reads it refuses it
+		q.shape = shapeOf(q.r.Method, q.params, nil)
+	}
 	return q.dispatch(segments[1:])
 }
 

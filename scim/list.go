@@ -145,6 +145,13 @@ func (q *request) following(query model.Query, at cursor, full bool) (model.Page
 // pages writes a ListResponse (RFC 7644 §3.4.2).
 func (q *request) pages(s searchRequest, pages []page, total, found int, next string) error {
 	a := q.answer(http.StatusOK)
+	room := 1 << 10
+	for _, part := range pages {
+		for i := range part.records {
+			room += len(part.records[i].Attrs) + 512
+		}
+	}
+	a.buf = make([]byte, 0, min(room, spill+spill/4))
 	a.buf = append(a.buf, `{"schemas":["`+urnList+`"],"totalResults":`...)
 	a.buf = strconv.AppendInt(a.buf, int64(total), 10)
 	a.buf = strconv.AppendInt(append(a.buf, `,"itemsPerPage":`...), int64(found), 10)

@@ -29,6 +29,9 @@ func project(rt *resourceType, attributes, excluded []string) (projection, error
 	if len(attributes) > 0 && len(excluded) > 0 {
 		return p, invalidValue("attributes and excludedAttributes exclude each other.")
 	}
+	if len(attributes)+len(excluded) == 0 {
+		return p, nil
+	}
 	p.above = map[*attribute]bool{}
 	named := func(names []string) map[*attribute]bool {
 		set := map[*attribute]bool{}

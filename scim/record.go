@@ -2,7 +2,7 @@ package scim
 
 import (
 	"crypto/sha256"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"jmld/model"
@@ -53,4 +53,4 @@ func (rt *resourceType) schemasOf(attrs string) []string {
 }
 
 // etag is the weak entity tag of the stored version (RFC 7644 §3.14).
-func etag(rec *model.Record) string { return fmt.Sprintf(`W/"%d"`, rec.Version) }
+func etag(rec *model.Record) string { return `W/"` + strconv.FormatInt(rec.Version, 10) + `"` }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,11 @@ const fewMembers = 200
 // timeFormat has milliseconds, so that two changes in a second look different.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-func shownTime(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(timeFormat) }
+func shownTime(t time.Time) string { return string(appendTime(nil, t)) }
+
+func appendTime(b []byte, t time.Time) []byte {
+	return t.UTC().Truncate(time.Millisecond).AppendFormat(b, timeFormat)
+}
 
 // answer collects a body and sends it at once, or from spill on in pieces: a group may have a hundred thousand members.
 type answer struct {
@@ -135,21 +140,22 @@ func (q *request) one(rt *resourceType, rec *model.Record, p projection, status 
 
 // write appends one resource. The stored text is spliced into the answer as it is, unless only a part is wanted.
 func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projection, groups []model.Membership) error {
-	b := append(a.buf, `{"schemas":`...)
+	const around = 512 // what is written about most resources beside what is stored
+	b := append(slices.Grow(a.buf, len(rec.Attrs)+around), `{"schemas":`...)
 	if p.all() && !rt.masked {
 		attrs, err := withoutNones(rec.Attrs)
 		if err != nil {
 			return err
 		}
 		b = appendJSON(b, rt.schemasOf(attrs))
-		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
+		b = appendString(append(b, `,"id":`...), rec.ID)
 		if inner := strings.TrimSuffix(strings.TrimPrefix(attrs, "{"), "}"); inner != "" {
 			b = append(append(b, ','), inner...)
 		}
 		if len(groups) > 0 {
-			b = append(append(b, `,"groups":`...), canonical(q.groups(groups))...)
+			b = appendJSON(append(b, `,"groups":`...), q.groups(groups))
 		}
-		b = append(append(b, `,"meta":`...), canonical(q.meta(rt, rec))...)
+		b = q.appendMeta(append(b, `,"meta":`...), rt, rec)
 	} else {
 		doc, err := document(rec.Attrs)
 		if err != nil {
@@ -167,7 +173,7 @@ func (q *request) write(a *answer, rt *resourceType, rec *model.Record, p projec
 			}
 		}
 		b = appendJSON(b, used)
-		b = append(append(b, `,"id":`...), canonical(rec.ID)...)
+		b = appendString(append(b, `,"id":`...), rec.ID)
 		if text := canonical(doc); len(text) > 2 {
 			b = append(append(b, ','), text[1:len(text)-1]...)
 		}
@@ -284,4 +290,12 @@ func (q *request) meta(rt *resourceType, rec *model.Record) map[string]any {
 		"location":     q.location(rt, rec.ID),
 		"version":      etag(rec),
 	}
+}
+
+// appendMeta appends meta as appendJSON would.
+func (q *request) appendMeta(b []byte, rt *resourceType, rec *model.Record) []byte {
+	b = append(appendTime(append(b, `{"created":"`...), rec.CreatedAt), `","lastModified":"`...)
+	b = appendString(append(appendTime(b, rec.UpdatedAt), `","location":`...), q.location(rt, rec.ID))
+	b = appendString(append(b, `,"resourceType":`...), rt.name)
+	return append(appendString(append(b, `,"version":`...), etag(rec)), '}')
 }

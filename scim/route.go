@@ -32,7 +32,11 @@ func segmentsOf(u *url.URL) ([]string, error) {
 	return all[1:], nil
 }
 
-type serve func() error
+// on is a method of a route.
+type on struct {
+	method string
+	serve  func() error
+}
 
 // dispatch calls the route's handler. Methods a route does not have are refused with those it has (RFC 9110 §15.5.6).
 func (q *request) dispatch(seg []string) error {
@@ -45,7 +49,7 @@ func (q *request) dispatch(seg []string) error {
 		return notFound("There is no such endpoint.")
 	}
 	if len(seg) == 0 {
-		return q.method("/", map[string]serve{"GET": q.searchAll})
+		return q.method("/", on{"GET", q.searchAll})
 	}
 	head := strings.ToLower(seg[0])
 	if len(seg) > 2 {
@@ -58,9 +62,9 @@ func (q *request) dispatch(seg []string) error {
 	if rest == "" {
 		switch head {
 		case ".search":
-			return q.method("/.search", map[string]serve{"POST": q.searchAll})
+			return q.method("/.search", on{"POST", q.searchAll})
 		case "bulk":
-			return q.method("/Bulk", map[string]serve{"POST": q.bulk})
+			return q.method("/Bulk", on{"POST", q.bulk})
 		case "me":
 			return q.unsupported("/Me", "A provisioning client has no resource of its own.") // RFC 7644 §3.11
 		}
@@ -79,34 +83,29 @@ func (q *request) dispatch(seg []string) error {
 func (q *request) resourceRoute(rt *resourceType, id string) error {
 	switch {
 	case id == "":
-		return q.method(rt.endpoint, map[string]serve{
-			"GET":  func() error { return q.search(rt) },
-			"POST": func() error { return q.create(rt) },
-		})
+		return q.method(rt.endpoint, on{"GET", func() error { return q.search(rt) }}, on{"POST", func() error { return q.create(rt) }})
 	case strings.EqualFold(id, ".search"):
-		return q.method(rt.endpoint+"/.search", map[string]serve{"POST": func() error { return q.search(rt) }})
+		return q.method(rt.endpoint+"/.search", on{"POST", func() error { return q.search(rt) }})
 	}
 	q.record = id
-	return q.method(rt.endpoint+"/{id}", map[string]serve{
-		"GET":    func() error { return q.read(rt, id) },
-		"PUT":    func() error { return q.replace(rt, id) },
-		"PATCH":  func() error { return q.patch(rt, id) },
-		"DELETE": func() error { return q.remove(rt, id) },
-	})
+	return q.method(rt.endpoint+"/{id}", on{"GET", func() error { return q.read(rt, id) }}, on{"PUT", func() error { return q.replace(rt, id) }},
+		on{"PATCH", func() error { return q.patch(rt, id) }}, on{"DELETE", func() error { return q.remove(rt, id) }})
 }
 
-func (q *request) method(route string, handlers map[string]serve) error {
+func (q *request) method(route string, verbs ...on) error {
 	q.route = route
 	method := q.r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	if f := handlers[method]; f != nil {
-		return f()
+	for _, v := range verbs {
+		if v.method == method {
+			return v.serve()
+		}
 	}
 	var allow []string
-	for m := range handlers {
-		allow = append(allow, m)
+	for _, v := range verbs {
+		allow = append(allow, v.method)
 	}
 	slices.Sort(allow)
 	return refusal{

@@ -98,9 +98,12 @@ func (q *request) searchRequest() (searchRequest, error) {
 // parameters are those of the URL, by name in lower case. A query that is not well-formed is refused: a filter must not
 // get lost and the answer be everybody.
 func (q *request) parameters() (url.Values, error) {
-	given, err := url.ParseQuery(q.r.URL.RawQuery)
-	if err != nil {
-		return nil, invalidSyntax("The query of the URL is not well-formed.")
+	given := q.params
+	if given == nil {
+		var err error
+		if given, err = queryOf(q.r.URL); err != nil {
+			return nil, invalidSyntax("The query of the URL is not well-formed.")
+		}
 	}
 	values := make(url.Values, len(given))
 	for name, v := range given {
@@ -111,6 +114,14 @@ func (q *request) parameters() (url.Values, error) {
 		return nil, invalidFilter("There is more than one filter.")
 	}
 	return values, nil
+}
+
+// queryOf reads the query of a URL; nil when there is none.
+func queryOf(u *url.URL) (url.Values, error) {
+	if u.RawQuery == "" {
+		return nil, nil
+	}
+	return url.ParseQuery(u.RawQuery)
 }
 
 func first(list []string) string {
@@ -147,6 +158,9 @@ func integer(values url.Values, name string, absent, least, most int) (int, erro
 
 // projection reads attributes and excludedAttributes of the URL.
 func (q *request) projection(rt *resourceType) (projection, error) {
+	if q.r.URL.RawQuery == "" {
+		return projection{}, nil
+	}
 	values, err := q.parameters()
 	if err != nil {
 		return projection{}, err

@@ -210,7 +210,7 @@ func (q *request) pushed(p engine.Push) (engine.Pushed, error) {
 // body reads the request's JSON object, as far as the source's limit.
 func (q *request) body() (object, error) {
 	if q.part != nil {
-		q.shape = shapeOf(q.r.Method, "", q.part.data)
+		q.shape = shapeOf(q.r.Method, nil, q.part.data)
 		return q.part.data, nil
 	}
 	if err := q.mediaType(); err != nil {
@@ -222,7 +222,7 @@ func (q *request) body() (object, error) {
 	}
 	o, err := decodeObject(text, q.source.Bounds.Depth)
 	if err == nil {
-		q.shape = shapeOf(q.r.Method, q.r.URL.RawQuery, o)
+		q.shape = shapeOf(q.r.Method, q.params, o)
 	}
 	return o, err
 }
