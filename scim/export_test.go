@@ -31,5 +31,8 @@ func Dialect(agent, method, query, body string, differently bool) (string, error
 		}
 	}
 	values, err := url.ParseQuery(query)
-	return dialectOf(agent, shapeOf(method, values, o), differently), err
+	if err != nil { // a request with such a query has none
+		values = nil
+	}
+	return dialectOf(agent, shapeOf(method, values, o), differently), nil
 }

@@ -76,11 +76,11 @@ func hot(s *Store) map[string]op {
 		if err != nil {
 			panic(err)
 		}
-		columns := recordColumns
+		columns, order := recordColumns, b.order(q)
 		if where.few {
-			columns = belonging
+			columns, order = belonging, ""
 		}
-		ops[name] = b.op(b.rows(columns, where, b.order(q), 101, 0), nil)
+		ops[name] = b.op(b.rows(columns, where, order, 101, 0), nil)
 	}
 	return ops
 }

@@ -308,6 +308,37 @@ func TestQueryFiltersGroupsByMember(t *testing.T) {
 	})
 }
 
+// However many a lookup finds, and whoever puts them in order.
+func TestQueryFindsAFewInTheOrderTheyWereMade(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		all, ctx := crowd(t, s), ctxOf(t)
+		q := model.Query{Source: "entra", Kind: model.KindUser, Filter: compare("emails.value", model.OpEq, "bob@home.example.org"), Groups: true}
+		q.Match = matcherOf(q.Filter)
+		var made []string
+		for i := range all {
+			if q.Match(&all[i], nil) {
+				made = append(made, all[i].ID)
+			}
+		}
+		if len(made) < 5 {
+			t.Fatalf("only %v", made)
+		}
+		for _, q.Descending = range []bool{false, true} {
+			want := slices.Clone(made)
+			if q.Descending {
+				slices.Reverse(want)
+			}
+			for _, q.Limit = range []int{0, 1, len(want) - 1, len(want), len(want) + 1, 100} {
+				page := get[model.Page](t)(s.Query(ctx, q))
+				if page.Total != len(want) || !slices.Equal(want[:min(q.Limit, len(want))], idsOf(page.Records)) {
+					t.Errorf("limit %d: %d, %v of %v", q.Limit, page.Total, idsOf(page.Records), want)
+				}
+			}
+		}
+	})
+}
+
 // RFC 7644 §3.4.2.3: records without the attribute come last in ascending order, first in descending order.
 func TestQuerySorts(t *testing.T) {
 	t.Parallel()
