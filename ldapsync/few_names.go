@@ -16,6 +16,43 @@ import (
 
 // resolveNames finds out which of the names in what is to be read are people and groups of the source.
 func (r *run) resolveNames(ctx context.Context) error {
+	strange := map[string]string{}
+	if err := r.lookUpNames(ctx, strange); err != nil || len(strange) == 0 {
+		return err
+	}
+	return r.lookForStrange(ctx, strange)
+}
+
+// lookForStrange looks by their ids for those whom a name means, of whom nothing is known and no change was told: DNs by id. An answer that
+// had another's id is not true.
+func (r *run) lookForStrange(ctx context.Context, strange map[string]string) error {
+	o, many := r.src.o, len(strange)
+	if many > mostResolved {
+		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are named, of whom nothing is known and no change was told", many)}
+	}
+	ids := slices.Sorted(maps.Keys(strange))
+	note := func(e *wire.Entry) error {
+		if id, err := r.src.entryID(e); err == nil && strings.EqualFold(strange[id], e.DN) {
+			delete(strange, id)
+		}
+		return nil
+	}
+	if err := r.byIDs(ctx, "look for people below "+o.People.Base, o.People.Base, o.People.Filter, ids, []string{o.ID}, note); err != nil {
+		return err
+	}
+	if o.Groups != nil {
+		if err := r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note); err != nil {
+			return err
+		}
+	}
+	if len(strange) > 0 {
+		return &model.Doubt{Text: fmt.Sprintf("%d of %d people and groups that are named are not found by the ids they were shown with", len(strange), many)}
+	}
+	return nil
+}
+
+// lookUpNames looks names up; strange takes whom they mean without being known.
+func (r *run) lookUpNames(ctx context.Context, strange map[string]string) error {
 	w, o := r.few, r.src.o
 	var open []string
 	for dn := range w.names {
@@ -44,6 +81,9 @@ func (r *run) resolveNames(ctx context.Context) error {
 			}
 			n := r.seen.number(id)
 			r.addName(e.DN, n)
+			if !w.q.Known(id) && !w.changed[id] {
+				strange[id] = strings.Clone(e.DN)
+			}
 			if names {
 				r.noteNames(e, n, m)
 			}
@@ -133,17 +173,33 @@ func (r *run) noteNamed(ctx context.Context, en model.Entry) error {
 	return err
 }
 
-// lookForNamed looks for those by their ids. Who is there is merely not named any more.
+// lookForNamed looks for those by their ids. Who is there is merely not named any more, unless it is by a name that was looked up and
+// meant nobody, or somebody else: an answer was not true then.
 func (r *run) lookForNamed(ctx context.Context) error {
 	w, o := r.few, r.src.o
 	ids := slices.Sorted(maps.Keys(w.before))
 	if len(ids) > mostResolved {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are not named any more", len(ids))}
 	}
-	there := map[string]bool{}
+	there, names := map[string]bool{}, map[nameKey]bool{}
+	if len(ids) > 0 {
+		for dn := range w.names {
+			if key, err := dnKey(dn); err == nil {
+				names[key] = true
+			}
+		}
+	}
+	denied := 0
 	note := func(e *wire.Entry) error {
-		if id, err := r.src.entryID(e); err == nil {
-			there[id] = true
+		id, err := r.src.entryID(e)
+		if err != nil {
+			return nil //nolint:nilerr // it is not found then
+		}
+		there[id] = true
+		if key, err := dnKey(e.DN); err == nil && names[key] {
+			if is, _ := r.seen.named(key); is != id {
+				denied++
+			}
 		}
 		return nil
 	}
@@ -154,6 +210,9 @@ func (r *run) lookForNamed(ctx context.Context) error {
 		if err := r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note); err != nil {
 			return err
 		}
+	}
+	if denied > 0 {
+		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are there by their ids, and were not found by name", denied)}
 	}
 	for _, id := range ids {
 		if !there[id] && w.q.Missing(id, false) {

@@ -3,6 +3,7 @@ package ldapsync_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,40 @@ func TestADeltaKeepsWhoIsNamedAndNotSeen(t *testing.T) {
 			w.clean(model.ModeDelta)
 			if d := w.differs(); d != "" {
 				t.Errorf("seen again (-directory +database):\n%s", d)
+			}
+		})
+	}
+}
+
+// D-01: a manager whose name is looked up and not found, or found as somebody else, and who is there by their id, is no manager who was taken
+// away: everything is read.
+func TestAnAnswerAboutANameThatIsNotTrueIsADoubt(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(p *passing) []byte{
+		"hidden":  func(*passing) []byte { return nil },
+		"another": func(p *passing) []byte { return otherID(p.raw) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := openLDAPEstate(t).plant(t, "lied", 7)
+			w := newWard(t, tr, entry.MethodSyncrepl, "")
+			w.clean(model.ModeFull)
+			tr.do(func(c *ldap.Conn) error { return replaceAttr(c, tr.people[3], "title", "Changed") })
+			var hit atomic.Bool
+			w.tamper.set(&fault{answer: func(p *passing) ([]byte, after) {
+				if p.op == opEntry && !p.asked.sync && ofBase(p.asked) && dnOf(p.raw) == tr.people[2] {
+					hit.Store(true)
+					return answer(p), goOn
+				}
+				return p.raw, goOn
+			}})
+			out, err := w.sync(t.Context(), model.ModeDelta)
+			w.tamper.set(nil)
+			if err != nil || !hit.Load() || out.Proof.Unlisted {
+				t.Fatalf("%v, hit %t, %+v", err, hit.Load(), out.Proof)
+			}
+			if d := w.differs(); d != "" {
+				t.Errorf("-directory +database:\n%s", d)
 			}
 		})
 	}
