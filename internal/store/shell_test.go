@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -338,10 +339,17 @@ func TestHashesStreamsEveryRecordOfTheSource(t *testing.T) {
 		for i := range 2000 { // SQLite answers with some hundreds at once
 			r := user("corp", fmt.Sprint("r", i), fmt.Sprint("u", i), "")
 			r.Hash = fmt.Appendf(nil, "%016d", i)
-			if i%500 == 3 {
+			switch i % 500 {
+			case 3:
 				r.ID, r.Hash = fmt.Sprintf("ö 1 %d\n0", i), []byte{}
+			case 4: // whatever a hash is made of, and however long it is
+				r.ID, r.Hash = fmt.Sprintf("16 user %d", i), bytes.Repeat([]byte{0, 'g', 0xff, ' '}, 1+i/100)
+			case 5:
+				r.Hash = make([]byte, 16)
+			case 6:
+				r.ID, r.Kind = fmt.Sprintf("user%d", i), model.KindGroup
 			}
-			want[r.ID] = string(r.Hash)
+			want[r.ID] = fmt.Sprintf("%s %x", r.Kind, r.Hash)
 			c.Records = append(c.Records, engine.Write{New: &r})
 		}
 		other := group("entra", "g", "G")
@@ -349,10 +357,10 @@ func TestHashesStreamsEveryRecordOfTheSource(t *testing.T) {
 		must(t, s.Commit(ctx, c))
 		got := map[string]string{}
 		must(t, s.Hashes(ctx, "corp", func(id []byte, kind model.Kind, hash []byte) error {
-			if kind != model.KindUser {
-				t.Errorf("%s is a %s", id, kind)
+			if _, twice := got[string(id)]; twice {
+				t.Errorf("%s comes twice", id)
 			}
-			got[string(id)] = string(hash)
+			got[string(id)] = fmt.Sprintf("%s %x", kind, hash)
 			return nil
 		}))
 		if diff := cmp.Diff(want, got); diff != "" {

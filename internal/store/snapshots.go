@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -32,14 +31,14 @@ func (s *Store) Hashes(ctx context.Context, source string, yield func(id []byte,
 	}})
 }
 
-// manyHashes is a page of records in one text: of each whether it is a group, the hash in hexadecimal digits, the length of the id, and
-// the id.
-const manyHashes = "SELECT count(*), group_concat((kind = 'group') || hex(hash) || ' ' || octet_length(id) || ' ' || id, '') FROM " +
-	"(SELECT kind, hash, id FROM records WHERE source = $1 AND id >= $2 ORDER BY id LIMIT $3 OFFSET $4)"
+// manyHashes is a page of records in one text: of each the kind, the hash as it is, and the id, with a zero byte between one and the next,
+// which no id has. Where the hash has not its usual length, that comes first.
+const manyHashes = "SELECT count(*), CAST(group_concat(text, x'00') AS blob) FROM (SELECT CASE octet_length(hash) WHEN 16 THEN kind " +
+	"ELSE octet_length(hash) || ' ' || kind END || hash || id AS text FROM records WHERE source = $1 AND id >= $2 ORDER BY id LIMIT $3 OFFSET $4)"
 
 // liteHashes is Hashes of SQLite, where a row costs more than what is in it.
 func (s *Store) liteHashes(ctx context.Context, source string, yield func(id []byte, kind model.Kind, hash []byte) error) error {
-	const page = 400 // in about 30 KiB
+	const page = 500 // in about 30 KiB
 	count, last, skip := page, []byte{}, 0
 	next := func() []any { // from the last one on, which is skipped
 		if count < page {
@@ -54,29 +53,52 @@ func (s *Store) liteHashes(ctx context.Context, source string, yield func(id []b
 		if err := row.Scan(&count, &text); err != nil {
 			return err
 		}
-		for rest := text; len(rest) > 0; {
-			first, more, _ := bytes.Cut(rest, []byte(" "))
-			digits, more, _ := bytes.Cut(more, []byte(" "))
-			size, err := strconv.Atoi(string(digits))
-			if err != nil || len(first) == 0 || size < 0 || size > len(more) {
-				return fmt.Errorf("hashes of source %s: the database answers with %d bytes that are no list", source, len(text))
+		n := 0
+		for rest := []byte(text); len(rest) > 0; n++ {
+			id, kind, hash, more, ok := cutHash(rest)
+			if !ok {
+				n = -1
+				break
 			}
-			n, err := hex.Decode(first[1:], first[1:])
-			if err != nil {
-				return fmt.Errorf("hashes of source %s: %w", source, err)
-			}
-			if err := yield(more[:size], recordKind(first[0] == '1'), first[1:1+n]); err != nil {
+			if err := yield(id, kind, hash); err != nil {
 				return err
 			}
-			if bytes.Compare(more[:size], last) >= 0 {
-				last = append(last[:0], more[:size]...)
+			if bytes.Compare(id, last) >= 0 {
+				last = append(last[:0], id...)
 			}
-			rest = more[size:]
+			rest = more
+		}
+		if n != count {
+			return fmt.Errorf("hashes of source %s: the database answers with %d bytes that are no list of %d", source, len(text), count)
 		}
 		return nil
 	}
 	return s.stream(ctx, op{text: s.sql(manyHashes), late: next, more: true, each: each},
 		op{text: "PRAGMA shrink_memory"}) // what it read is not needed again, and the run needs the memory
+}
+
+// cutHash takes one record off the text of manyHashes.
+func cutHash(text []byte) (id []byte, kind model.Kind, hash, more []byte, ok bool) {
+	size := 16
+	if c := text[0]; '0' <= c && c <= '9' {
+		digits, rest, _ := bytes.Cut(text, []byte(" "))
+		n, err := strconv.Atoi(string(digits))
+		if err != nil {
+			return nil, "", nil, nil, false
+		}
+		size, text = n, rest
+	}
+	kind = model.KindUser
+	rest, ok := bytes.CutPrefix(text, []byte(model.KindUser))
+	if !ok {
+		kind = model.KindGroup
+		rest, ok = bytes.CutPrefix(text, []byte(model.KindGroup))
+	}
+	if !ok || size < 0 || size > len(rest) {
+		return nil, "", nil, nil, false
+	}
+	id, more, _ = bytes.Cut(rest[size:], []byte{0})
+	return id, kind, rest[:size:size], more, true
 }
 
 func recordKind(group bool) model.Kind {
