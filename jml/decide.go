@@ -23,6 +23,8 @@ type Situation struct {
 	Groups   []model.Membership
 	Accounts []model.Account
 	Access   *access.View
+	// Managers are the facts about whom records name as the manager (ManagerFacts), where it is somebody who is known.
+	Managers map[ManagerRef]map[string]any
 	// Administrators counts, for each target, the active administrators who would be left without the person. What is not told is none.
 	Administrators map[string]int
 	// Names says whose user names are, of those that were asked about: "" nobody's.
@@ -126,7 +128,7 @@ func (r *Rules) decide(s Situation, c course) course {
 		home, _ := r.Policy.Home(fused.Attrs)
 		w.phase = r.phase(s, live, fused, home)
 		who := policy.Person{ID: s.ID, Attrs: fused.Attrs, Active: fused.Active, Lifecycle: w.lifecycle,
-			Sources: sources(live), Groups: groupNames(s.Groups, live), Memberships: memberOf(s.Groups, live)}
+			Sources: sources(live), Groups: groupNames(s.Groups, live), Memberships: memberOf(s.Groups, live), Manager: fused.manager(s.Managers)}
 		out = r.outcome(&w, who)
 	} else {
 		w.phase = r.phase(s, live, fused, "")

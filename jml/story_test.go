@@ -364,6 +364,8 @@ func record(t *testing.T, given map[string]any) *model.Record {
 			rec.ExternalID = v.(string)
 		case "employeeNumber", "department", "costCenter", "division":
 			ext[name] = v
+		case "manager":
+			ext[name] = map[string]any{"value": v}
 		case "startDate", "endDate", "workerType", "sponsor", "certification", "certified until":
 			dates[name] = v
 		case "email":

@@ -48,8 +48,12 @@ func (w *world) situation(id string, cause jml.Cause) jml.Situation {
 	if w.rules.Policy.GivesRoles() || len(w.gave[id]) > 0 {
 		s.Access = access.NewView(houseTree(), w.gave[id], w.now)
 	}
+	s.Managers = map[jml.ManagerRef]map[string]any{}
 	for _, k := range slices.Sorted(maps.Keys(w.records)) {
 		rec := w.records[k]
+		if boss := w.identities[rec.IdentityID]; boss != nil {
+			s.Managers[jml.ManagerRef{Source: rec.Source, Record: rec.ID}] = jml.ManagerFacts(boss)
+		}
 		if rec.IdentityID != id {
 			continue
 		}

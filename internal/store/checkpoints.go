@@ -20,12 +20,13 @@ func upsertCheckpoints() insert {
 		"profile = excluded.profile, mark = excluded.mark, run_id = excluded.run_id, updated_at = excluded.updated_at"}
 }
 
+const managerAttr = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"
+
 // Referrers lists the people of the source whose manager is one of the ids, without duplicates.
 func (s *Store) Referrers(ctx context.Context, source string, ids []string) ([]string, error) {
 	const text = "SELECT DISTINCT record_id FROM record_values WHERE source = $1 AND attr = $2 AND value IN list($3)"
-	const manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"
 	var out []string
-	err := s.stream(ctx, op{text: s.sql(text), args: []any{source, manager, s.list(ids)}, each: func(row scanner) error {
+	err := s.stream(ctx, op{text: s.sql(text), args: []any{source, managerAttr, s.list(ids)}, each: func(row scanner) error {
 		var id string
 		err := row.Scan(&id)
 		out = append(out, id)

@@ -468,6 +468,7 @@ func (s *Store) reviewOps(ops []op, c *engine.Commit, refs [][2]string, suspect 
 
 // peopleOps marks people. What the recursion costs, which expects many, is a few times what one needs.
 func (s *Store) peopleOps(ops []op, c *engine.Commit) []op {
+	ops = s.reportOps(ops, c)
 	switch len(c.People) {
 	case 0:
 		return ops

@@ -31,11 +31,12 @@ type draft struct {
 	members   access.Step   // of their memberships
 	demoted   []string      // targets in which the marks make an administrator of somebody no more
 	postponed bool          // see postpone
+	managed   []RecordRef   // whose reports have to be looked at again
 }
 
 // postpone leaves everything about the person as it is but whose keys these are, and has others decide.
 func (d draft) postpone(p Person) draft {
-	out := draft{record: d.record, wait: d.wait, short: d.short, postponed: true}
+	out := draft{record: d.record, wait: d.wait, short: d.short, managed: d.managed, postponed: true}
 	if d.identity == nil {
 		return out
 	}
@@ -68,6 +69,9 @@ func (e *Engine) load(ctx context.Context, subjects []Subject) ([]Person, error)
 		return nil, err
 	}
 	if err := e.countAdministrators(ctx, people); err != nil {
+		return nil, err
+	}
+	if err := e.loadManagers(ctx, people); err != nil {
 		return nil, err
 	}
 	return people, e.loadRulings(ctx, subjects, people)
@@ -132,6 +136,9 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 				d.findings = []model.Change{disputed(rec, cause, now)}
 			}
 			d.wait = waitFor(rec, keys, p)
+			if asksManagers(r) {
+				d.managed = d.reports(p, nil, now)
+			}
 			return d
 		}
 		if p.Record != nil && p.Record.Link != model.Linked {
@@ -154,11 +161,11 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 	}
 	if identity == nil || identity.ID != id { // a new person: nothing of anybody else's counts
 		identity = nil
-		p = Person{Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree, TreeFrame: p.TreeFrame}
+		p = Person{Record: p.Record, Owners: p.Owners, Access: byFreeKeys(p), Tree: p.Tree, TreeFrame: p.TreeFrame, Managers: p.Managers}
 		records = slices.DeleteFunc(records, func(x model.Record) bool { return x.IdentityID != id })
 	}
 	out := r.Decide(jml.Situation{Now: now, ID: id, Identity: identity, Records: records, Keys: p.Keys, Groups: p.Groups,
-		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Names: names, Cause: cause})
+		Accounts: p.Accounts, Access: access.NewView(p.Tree, p.Access, now), Administrators: p.Administrators, Names: names, Managers: p.Managers, Cause: cause})
 	d.names, d.asks = out.Names, out.Asks
 	d.owned, d.members = out.Owned, out.Memberships
 	d.steps, d.settled, d.findings, d.marks, d.ended = out.Steps, out.Settled, out.Findings, out.Marks, out.Ended
@@ -186,6 +193,9 @@ func (e *Engine) decide(r *jml.Rules, p Person, next *model.Record, cause jml.Ca
 				d.due = append(d.due, rec.Source)
 			}
 		}
+	}
+	if asksManagers(r) {
+		d.managed = d.reports(p, records, now)
 	}
 	return d
 }
@@ -221,6 +231,7 @@ func (e *Engine) stage(c *Commit, d draft, run string, now time.Time, to router)
 	if d.wait != nil {
 		c.Waits = append(c.Waits, *d.wait)
 	}
+	c.Reports = append(c.Reports, d.managed...)
 	for _, f := range d.findings {
 		f.ID, f.RunID = model.NewID(now), run
 		c.Changes = append(c.Changes, f)

@@ -30,6 +30,10 @@ const mostAsks = 12
 // the second is stale, and looks again.
 func (e *Engine) derive(ctx context.Context, given names, r *jml.Rules, p Person, next *model.Record, cause jml.Cause, now time.Time) (draft, error) {
 	var known map[jml.NameKey]string
+	p, err := e.withManager(ctx, r, p, next)
+	if err != nil {
+		return draft{}, err
+	}
 	for range mostAsks {
 		d := e.decide(r, p, next, cause, now, known)
 		if len(d.asks) == 0 {

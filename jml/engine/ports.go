@@ -119,12 +119,14 @@ type Person struct {
 	// AccessFrame is the revision of the tree then.
 	Access      []model.AccessMember
 	AccessFrame int64
-	Ruling      *model.Ruling     // what a person decided about Record, where it is not linked; the engine asks for it
-	Tree        *access.Tree      // of AccessFrame or later; the store leaves it out
-	TreeFrame   int64             // the revision of Tree
-	Twins       []model.Record    // up to two records with Subject.ExternalID
-	Members     map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
-	More        bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
+	Ruling      *model.Ruling // what a person decided about Record, where it is not linked; the engine asks for it
+	// Managers are facts about whom Records name as manager, nil where that is nobody; filled by the engine, when the rules ask.
+	Managers  map[jml.ManagerRef]map[string]any
+	Tree      *access.Tree      // of AccessFrame or later; the store leaves it out
+	TreeFrame int64             // the revision of Tree
+	Twins     []model.Record    // up to two records with Subject.ExternalID
+	Members   map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
+	More      bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
 }
 
 // Member is what is stored about somebody a group may have in it.
@@ -198,6 +200,7 @@ type Commit struct {
 	// ReviewAt, by the next run of the job ReviewRun if it is named, and bumps their versions so that no decision in flight misses it.
 	Review       []RecordRef
 	People       []RecordRef // of people, who have nobody below them: as with Review, for less
+	Reports      []RecordRef // by folded ids: as with Review, whose manager they are
 	ReviewAt     time.Time
 	Checkpoint   *model.Checkpoint // upsert
 	ReviewRun    string
@@ -273,6 +276,8 @@ type Correlations interface {
 	// DueWaits lists disputed and unmatched records of which a key is somebody else's than when they were decided, or belongs to
 	// somebody who changed since.
 	DueWaits(ctx context.Context, limit int) ([]RecordRef, error)
+	// Managers are the people behind records that are named by their folded ids, with what ManagerFacts needs.
+	Managers(ctx context.Context, refs []RecordRef) (map[RecordRef]model.Identity, error)
 	// Merges are those of the identity: the one that ended it, and those that ended in it, the newest first.
 	Merges(ctx context.Context, identity string) ([]model.Merge, error)
 }

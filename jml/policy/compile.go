@@ -24,6 +24,9 @@ type Policy struct {
 	ahead      []time.Duration // of the rules, each once, sorted
 	conditions []program
 	roles      []roleRule
+	manager    *partType
+
+	asksManagers bool
 }
 
 type roleRule struct {
@@ -66,13 +69,14 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 			}})
 		}
 	}
-	fields := fieldTable(declared...)
+	fields, manager := fieldTable(declared...), managerType()
+	parts = append(parts, manager)
 	env, err := newEnv(fields, parts)
 	if err != nil {
 		return nil, []Mistake{{Text: "expressions cannot be compiled at all: " + err.Error()}}
 	}
 	k := &compiler{env: env, fields: fields, parts: parts, known: c.Known, yielded: []string{}}
-	p := &Policy{fields: fields, rules: map[string][]rule{}, defaults: defaultPaths()}
+	p := &Policy{fields: fields, rules: map[string][]rule{}, defaults: defaultPaths(), manager: manager}
 	p.domains, k.bad = compileDomains(c.Organisations)
 	p.categories = k.categories(c.Categories)
 	ruleNames := map[string]bool{}
@@ -89,7 +93,13 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 	p.ahead = slices.Compact(p.ahead)
 	k.yielded = nil // what is said of categories is said below
 	for i, when := range c.Conditions {
-		p.conditions = append(p.conditions, k.early(when, []any{"conditions", i}))
+		at, before := []any{"conditions", i}, k.managers
+		k.managers = false
+		p.conditions = append(p.conditions, k.early(when, at))
+		if k.managers {
+			k.mistake(at, "manager is not known here: who that is follows from what this decides")
+		}
+		k.managers = before
 	}
 	for i, r := range c.Roles {
 		at := []any{"roles", i}
@@ -107,6 +117,7 @@ func Compile(c Config, targets []string) (*Policy, []Mistake) {
 		p.targets = append(p.targets, t)
 	}
 	slices.Sort(p.targets)
+	p.asksManagers = k.managers
 	return p, k.bad
 }
 
@@ -117,8 +128,9 @@ type compiler struct {
 	parts  []*partType
 	bad    []Mistake
 
-	known   Known
-	yielded []string // categories of the rules so far
+	known    Known
+	managers bool     // an expression asks about the manager
+	yielded  []string // categories of the rules so far
 }
 
 func (k *compiler) mistake(at []any, format string, args ...any) {
@@ -277,6 +289,7 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 		k.bad = append(k.bad, *m)
 		return nil, program{}
 	}
+	k.asksManager(tree)
 	unknown := k.unknown(tree)
 	if unknown != nil {
 		unknown.Path, unknown.Lint = at, !unknown.May
@@ -360,10 +373,10 @@ func (k *compiler) explain(text string) string {
 		return fmt.Sprintf("unknown field %q%s", name, meant(name, list))
 	}
 	if name, ok := quoted(text, "undeclared reference to '"); ok {
-		if near := Nearest(name, []string{variable, accessVariable}); near != "" {
+		if near := Nearest(name, []string{variable, accessVariable, managerVariable}); near != "" {
 			return fmt.Sprintf("unknown name %q; did you mean %s?", name, near)
 		}
-		return fmt.Sprintf("unknown name %q; expected person.FIELD, access.FIELD or a function of CEL", name)
+		return fmt.Sprintf("unknown name %q; expected person.FIELD, access.FIELD, manager.FIELD or a function of CEL", name)
 	}
 	return Explain(text)
 }

@@ -27,7 +27,7 @@ func TestMistakes(t *testing.T) {
 		"columns count characters":      {"'ü' == 'ü' && person.xyz123", []mistake{{"when", 1, 22, `unknown field`}}},
 		"in has":                        {"has(person.titel)", []mistake{{"when", 1, 12, `unknown field "titel"; did you mean title?`}}},
 		"another variable":              {"persn.active", []mistake{{"when", 1, 1, `unknown name "persn"; did you mean person?`}}},
-		"another function":              {"frob(person.title)", []mistake{{"when", 1, 5, `unknown name "frob"; expected person.FIELD, access.FIELD or a function of CEL`}}},
+		"another function":              {"frob(person.title)", []mistake{{"when", 1, 5, `unknown name "frob"; expected person.FIELD, access.FIELD, manager.FIELD or a function of CEL`}}},
 		"types that do not go together": {"person.title == 3", []mistake{{"when", 1, 14, "found no matching overload for '_==_'"}}},
 		"not a condition":               {"person.title", []mistake{{"when", 0, 0, "the expression yields text; expected a condition, true or false"}}},
 		"a list is not a condition":     {"person.groups", []mistake{{"when", 0, 0, "the expression yields a list of text; expected a condition"}}},

@@ -39,6 +39,7 @@ func newEnv(fields []field, parts []*partType) (*cel.Env, error) {
 		cel.CustomTypeAdapter(registry),
 		cel.CustomTypeProvider(newProvider(registry, fields, parts)),
 		cel.Variable(variable, cel.ObjectType(typeName)),
+		cel.Variable(managerVariable, cel.ObjectType(managerType().name)),
 	)
 	return cel.NewEnv(append(options, accessOptions()...)...)
 }
@@ -221,6 +222,8 @@ func (s *subject) ResolveName(name string) (any, bool) {
 		return s, true
 	case accessVariable:
 		return accessValue{s.person.Access}, true
+	case managerVariable:
+		return &partValue{s.manager, s.person.Manager}, true
 	}
 	return nil, false
 }
@@ -240,7 +243,7 @@ func (sizes) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstN
 
 func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	path := n.Path()
-	if len(path) == 0 || path[0] != variable && path[0] != accessVariable {
+	if len(path) == 0 || path[0] != variable && path[0] != accessVariable && path[0] != managerVariable {
 		return nil
 	}
 	text := cost.RangedSizeEstimate(0, assumedText)

@@ -78,7 +78,7 @@ func (p *Policy) Birthrights(person Person) (hold []RoleRule, unsure []Finding) 
 func (p *Policy) GivesRoles() bool { return len(p.roles) > 0 }
 
 func (p *Policy) subject(person Person) *subject {
-	s := &subject{fields: p.fields, person: person, cache: make([]cached, len(p.fields))}
+	s := &subject{fields: p.fields, person: person, manager: p.manager, cache: make([]cached, len(p.fields))}
 	s.metered = !ordinary(person)
 	s.organisation, s.external = p.Home(person.Attrs)
 	return s

@@ -237,8 +237,9 @@ func manager(s *subject) (any, error) {
 
 // subject is one person while being evaluated. Fields are read once.
 type subject struct {
-	fields []field
-	person Person
+	fields  []field
+	person  Person
+	manager *partType
 	// metered: the person is bigger than the cost of expressions was estimated for, so they run with a limit.
 	metered bool
 
@@ -292,6 +293,11 @@ func ordinary(p Person) bool {
 			if len(s) > assumedText {
 				return false
 			}
+		}
+	}
+	for _, v := range p.Manager {
+		if !ordinaryValue(v, 0) {
+			return false
 		}
 	}
 	return ordinaryValue(p.Attrs, 0)

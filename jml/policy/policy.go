@@ -121,6 +121,8 @@ type Person struct {
 	Memberships []model.Membership
 	// Access is what expressions see as `access`.
 	Access *access.View
+	// Manager is what they see as `manager`, by the names of its fields; nil: there is none, or it is nobody who is known.
+	Manager map[string]any
 }
 
 // Outcome is what the policy says about one person.

@@ -1,0 +1,137 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jmld/jml"
+	"jmld/jml/engine"
+	"jmld/jml/policy"
+	"jmld/model"
+)
+
+// byManager gives everybody in the platform the title of their manager's name, and who has none "nobody's".
+func byManager(h *house) {
+	r := *h.opts.Rules
+	r.Policy = compiled(h.t, policy.Rule{Name: "everybody", Target: "platform", When: `!has(manager.active) || manager.active`,
+		Attributes: map[string]string{"userName": "person.userName", "title": `has(manager.displayName) ? manager.displayName + " " + manager.employeeNumber : "nobody's"`}})
+	h.opts.Rules = &r
+	h.Engine = engine.New(h.opts)
+}
+
+func (h *house) titles() map[string]string {
+	h.t.Helper()
+	accounts, err := h.store.Accounts(h.ctx, model.AccountQuery{Target: "platform", Limit: 20000})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, a := range accounts {
+		title, _ := jml.Decode(a.Desired)["title"].(string)
+		if a.State != model.AccountActive || a.HeldPlan != "" {
+			title = string(a.State) + " " + a.HeldPlan
+		}
+		out[a.UserName] = title
+	}
+	return out
+}
+
+func under(n, manager, name string) map[string]any {
+	ext := map[string]any{"employeeNumber": n}
+	if manager != "" {
+		ext["manager"] = map[string]any{"value": manager}
+	}
+	return map[string]any{jml.EnterpriseUser: ext, "displayName": name}
+}
+
+// The manager is bound late: who reports to somebody not known yet has none, and is decided about again when they arrive, are called
+// something else, leave their record, or somebody else is the manager.
+func TestReportsFollowTheirManager(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		byManager(h)
+		write := func(id, name string, active bool, attrs map[string]any) {
+			t.Helper()
+			if _, err := h.scim("entra", id, name, active, attrs); err != nil {
+				t.Fatal(err)
+			}
+			h.settle()
+		}
+		is := func(what string, want map[string]string) {
+			t.Helper()
+			if diff := cmp.Diff(want, h.titles()); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+		}
+		write("e-ada", "ada", true, under("1", "e-bo", "Ada"))
+		write("e-cy", "cy", true, under("3", "e-bo", "Cy"))
+		is("before the manager comes", map[string]string{"ada": "nobody's", "cy": "nobody's"})
+		write("e-bo", "bo", true, under("2", "", "Bo"))
+		is("the manager came", map[string]string{"ada": "Bo 2", "bo": "nobody's", "cy": "Bo 2"})
+		write("e-bo", "bo", true, under("2", "", "Bo B."))
+		is("and has another name", map[string]string{"ada": "Bo B. 2", "bo": "nobody's", "cy": "Bo B. 2"})
+		write("e-ada", "ada", true, under("1", "e-cy", "Ada"))
+		is("somebody else is the manager", map[string]string{"ada": "Cy 3", "bo": "nobody's", "cy": "Bo B. 2"})
+		write("e-cy", "cy", true, under("3", "", "Cy"))
+		is("nobody is", map[string]string{"ada": "Cy 3", "bo": "nobody's", "cy": "nobody's"})
+		if err := h.gone("entra", "e-cy"); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if got := h.titles()["ada"]; got != "nobody's" {
+			t.Errorf("the manager's record is gone: %s", got)
+		}
+	})
+}
+
+// Many reports wait at the guard as any change of many does, and follow when somebody lets them.
+func TestReportsOfOneManagerGoThroughTheGuard(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		byManager(h)
+		const n = 40
+		for i := range n {
+			if _, err := h.scim("entra", fmt.Sprint("e-", i), fmt.Sprint("p", i), true, under(fmt.Sprint(100+i), "e-bo", "P")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := h.scim("entra", "e-bo", "bo", true, under("2", "", "Bo")); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		count := func() map[string]int {
+			has := map[string]int{}
+			for _, title := range h.titles() {
+				has[title]++
+			}
+			return has
+		}
+		if diff := cmp.Diff(map[string]int{"nobody's": n + 1}, count()); diff != "" {
+			t.Errorf("held: %s", diff)
+		}
+		for _, p := range h.heldPlans() {
+			h.approve(p)
+		}
+		if diff := cmp.Diff(map[string]int{"Bo 2": n, "nobody's": 1}, count()); diff != "" {
+			t.Errorf("approved: %s", diff)
+		}
+	})
+}
+
+// Rules that do not ask for managers cost nothing for it.
+func TestNobodyIsMarkedForRulesWithoutManagers(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		if _, err := h.scim("entra", "e-ada", "ada", true, under("1", "e-bo", "Ada")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.scim("entra", "e-bo", "bo", true, under("2", "", "Bo")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := h.Tend(h.ctx); n != 0 || err != nil {
+			t.Errorf("%d reviewed, %v", n, err)
+		}
+	})
+}
