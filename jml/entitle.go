@@ -110,7 +110,9 @@ func (w *situation) withhold(view *access.View, thing access.Thing, code model.C
 			w.entitled.Withheld = append(w.entitled.Withheld, out)
 		}
 	}
-	w.findings = append(w.findings, model.Finding{Code: code, Text: text})
+	if w.verdict != take { // of who leaves everything goes, whatever they may have together
+		w.findings = append(w.findings, model.Finding{Code: code, Text: text})
+	}
 	return view.Of(slices.DeleteFunc(slices.Clone(view.Rows()), func(m model.AccessMember) bool {
 		return slices.ContainsFunc(giving, func(g model.AccessMember) bool { return same(g, m) })
 	}))
@@ -136,7 +138,9 @@ func (w *situation) deny(out *policy.Outcome, target string, code model.Code, te
 	if i < 0 {
 		return
 	}
-	w.findings = append(w.findings, model.Finding{Code: code, Target: target, Rule: out.Grants[i].Rule, Text: text})
+	if w.verdict != take {
+		w.findings = append(w.findings, model.Finding{Code: code, Target: target, Rule: out.Grants[i].Rule, Text: text})
+	}
 	w.entitled.denied[target] = text
 	out.Grants = slices.Delete(slices.Clone(out.Grants), i, i+1)
 }

@@ -103,7 +103,8 @@ func (r *report) finished(list []Mistake) []Mistake {
 	})
 	list = slices.CompactFunc(list, func(a, b Mistake) bool { return a.Line == b.Line && a.Col == b.Col && a.Text == b.Text })
 	if more := len(list) - maxMistakes; more > 0 {
-		list = append(list[:maxMistakes:maxMistakes], Mistake{File: r.file, Text: fmt.Sprintf("and %d more mistakes", more)})
+		lint := !slices.ContainsFunc(list[maxMistakes:], func(m Mistake) bool { return !m.Lint })
+		list = append(list[:maxMistakes:maxMistakes], Mistake{File: r.file, Text: fmt.Sprintf("and %d more mistakes", more), Lint: lint})
 	}
 	for i := range list {
 		m := &list[i]

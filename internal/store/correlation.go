@@ -19,9 +19,9 @@ const (
 	dropWaits = "DELETE FROM waits WHERE source = $1 AND record_id = $2"
 	dropMerge = "DELETE FROM merges WHERE identity_id = $1 AND into_id = $2"
 
-	// One that is gone, or waited for approval and was never there, makes room for another.
-	dropVacant = "DELETE FROM accounts WHERE identity_id = $1 AND target = $2 AND (state = 'absent' AND applied_state = 'absent' OR state = '' AND epoch = 0) " +
-		"AND held_plan = '' AND held_attrs = ''"
+	// One that is gone, or waits for approval, or did, and was never there, makes room for another.
+	dropVacant = "DELETE FROM accounts WHERE identity_id = $1 AND target = $2 AND (state = 'absent' AND applied_state = 'absent' " +
+		"AND held_plan = '' AND held_attrs = '' OR state = '' AND epoch = 0)"
 
 	// The account is another person's from now on. A worker that has it in hand would write what it found under the old name: while
 	// its lease lasts, the account stays.

@@ -118,3 +118,30 @@ func TestMergesOfWhoWaitsToJoin(t *testing.T) { // M-50
 		}
 	})
 }
+
+// Who waits to get an account, and turns out to be somebody who has one, has that one: nothing waits any more, and nobody's account goes.
+func TestAMergeIntoSomebodyWhoWaitsToJoin(t *testing.T) { // M-50
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(1)
+		h.sync()
+		h.limits(func(l *jml.Limits) { l.Joiners = jml.Limit{} }, nil)
+		h.dir.users = people(2)
+		h.sync()
+		had := h.say("okta", "o1", "twin", "91").IdentityID
+		h.work()
+		before := h.app.active()
+		if out := h.merge(h.record("dir-person001").IdentityID, had); !cmp.Equal(out.Accounts, []string{"app"}) || len(out.Both) > 0 {
+			t.Errorf("%+v", out)
+		}
+		h.tend()
+		h.work()
+		if len(h.app.active()) != len(before) {
+			t.Errorf("%q, and before %q", h.app.active(), before)
+		}
+		waits, err := h.store.Changes(h.ctx, model.ChangeQuery{States: []model.ChangeState{model.ChangeHeld, model.ChangePending}, Limit: 10})
+		if err != nil || len(waits) > 0 {
+			t.Errorf("%+v, %v", waits, err)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -91,10 +92,11 @@ func movable(a model.Account) bool {
 	return a.State != model.AccountUnknown && a.Origin != model.OriginProtected && (a.NativeID != "" || a.AppliedState == model.AccountActive || a.AppliedState == model.AccountInactive || a.Epoch == 0)
 }
 
-// vacant is an account that is gone from its target: whoever has only that has none. Another one takes its place.
+// vacant is an account that is gone from its target, or was never there and waits to be made: whoever has only that has none. Another one takes
+// its place.
 func vacant(a model.Account) bool {
-	gone := a.State == model.AccountAbsent && a.AppliedState == model.AccountAbsent || a.State == model.AccountUnknown && a.Epoch == 0
-	return gone && a.Origin != model.OriginProtected && !a.Waits()
+	gone := a.State == model.AccountAbsent && a.AppliedState == model.AccountAbsent && !a.Waits()
+	return (gone || a.State == model.AccountUnknown && a.Epoch == 0) && a.Origin != model.OriginProtected
 }
 
 // Merge makes one person of two. Into stays: the records, keys, groups and history of From become theirs, and its accounts where they
@@ -140,6 +142,13 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 	e.give(c, from.Records, m.Into, "")
 	if err := e.move(ctx, c, from, m.Into, pair.Moves); err != nil {
 		return Moved{}, err
+	}
+	for _, a := range into.Accounts { // what waits to be made is there by now
+		if slices.Contains(pair.Moves, a.Target) {
+			if err := e.withdrawHeld(ctx, c, a, "account moved", now); err != nil {
+				return Moved{}, err
+			}
+		}
 	}
 	stays, goes := IdentityWrite{New: *into.Identity, Expect: into.Identity.Version}, IdentityWrite{New: *from.Identity, Expect: from.Identity.Version}
 	stays.AddKeys, goes.DropKeys = from.Keys, from.Keys
@@ -300,17 +309,28 @@ func (e *Engine) move(ctx context.Context, c *Commit, from Person, to string, ta
 	for _, t := range targets {
 		c.MoveAccounts = append(c.MoveAccounts, AccountMove{From: from.Identity.ID, To: to, Target: t})
 		i := slices.IndexFunc(from.Accounts, func(a model.Account) bool { return a.Target == t })
-		if i < 0 || !from.Accounts[i].Waits() {
+		if i < 0 {
 			continue
 		}
-		for _, plan := range jml.HeldIn(from.Accounts[i]) {
-			waiting, err := e.waitingOf(ctx, plan, from.Identity.ID, t)
-			if err != nil {
-				return err
-			}
-			for _, w := range waiting {
-				c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, "account moved", now))
-			}
+		if err := e.withdrawHeld(ctx, c, from.Accounts[i], "account moved", now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawHeld withdraws what waits about the account.
+func (e *Engine) withdrawHeld(ctx context.Context, c *Commit, a model.Account, why string, now time.Time) error {
+	if !a.Waits() {
+		return nil
+	}
+	for _, plan := range jml.HeldIn(a) {
+		waiting, err := e.waitingOf(ctx, plan, a.IdentityID, a.Target)
+		if err != nil {
+			return err
+		}
+		for _, w := range waiting {
+			c.Decided = append(c.Decided, decided(w, model.ChangeWithdrawn, why, now))
 		}
 	}
 	return nil
