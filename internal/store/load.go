@@ -80,6 +80,7 @@ type loaded struct {
 	keys       map[string][]model.Key
 	accounts   map[string][]model.Account
 	groups     map[string][]model.Membership
+	deep       bool // there are more groups than those that are here
 	access     granted
 }
 
@@ -181,7 +182,12 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 		return got, read(first)
 	}
 	if len(first) == 1 && len(records) == 1 && len(ids) == 0 {
-		return got, read(s.loadOne(got, engine.RecordRef{Source: records[0][0], ID: records[0][1]}))
+		ops, above := s.loadOne(got, engine.RecordRef{Source: records[0][0], ID: records[0][1]})
+		if err := read(ops); err != nil || !got.deep || s.lite {
+			return got, err
+		}
+		clear(got.groups)
+		return got, read([]op{above})
 	}
 	rest := s.loadRest(got, &s.about)
 	switch {
@@ -214,7 +220,7 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 }
 
 // about are statements about identities that are selected in one way, as the database wants them.
-type about struct{ identities, linked, keys, accounts, groups, access string }
+type about struct{ identities, linked, keys, accounts, groups, direct, access string }
 
 func (d *dialect) asking(ids, linked string) about {
 	text := func(with, rest string) string {
@@ -226,7 +232,7 @@ func (d *dialect) asking(ids, linked string) about {
 	}
 	return about{
 		identities: text("WITH ", identitiesOf), linked: text("WITH ", linked), keys: text("WITH ", keysOf), accounts: text("WITH ", accountsOf),
-		groups: text("WITH RECURSIVE ", groupsOf), access: text("WITH ", accessOf),
+		groups: text("WITH RECURSIVE ", groupsOf), direct: text("WITH ", directOf), access: text("WITH ", accessOf),
 	}
 }
 
@@ -238,10 +244,13 @@ func (s *Store) loadRest(got *loaded, a *about) []op {
 	}
 }
 
-// loadOne are the statements about one record and whose it is.
-func (s *Store) loadOne(got *loaded, ref engine.RecordRef) []op {
+// loadOne are the statements about one record and whose it is. above is for all groups there are, in the place of the direct ones, when
+// got.deep says so; on SQLite it is among the others.
+func (s *Store) loadOne(got *loaded, ref engine.RecordRef) (ops []op, above op) {
 	rest := s.loadRest(got, &s.aboutOne)
 	linked := &rest[1]
+	above = rest[4]
+	rest[4] = op{text: s.aboutOne.direct, each: got.direct}
 	linked.each = func(row scanner) error {
 		var r model.Record
 		err := scanRecord(row, &r)
@@ -258,8 +267,11 @@ func (s *Store) loadOne(got *loaded, ref engine.RecordRef) []op {
 		for i := range rest {
 			rest[i].args = key
 		}
-		return rest
+		above.args = key
+		return rest, above
 	}
+	rest = append(rest, above)
+	linked = &rest[1]
 	for i := range rest {
 		rest[i].late = func() []any {
 			r := got.records[ref]
@@ -268,11 +280,15 @@ func (s *Store) loadOne(got *loaded, ref engine.RecordRef) []op {
 				return nil
 			case &rest[i] == linked:
 				return []any{r.IdentityID, ref.Source, ref.ID}
+			case i == len(rest)-1 && !got.deep:
+				return nil
+			case i == len(rest)-1:
+				clear(got.groups)
 			}
 			return []any{r.IdentityID}
 		}
 	}
-	return append([]op{{text: s.sql(oneRecord), args: key, each: linked.each}}, rest...)
+	return append([]op{{text: s.sql(oneRecord), args: key, each: linked.each}}, rest...), above
 }
 
 // ids are the identities that matter, once the records and the owners are known.

@@ -46,7 +46,12 @@ func hot(s *Store) map[string]op {
 	}
 	ref := engine.RecordRef{Source: "entra", ID: "r77"}
 	found := &loaded{records: map[engine.RecordRef]*model.Record{ref: {IdentityID: "i77"}}}
-	for i, o := range s.loadOne(found, ref) {
+	found.deep = true
+	of, above := s.loadOne(found, ref)
+	if !s.lite { // else it is one of them
+		of = append(of, above)
+	}
+	for i, o := range of {
 		if o.late != nil {
 			o.args = o.late()
 		}

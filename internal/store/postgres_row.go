@@ -39,6 +39,10 @@ func scanValue(f *pgconn.FieldDescription, value []byte, to any) bool {
 		*to = &at
 		return ok
 	}
+	if to, ok := to.(**string); ok && value == nil {
+		*to = nil
+		return true
+	}
 	if value == nil {
 		return false
 	}
@@ -48,6 +52,12 @@ func scanValue(f *pgconn.FieldDescription, value []byte, to any) bool {
 			return false
 		}
 		*to = string(value)
+	case **string:
+		if f.DataTypeOID != pgtype.TextOID || f.Format != pgtype.TextFormatCode {
+			return false
+		}
+		text := string(value)
+		*to = &text
 	case *time.Time:
 		at, ok := timeOf(f, value)
 		*to = at

@@ -24,22 +24,23 @@ func TestARowIsScannedAsPgxScansIt(t *testing.T) {
 		Short int
 		Bytes []byte
 		Float float64
+		Null  *string
 	}
 	scan := func(r scanner) (got row, err error) {
-		err = r.Scan(&got.Text, &got.At, &got.Maybe, &got.Yes, &got.Long, &got.Short, &got.Bytes, &got.Float)
+		err = r.Scan(&got.Text, &got.At, &got.Maybe, &got.Yes, &got.Long, &got.Short, &got.Bytes, &got.Float, &got.Null)
 		return got, err
 	}
-	const usual = "'Zoë'::text, '2026-02-28 23:59:59.123456+05'::timestamptz, '1999-12-31 23:59:59.999999Z'::timestamptz, true, -5::bigint, -7, '\\x00ff'::bytea, 1.5::float8"
+	const usual = "'Zoë'::text, '2026-02-28 23:59:59.123456+05'::timestamptz, '1999-12-31 23:59:59.999999Z'::timestamptz, true, -5::bigint, -7, '\\x00ff'::bytea, 1.5::float8, NULL::text"
 	for _, text := range []string{
 		usual,
-		"'', '0044-03-15 BC'::timestamptz, NULL::timestamptz, false, 9223372036854775807, 0, ''::bytea, 0::float8",
-		"'x'::varchar, now(), now(), false, 4::int, 5::bigint, ''::bytea, 0::float8",
-		"'x', '-infinity'::timestamptz, now(), false, 4, 5, ''::bytea, 0::float8",
-		"'x', now(), 'infinity'::timestamptz, false, 4, 5, ''::bytea, 0::float8",
-		"NULL::text, now(), now(), false, 4, 5, ''::bytea, 0::float8",
-		"'x', now(), now(), NULL::bool, 4, 5, ''::bytea, 0::float8",
-		"'x', now(), now(), false, 4, 5, NULL::bytea, 0::float8",
-		"'x', now(), now(), false, 4, 'five', ''::bytea, 0::float8",
+		"'', '0044-03-15 BC'::timestamptz, NULL::timestamptz, false, 9223372036854775807, 0, ''::bytea, 0::float8, 'more'",
+		"'x'::varchar, now(), now(), false, 4::int, 5::bigint, ''::bytea, 0::float8, 'more'",
+		"'x', '-infinity'::timestamptz, now(), false, 4, 5, ''::bytea, 0::float8, 'more'",
+		"'x', now(), 'infinity'::timestamptz, false, 4, 5, ''::bytea, 0::float8, 'more'",
+		"NULL::text, now(), now(), false, 4, 5, ''::bytea, 0::float8, 'more'",
+		"'x', now(), now(), NULL::bool, 4, 5, ''::bytea, 0::float8, 'more'",
+		"'x', now(), now(), false, 4, 5, NULL::bytea, 0::float8, 'more'",
+		"'x', now(), now(), false, 4, 'five', ''::bytea, 0::float8, 'more'",
 		usual + ", 'one more'",
 	} {
 		var want, got row
