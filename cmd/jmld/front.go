@@ -58,7 +58,7 @@ func (a *app) scimOptions(d *running) (scim.Options, error) {
 // consoleOptions: without a configured token the console is open to this machine alone.
 func (a *app) consoleOptions(d *running) console.Options {
 	o := console.Options{
-		View: d.store, Approver: d.engine, Correlator: d.engine, Tasks: d.store, Log: d.log, Version: version, Now: a.now,
+		View: d.store, Approver: d.engine, Correlator: d.engine, Tasks: d.store, Requests: requestBook{d.site, d.reloads.accessAreas}, Log: d.log, Version: version, Now: a.now,
 		Secure: strings.HasPrefix(d.url, "https:"),
 	}
 	if secret := d.cfg.Console.Token; secret.IsSet() {

@@ -36,6 +36,15 @@ type reloader struct {
 	cfg    *config.Config // what runs of it: of what only a restart changes, what the daemon was started with
 	shown  rulesShown
 	inUse  atomic.Pointer[[]config.Target] // the targets of cfg, for others to read; nil: those of the start
+	areas  atomic.Pointer[[]string]        // the areas of permissions, likewise
+}
+
+// accessAreas are those in force.
+func (r *reloader) accessAreas() []string {
+	if list := r.areas.Load(); list != nil {
+		return *list
+	}
+	return r.site.cfg.AccessAreas()
 }
 
 // targets are those that run.
@@ -166,7 +175,9 @@ func (r *reloader) adopt(ctx context.Context, next *config.Config, wish model.Re
 		}
 	}
 	r.cfg, r.file = &kept, next
+	areas := kept.AccessAreas()
 	r.inUse.Store(&kept.Targets)
+	r.areas.Store(&areas)
 	return later, nil
 }
 

@@ -106,7 +106,7 @@ func TestBrowserScreenshots(t *testing.T) {
 	}
 	f := company(t)
 	working := options(f)
-	working.Tasks = newTaskBook()
+	working.Tasks, working.Requests = newTaskBook(), newRequestBook()
 	srv := httptest.NewServer(console.New(working))
 	defer srv.Close()
 	locked := options(f)
@@ -128,6 +128,7 @@ func TestBrowserScreenshots(t *testing.T) {
 		"changes": srv.URL + "/changes", "problems": srv.URL + "/problems?retried=3", "missing": srv.URL + "/nowhere", "login": lockedSrv.URL + "/login",
 		"empty": empty.URL + "/", "source": srv.URL + "/sources/entra",
 		"tasks": srv.URL + "/tasks?status=all", "task": srv.URL + "/tasks/t1",
+		"requests": srv.URL + "/requests?status=all", "request": srv.URL + "/requests/q1",
 	}
 	for name, url := range pages {
 		for mode, args := range map[string][]string{

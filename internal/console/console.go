@@ -19,7 +19,9 @@ type Options struct {
 	Correlator Correlator
 	// Tasks are what people have to do; nil: no page shows them.
 	Tasks TaskBook
-	Log   *zap.Logger // nil: silent
+	// Requests are what people ask for; nil: no page shows them.
+	Requests RequestBook
+	Log      *zap.Logger // nil: silent
 
 	// Token returns the operator token as it is now. With nil Token the console is open to this machine alone. A Token
 	// that returns "" lets nobody in: an unreadable secret must not open the door.
@@ -103,6 +105,11 @@ func New(o Options) http.Handler {
 		mux.HandleFunc("GET /tasks", c.page(c.tasks))
 		mux.HandleFunc("GET /tasks/{id}", c.page(c.task))
 		mux.HandleFunc("POST /tasks/{id}", c.page(c.decideTask))
+	}
+	if o.Requests != nil {
+		mux.HandleFunc("GET /requests", c.page(c.requests))
+		mux.HandleFunc("GET /requests/{id}", c.page(c.request))
+		mux.HandleFunc("POST /requests/{id}", c.page(c.decideRequest))
 	}
 	for pattern, f := range map[string]pageFunc{
 		"GET /{$}":                  c.overview,

@@ -40,7 +40,7 @@ type view struct {
 // layout is what the frame of every page knows.
 type layout struct {
 	Title, Section, Notice, Version, Style string
-	Bare, Session, Tasks                   bool
+	Bare, Session, Tasks, Requests         bool
 	Held, Dead                             int
 	Unknown                                bool // how many are held and dead
 	Data                                   any
@@ -143,7 +143,7 @@ func (c *console) problem(w http.ResponseWriter, r *http.Request, status int, ti
 
 func (c *console) write(w http.ResponseWriter, r *http.Request, v view) {
 	l := layout{Title: v.title, Section: v.section, Notice: v.notice, Bare: v.bare, Data: v.data,
-		Version: c.o.Version, Style: c.pages.style, Session: !c.doors.open() && !v.bare, Tasks: c.o.Tasks != nil}
+		Version: c.o.Version, Style: c.pages.style, Session: !c.doors.open() && !v.bare, Tasks: c.o.Tasks != nil, Requests: c.o.Requests != nil}
 	if !v.bare {
 		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
