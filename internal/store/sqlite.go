@@ -76,7 +76,11 @@ func openLite(ctx context.Context, path string, o Options) (*liteDB, error) {
 	for range liteReaders {
 		c, err := newLiteConn(ctx, db.reading)
 		if err != nil {
-			return nil, errors.Join(err, db.reading.Close(), db.writing.Close())
+			errs := []error{err, db.writer.close()}
+			for len(db.readers) > 0 {
+				errs = append(errs, (<-db.readers).close())
+			}
+			return nil, errors.Join(append(errs, db.reading.Close(), db.writing.Close())...)
 		}
 		db.readers <- c
 	}
@@ -126,6 +130,16 @@ func newLiteConn(ctx context.Context, db *sql.DB) (*liteConn, error) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// close closes the statements, too: those of one connection database/sql leaves to who prepared them, and SQLite keeps the files open until
+// the last one is gone.
+func (c *liteConn) close() error {
+	var errs []error
+	for _, st := range c.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, c.conn.Close())...)
 }
 
 func busy(err error) bool {
@@ -264,12 +278,12 @@ func (db *liteDB) close() error {
 		db.done.Wait()
 		var errs []error
 		for range liteReaders { // waits for those in use
-			errs = append(errs, (<-db.readers).conn.Close())
+			errs = append(errs, (<-db.readers).close())
 		}
 		for range liteReaders {
 			db.readers <- nil
 		}
-		db.closed = errors.Join(append(errs, db.reading.Close(), db.writer.conn.Close(), db.writing.Close())...)
+		db.closed = errors.Join(append(errs, db.reading.Close(), db.writer.close(), db.writing.Close())...)
 	})
 	return db.closed
 }
