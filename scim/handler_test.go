@@ -67,6 +67,8 @@ func TestWrongRequestsAreRefusedAsTheProtocolSays(t *testing.T) {
 		{name: "an array", method: "POST", target: "/Users", body: `[]`, status: 400, kind: "invalidSyntax"},
 		{name: "no JSON", method: "PUT", target: "/Users/1", body: `{"a"`, status: 400, kind: "invalidSyntax"},
 		{name: "a query that is none", method: "GET", target: "/Users?filter=%zz", status: 400, kind: "invalidSyntax"},
+		{name: "a query of which a part is none", method: "PATCH", target: "/Users/1?attributes=id&excludedAttributes=%zz", body: `{"Operations":[{"op":"remove","path":"title"}]}`, status: 400, kind: "invalidSyntax"},
+		{name: "a filter that is lost beside others", method: "GET", target: "/Users?count=1&filter=userName%20eq%20%zz", status: 400, kind: "invalidSyntax"},
 		{name: "two filters", method: "GET", target: "/Users?filter=a%20pr&Filter=b%20pr", status: 400, kind: "invalidFilter"},
 		{name: "a filter that is none", method: "GET", target: "/Users?filter=userName", status: 400, kind: "invalidFilter"},
 		{name: "a start that is none", method: "GET", target: "/Users?startIndex=one", status: 400, kind: "invalidValue"},

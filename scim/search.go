@@ -116,12 +116,16 @@ func (q *request) parameters() (url.Values, error) {
 	return values, nil
 }
 
-// queryOf reads the query of a URL; nil when there is none.
+// queryOf reads the query of a URL; nil when there is none, or when only a part of it can be read.
 func queryOf(u *url.URL) (url.Values, error) {
 	if u.RawQuery == "" {
 		return nil, nil
 	}
-	return url.ParseQuery(u.RawQuery)
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	return values, nil
 }
 
 func first(list []string) string {
