@@ -196,8 +196,12 @@ func (r *Rules) permit(w *situation, acct *model.Account, g *policy.Grant, step 
 func (r *Rules) marked(w *situation, acct *model.Account, g *policy.Grant) (model.Account, bool) {
 	now := *acct
 	now.ProtectedBy = r.ProtectedBy(w.now, now)
-	if g != nil && w.verdict == give && now.State == model.AccountActive && !(now.Administrator && w.Administrators[now.Target] == 0) {
-		now.Administrator = r.administers(g)
+	if g != nil && w.verdict == give && now.State == model.AccountActive {
+		if is := r.administers(g); is || !now.Administrator || w.Administrators[now.Target] > 0 {
+			now.Administrator = is
+		} else {
+			w.soon(w.Now, w.Now.Add(administratorRecheck))
+		}
 	}
 	return now, now.ProtectedBy != acct.ProtectedBy || now.Administrator != acct.Administrator
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"jmld/internal/store"
 	"jmld/internal/testserver"
+	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
 	"jmld/model"
@@ -226,4 +228,74 @@ func TestAdministratorsLeaveByPushesToTwoReplicasAtOnce(t *testing.T) {
 	if left := h.app.administer(); len(left) != 1 {
 		t.Errorf("left are %q", left)
 	}
+}
+
+// M-16, D-21: of two who should both go and are looked at together, each time, one stays and not two; an approval of both is no way around it.
+func TestAdministratorsLookedAtTogetherDoNotKeepEachOther(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.admins()
+		wide := h.opts.Guard
+		h.limits(func(l *jml.Limits) { l.Count, l.Share = 0, 0 }, nil) // every leaver waits
+		h.says("1", "ada", true, "Admin")
+		h.says("2", "bob", true, "Admin")
+		h.work()
+		h.says("1", "ada", false, "Admin")
+		h.says("2", "bob", false, "Admin")
+		held := h.heldPlans()
+		if len(held) == 0 {
+			t.Fatal("nobody waits")
+		}
+		for _, p := range held {
+			h.approve(p)
+		}
+		if left := h.app.administer(); len(left) == 0 {
+			t.Fatal("nobody is left")
+		}
+		h.limits(func(l *jml.Limits) { *l = wide }, nil)
+		for range 2 { // what is said once more is no news
+			if err := h.store.Commit(h.ctx, &engine.Commit{ReviewAt: time.Unix(0, 0), People: []engine.RecordRef{{Source: "entra", ID: "1"}, {Source: "entra", ID: "2"}}}); err != nil {
+				t.Fatal(err)
+			}
+			h.tend()
+		}
+		if left := h.app.administer(); len(left) != 1 {
+			t.Errorf("left are %q", left)
+		}
+	})
+}
+
+// wishful is a store that tells an approval that somebody else administers the app, as one did when it was asked.
+type wishful struct{ engine.Store }
+
+func (s wishful) Administrators(ctx context.Context, target string) ([]model.Account, error) {
+	all, err := s.Store.Administrators(ctx, target)
+	return append(all, model.Account{IdentityID: "somebody", Target: target, State: model.AccountActive, Administrator: true}), err
+}
+
+// M-16, D-21: what is approved is looked at again when it is stored, as everything that takes an administrator away.
+func TestAnApprovalDoesNotTakeTheLastAdministrator(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.admins()
+		h.says("1", "ada", true, "Admin")
+		h.says("2", "bob", true, "Admin")
+		h.work()
+		h.limits(func(l *jml.Limits) { l.Count, l.Share = 0, 0 }, nil)
+		h.says("1", "ada", false, "Admin")
+		held := h.heldPlans()
+		bob := h.accountOf("bob") // goes meanwhile
+		bob.State, bob.DesiredRev = model.AccountInactive, bob.DesiredRev+1
+		if err := h.store.Commit(h.ctx, &engine.Commit{Accounts: []model.Account{bob}}); err != nil || len(held) != 1 {
+			t.Fatal(held, err)
+		}
+		h.opts.Store = wishful{h.store}
+		h.Engine = engine.New(h.opts)
+		if _, err := h.Approve(h.ctx, held[0].ID, held[0].Digest, "operator ada"); !errors.Is(err, model.ErrStale) {
+			t.Errorf("approved: %v", err)
+		}
+		if a := h.accountOf("ada"); a.State != model.AccountActive {
+			t.Errorf("%+v", a)
+		}
+	})
 }

@@ -97,7 +97,7 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 		if err != nil {
 			return nil, nil, true, err
 		}
-		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, marks: d.marks, names: d.names}
+		ok := draft{identity: d.identity, findings: d.findings, settled: d.settled, marks: d.marks, names: d.names, demoted: d.demoted, managed: d.managed}
 		if err := e.withdraw(ctx, c, ok, now); err != nil {
 			return nil, nil, true, err
 		}
@@ -125,6 +125,9 @@ func (e *Engine) letGoChunk(ctx context.Context, plan model.Plan, by string) (co
 			s.Account.Because = item.Because // the reason is the one that was held
 			s.Account.Class = e.class(s.Account.Target)
 			accounts = append(accounts, s.Account)
+			if s.Before != nil && demotes(*s.Before, s.Account) {
+				c.Administrators = append(c.Administrators, s.Account.Target)
+			}
 			committed = append(committed, decided(item, model.ChangeCommitted, by, now))
 		}
 		c.Accounts = append(c.Accounts, accounts...) // behind those of which an item was refused: the last of each counts

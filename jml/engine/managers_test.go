@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -132,6 +133,34 @@ func TestNobodyIsMarkedForRulesWithoutManagers(t *testing.T) {
 		}
 		if n, err := h.Tend(h.ctx); n != 0 || err != nil {
 			t.Errorf("%d reviewed, %v", n, err)
+		}
+	})
+}
+
+// Who is reviewed and keeps all they have may be another manager than before all the same.
+func TestReportsFollowAManagerToWhomNothingElseHappens(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		byManager(h)
+		for _, r := range []struct {
+			source, id, name string
+			attrs            map[string]any
+		}{{"entra", "e-bo", "bo", under("2", "", "Bo")}, {"okta", "o-bo", "bo", under("2", "", "Robert")}, {"entra", "e-ada", "ada", under("1", "e-bo", "Ada")}} {
+			if _, err := h.scim(r.source, r.id, r.name, true, r.attrs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.settle()
+		r := *h.opts.Rules
+		r.Authority = map[string][]string{"displayName": {"okta"}}
+		h.opts.Rules = &r
+		h.Engine = engine.New(h.opts)
+		if err := h.store.Commit(h.ctx, &engine.Commit{ReviewAt: time.Unix(0, 0), People: []engine.RecordRef{{Source: "entra", ID: "e-bo"}}}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if diff := cmp.Diff(map[string]string{"ada": "Robert 2", "bo": "nobody's"}, h.titles()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -163,6 +163,9 @@ func (e *Engine) followRules(ctx context.Context) error {
 // works says that this replica works by the rules.
 func (e *Engine) works(ctx context.Context, fingerprint string) error {
 	_, _, err := e.o.Store.Acquire(ctx, rulesOf(fingerprint)+":"+e.o.Replica, e.o.Replica, rulesTTL)
+	if err == nil { // nobody's, and not free: replicas of the version before look at no other, and would take over beside this one
+		_, _, err = e.o.Store.Acquire(ctx, rulesOf(fingerprint), "", rulesTTL)
+	}
 	return err
 }
 
@@ -246,14 +249,14 @@ func (e *Engine) leave(ctx context.Context) {
 // InForce says whether the engine's rules were those in force when it looked last, a moment ago. Where they are not it decides nothing.
 func (e *Engine) InForce() bool { return !e.behind.Load() }
 
-// mayDecide is ErrOtherRules when others are in force.
+// mayDecide is ErrOtherRules when others are in force, or none are because the guard holds what came with these.
 func (e *Engine) mayDecide(ctx context.Context) error {
 	p := e.policy()
 	if p.Fingerprint == "" {
 		return nil
 	}
 	inForce, err := e.o.Store.RulesInForce(ctx)
-	if err == nil && inForce != "" && inForce != p.Fingerprint {
+	if err == nil && inForce != p.Fingerprint && (inForce != "" || e.behind.Load()) {
 		err = ErrOtherRules
 	}
 	return err

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +103,9 @@ func TestWhoseRulesAreNotInForceDecidesNothing(t *testing.T) {
 		push("e-2", "bo", true, "2")
 		h.work()
 		must(other.Adopt(h.ctx, engine.Policy{Rules: opts.Rules, Fingerprint: "two", Guard: opts.Guard, Targets: opts.Targets}, nil))
+		if _, free, err := h.store.Acquire(h.ctx, "rules:two", "as the version before asks", time.Millisecond); err != nil || free {
+			t.Errorf("the lease of the rules in force is free: %t, %v", free, err)
+		}
 		push("e-1", "ada", false, "1") // leaves
 		push("e-3", "cy", true, "3")   // joins
 		_, err := h.Tend(h.ctx)
@@ -252,4 +256,57 @@ func byRulesOne(t *testing.T, h *house) (bo string) {
 	})
 	h.settle()
 	return who.Record.IdentityID
+}
+
+// Where no rules were ever adopted, and the guard holds those of the start, who is pushed is decided about when they are, and by them.
+func TestAHeldStartDecidesNothingWhereNoRulesAreInForce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.opts.Rules = byRoles(h)
+		h.Engine = engine.New(h.opts)
+		bo, err := h.scim("entra", "e-2", "bo", true, number("2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.edit(func(s *access.State) {
+			company(s, bo.Record.IdentityID)
+			s.Give(given(bo.Record.IdentityID, "group:builders", "developer"))
+		})
+		h.settle()
+		h.opts.Fingerprint, h.opts.Rules = "one", h.appWhen("true")
+		h.Engine = engine.New(h.opts)
+		take := &engine.AccessEdit{Actor: "configuration", Manager: model.ManagedByOperator, Areas: access.Areas(), Brake: true,
+			Edit: func(s *access.State, _ *access.Tree) error {
+				s.Take(bo.Record.IdentityID, "group:builders", "developer", false)
+				return nil
+			}}
+		byRole := byRoles(h)
+		next := engine.Policy{Rules: byRole, Fingerprint: "one", Targets: h.opts.Targets} // a guard that lets nobody go
+		if err := h.Adopt(h.ctx, next, take); model.CodeOf(err) != model.CodeAccessHeld {
+			t.Fatalf("%v", err)
+		}
+		if _, err := h.scim("entra", "e-3", "cy", true, number("3")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Sync(h.ctx, "corp", engine.SyncOptions{}); model.CodeOf(err) != model.CodeRulesOther {
+			t.Errorf("a read: %v", err)
+		}
+		cy := func() model.Identity {
+			all := h.identities()
+			return all[slices.IndexFunc(all, func(i model.Identity) bool {
+				return i.UserName == "cy" || i.Email == "" && i.ID != bo.Record.IdentityID
+			})]
+		}
+		if who := cy(); who.Rules != "" || who.ReviewAt == nil {
+			t.Errorf("decided about by rules %q, due %v", who.Rules, who.ReviewAt)
+		}
+		take.Brake = false
+		if err := h.Adopt(h.ctx, next, take); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		if who := cy(); who.Rules != "one" {
+			t.Errorf("decided about by rules %q", who.Rules)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"jmld/model"
 )
@@ -42,6 +43,28 @@ func (e *Engine) countAdministrators(ctx context.Context, people []Person) error
 		}
 	}
 	return nil
+}
+
+// crowd counts, for each target, those who administer it of people who are decided about together.
+type crowd map[string]int
+
+func administering(people []Person) crowd {
+	c := crowd{}
+	for _, p := range people {
+		for _, a := range p.Accounts {
+			if remains(a) {
+				c[a.Target]++
+			}
+		}
+	}
+	return c
+}
+
+// hides says whether the person may stay only because others stand beside them: looked at alone, they may go.
+func (c crowd) hides(p Person) bool {
+	return slices.ContainsFunc(p.Accounts, func(a model.Account) bool {
+		return remains(a) && p.Administrators[a.Target] == 0 && c[a.Target] > 1
+	})
 }
 
 // remains says whether somebody who administers the target, as it was told, should go on doing so.

@@ -20,7 +20,8 @@ func (e *Engine) Push(ctx context.Context, p Push) (Pushed, error) {
 	var out Pushed
 	err := e.again(ctx, func() error {
 		var err error
-		if out, err = e.push(ctx, p, false); errors.Is(err, ErrOtherRules) {
+		behind := e.behind.Load() // also where none are in force yet, because the guard holds what came with these
+		if out, err = e.push(ctx, p, behind); !behind && errors.Is(err, ErrOtherRules) {
 			out, err = e.push(ctx, p, true)
 		}
 		return err

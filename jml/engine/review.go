@@ -86,7 +86,7 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 	}
 	rules, now, moves := e.rules(), e.now(), map[string][]move{}
 	together, quiet = map[string]*ahead{}, &Commit{}
-	given := names{}
+	given, crowd := names{}, administering(people)
 	for i, p := range people {
 		if p.Identity == nil {
 			continue
@@ -96,8 +96,8 @@ func (e *Engine) weigh(ctx context.Context, ids []string) (together map[string]*
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil && d.members == access.Stays {
-			quiet.Identities = append(quiet.Identities, *d.identity)
+		if d.identity != nil && len(d.steps)+len(d.settled)+len(d.findings)+len(d.marks)+len(d.owned) == 0 && d.wait == nil && d.members == access.Stays && !crowd.hides(p) {
+			quiet.Identities, quiet.Reports = append(quiet.Identities, *d.identity), append(quiet.Reports, d.managed...)
 			continue
 		}
 		moved = append(moved, ids[i])
