@@ -65,7 +65,7 @@ func TestOtherRulesMarkSomeAtATime(t *testing.T) {
 		`version, review_at, review_run, suspect, entitlements, separated, rules, created_at, updated_at) SELECT 'p' || i, 'active', '', '', '', '', '', false, '', '{}', '', '', ` +
 		`1, NULL, '', '', '', '', CASE WHEN i %% 10 = 0 THEN 'two' ELSE '' END, %s, %[1]s FROM `
 	onEachDatabase(t, func(t *testing.T, h *house) {
-		const n = 2*mostMarked + 10
+		const n = mostMarked*10/9 + 100 // a tenth was decided about by these rules
 		numbers, now := fmt.Sprintf("generate_series(1, %d) AS g(i)", n), "now()"
 		if h.store.lite {
 			numbers, now = fmt.Sprintf("(WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d) SELECT i FROM c) AS g", n), "0"
