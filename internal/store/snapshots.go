@@ -123,7 +123,7 @@ func (s *Store) AdoptRules(ctx context.Context, fingerprint string) (int, error)
 func (s *Store) adoptOps(ops []op, fingerprint string) []op {
 	const adopt = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value"
 	return append(ops, op{text: s.sql(adopt), args: []any{settingRules, fingerprint}},
-		op{text: s.sql(fmt.Sprintf(reviewOthers, "now()")), args: []any{fingerprint, mostMarked}, each: func(scanner) error { return nil }})
+		op{text: s.sql(fmt.Sprintf(reviewOthers, "now()")), args: []any{fingerprint, s.mostMarked}, each: func(scanner) error { return nil }})
 }
 
 // FollowRules says whether the fingerprint is of the rules in force. Then whoever was decided about by others, and is not due by then
@@ -143,7 +143,7 @@ func (s *Store) FollowRules(ctx context.Context, fingerprint string, by time.Tim
 		return inForce, 0, err
 	}
 	var ids []string
-	err = s.write(ctx, op{text: s.sql(fmt.Sprintf(reviewOthers, "$3")), args: []any{fingerprint, mostMarked, stamp(by)}, each: collect(&ids)})
+	err = s.write(ctx, op{text: s.sql(fmt.Sprintf(reviewOthers, "$3")), args: []any{fingerprint, s.mostMarked, stamp(by)}, each: collect(&ids)})
 	return inForce, len(ids), err
 }
 

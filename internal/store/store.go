@@ -41,6 +41,7 @@ type Store struct {
 	about, aboutOne about
 	// unwritable: a write met a full disk or a database that is only read, and Ping has not found room since.
 	unwritable atomic.Bool
+	mostMarked int // see reviewOthers; tests mark fewer
 }
 
 // How many of them there are, and how long one waits for its turn.
@@ -118,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
-		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams),
+		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams), mostMarked: mostMarked,
 	}
 	s.about, s.aboutOne = s.asking(loadIDs, linkedOf), s.asking(loadOne, andLinkedOf)
 	if lite {
