@@ -16,23 +16,27 @@ import (
 
 // resolveNames finds out which of the names in what is to be read are people and groups of the source.
 func (r *run) resolveNames(ctx context.Context) error {
-	strange := map[string]string{}
+	strange := map[string]nameKey{}
 	if err := r.lookUpNames(ctx, strange); err != nil || len(strange) == 0 {
 		return err
 	}
 	return r.lookForStrange(ctx, strange)
 }
 
-// lookForStrange looks by their ids for those whom a name means, of whom nothing is known and no change was told: DNs by id. An answer that
+// lookForStrange looks by their ids for those whom a name means, of whom nothing is known and no change was told: names by id. An answer that
 // had another's id is not true.
-func (r *run) lookForStrange(ctx context.Context, strange map[string]string) error {
+func (r *run) lookForStrange(ctx context.Context, strange map[string]nameKey) error {
 	o, many := r.src.o, len(strange)
 	if many > mostResolved {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are named, of whom nothing is known and no change was told", many)}
 	}
 	ids := slices.Sorted(maps.Keys(strange))
 	note := func(e *wire.Entry) error {
-		if id, err := r.src.entryID(e); err == nil && strings.EqualFold(strange[id], e.DN) {
+		id, err := r.src.entryID(e)
+		if err != nil {
+			return nil //nolint:nilerr // it is not found then
+		}
+		if key, err := dnKey(e.DN); err == nil && strange[id] == key {
 			delete(strange, id)
 		}
 		return nil
@@ -52,9 +56,10 @@ func (r *run) lookForStrange(ctx context.Context, strange map[string]string) err
 }
 
 // lookUpNames looks names up; strange takes whom they mean without being known.
-func (r *run) lookUpNames(ctx context.Context, strange map[string]string) error {
+func (r *run) lookUpNames(ctx context.Context, strange map[string]nameKey) error {
 	w, o := r.few, r.src.o
 	var open []string
+	asked := w.nameKeys()
 	for dn := range w.names {
 		if key, err := dnKey(dn); err == nil {
 			if _, ok := r.seen.names.find(key); !ok {
@@ -81,8 +86,8 @@ func (r *run) lookUpNames(ctx context.Context, strange map[string]string) error 
 			}
 			n := r.seen.number(id)
 			r.addName(e.DN, n)
-			if !w.q.Known(id) && !w.changed[id] {
-				strange[id] = strings.Clone(e.DN)
+			if key, err := dnKey(e.DN); err == nil && asked[key] && !w.q.Known(id) && !w.changed[id] {
+				strange[id] = key
 			}
 			if names {
 				r.noteNames(e, n, m)
@@ -157,6 +162,17 @@ func (r *run) stillOpen(dns []string) []string {
 	return slices.DeleteFunc(slices.Clone(dns), func(dn string) bool { _, ok := r.seen.resolve([]byte(dn)); return ok })
 }
 
+// nameKeys are the DNs in what is to be read.
+func (w *few) nameKeys() map[nameKey]bool {
+	keys := make(map[nameKey]bool, len(w.names))
+	for dn := range w.names {
+		if key, err := dnKey(dn); err == nil {
+			keys[key] = true
+		}
+	}
+	return keys
+}
+
 // noteNamed notes whom an entry names in the store and not any more, before it is handed out: its name may mean nobody because we do not see
 // its entry, of which no change was told.
 func (r *run) noteNamed(ctx context.Context, en model.Entry) error {
@@ -181,15 +197,7 @@ func (r *run) lookForNamed(ctx context.Context) error {
 	if len(ids) > mostResolved {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are not named any more", len(ids))}
 	}
-	there, names := map[string]bool{}, map[nameKey]bool{}
-	if len(ids) > 0 {
-		for dn := range w.names {
-			if key, err := dnKey(dn); err == nil {
-				names[key] = true
-			}
-		}
-	}
-	denied := 0
+	there, names, denied := map[string]bool{}, w.nameKeys(), 0
 	note := func(e *wire.Entry) error {
 		id, err := r.src.entryID(e)
 		if err != nil {
