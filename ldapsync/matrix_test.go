@@ -262,7 +262,11 @@ func otherID(raw []byte) []byte {
 	return rewritten(raw, func(_ string, attrs [][]string) [][]string {
 		for _, a := range attrs {
 			if len(a) == 2 && slices.Contains([]string{"entryUUID", "nsUniqueId", "objectGUID"}, a[0]) {
-				a[1] = "9" + a[1][1:]
+				first := "9"
+				if a[1][0] == '9' {
+					first = "8"
+				}
+				a[1] = first + a[1][1:]
 			}
 		}
 		return attrs
