@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"io"
 	"net"
 	"runtime"
 	"strings"
@@ -105,7 +106,8 @@ func TestAServerThatTricklesIsReadToTheEnd(t *testing.T) {
 					return
 				}
 				t.Cleanup(func() { conn.Close() })
-				for range trickle { // the next one when that one was read
+				go func() { _, _ = io.Copy(io.Discard, conn) }() // a request that is not read resets the connection at its end
+				for range trickle {                              // the next one when that one was read
 					time.Sleep(time.Millisecond)
 					if _, err := conn.Write(foundOne()); err != nil {
 						served <- err
