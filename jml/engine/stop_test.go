@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,6 +188,45 @@ func TestRefusedBindsPause(t *testing.T) {
 		h.dir.fail = refusal
 		if code := read("schedule"); code != model.CodeSourceLocked {
 			t.Errorf("success ends the pause: %s", code)
+		}
+	})
+}
+
+// queued lets somebody else's read end while the lease is waited for.
+type queued struct {
+	engine.Store
+	before func() error
+}
+
+func (q *queued) Acquire(ctx context.Context, name, owner string, ttl time.Duration) (int64, bool, error) {
+	if err := q.before(); err != nil {
+		return 0, false, err
+	}
+	return q.Store.Acquire(ctx, name, owner, ttl)
+}
+
+// A run begins when it may read, not when it began to wait: it is never listed as having run beside another one, nor before it.
+func TestARunBeginsWithItsLease(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.dir.users = people(3)
+		var first engine.Synced
+		o := h.opts
+		o.Replica = "two"
+		o.Store = &queued{Store: h.store, before: sync.OnceValue(func() (err error) {
+			first, err = h.Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand"})
+			return err
+		})}
+		second, err := engine.New(o).Sync(h.ctx, "corp", engine.SyncOptions{Trigger: "demand"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, err := h.store.RunList(h.ctx, "corp", 10, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(runs) != 2 || runs[0].ID != second.Run.ID || runs[1].ID != first.Run.ID || runs[1].FinishedAt.After(runs[0].StartedAt) {
+			t.Errorf("the newest first: %+v", runs)
 		}
 	})
 }

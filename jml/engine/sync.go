@@ -75,17 +75,14 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	if err := e.mayDecide(ctx); err != nil {
 		return Synced{}, fmt.Errorf("read source %s: %w", name, err)
 	}
-	now := e.now()
 	if o.Mode == "" {
 		o.Mode = model.ModeFull
 	}
 	if _, ok := s.Source.(Incremental); !ok {
 		o.Mode = model.ModeFull
 	}
-	run := model.Run{ID: model.NewID(now), Job: jobOf(name, o.Mode), Source: name, Trigger: o.Trigger, ScheduledAt: o.ScheduledAt, DryRun: o.DryRun,
-		Actor: o.Actor, Replica: e.o.Replica, State: model.RunRunning, StartedAt: now, HeartbeatAt: now}
-	lease := "source:" + name
-	if _, ok, err := e.o.Store.Acquire(ctx, lease, run.ID, leaseTTL); err != nil {
+	lease, owner := "source:"+name, model.NewID(e.now())
+	if _, ok, err := e.o.Store.Acquire(ctx, lease, owner, leaseTTL); err != nil {
 		return Synced{}, fmt.Errorf("read source %s: %w", name, err)
 	} else if !ok {
 		return Synced{}, fmt.Errorf("read source %s: %w", name, model.Errorf(model.CodeSourceBusy, "it is being read by somebody else already"))
@@ -93,10 +90,13 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	defer func() {
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := e.o.Store.Release(rctx, lease, run.ID); err != nil { // it ends by itself
+		if err := e.o.Store.Release(rctx, lease, owner); err != nil { // it ends by itself
 			e.log.Warn("lease not released", zap.String(model.FieldSource, name), zap.Error(err))
 		}
 	}()
+	now := e.now() // with the lease, which may have been waited for until another run had ended
+	run := model.Run{ID: model.NewID(now), Job: jobOf(name, o.Mode), Source: name, Trigger: o.Trigger, ScheduledAt: o.ScheduledAt, DryRun: o.DryRun,
+		Actor: o.Actor, Replica: e.o.Replica, State: model.RunRunning, StartedAt: now, HeartbeatAt: now}
 	if err := e.o.Store.StartRun(ctx, &run); err != nil {
 		return Synced{}, fmt.Errorf("read source %s: start run: %w", name, err)
 	}
@@ -111,7 +111,7 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 		defer cancel()
 	}
 	rd := &reading{engine: e, source: name, run: &run, progress: o.Progress, absence: s.Absence, mode: o.Mode}
-	held, stop := rd.hold(ctx, lease)
+	held, stop := rd.hold(ctx, lease, owner)
 	rd.follow()
 	err := e.mayBind(held, &run)
 	if err == nil {
@@ -148,7 +148,7 @@ func jobOf(source string, mode model.Mode) string {
 }
 
 // hold renews the lease and the run's heartbeat while the run works; losing the lease ends the run.
-func (rd *reading) hold(ctx context.Context, lease string) (context.Context, func()) {
+func (rd *reading) hold(ctx context.Context, lease, owner string) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	rd.phases.began = time.Now()
 	done := make(chan struct{})
@@ -159,7 +159,7 @@ func (rd *reading) hold(ctx context.Context, lease string) (context.Context, fun
 			if err := rd.awaitStop(ctx, cancel); err != nil {
 				return
 			}
-			_, ok, err := rd.engine.o.Store.Acquire(ctx, lease, beat.ID, leaseTTL)
+			_, ok, err := rd.engine.o.Store.Acquire(ctx, lease, owner, leaseTTL)
 			switch {
 			case err == nil && !ok:
 				cancel(model.Errorf(model.CodeSourceInterrupted, "another replica took over"))
