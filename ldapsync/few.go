@@ -41,15 +41,16 @@ const (
 type few struct {
 	q       engine.Changes
 	found   found
-	changed map[string]bool // ids that changed, or are missing
-	absent  int             // known before
-	people  map[string]bool // to be read
-	groups  map[string]bool // to be read
-	self    map[string]bool // groups that changed themselves
-	names   map[string]bool // DNs in what is to be read
-	uids    map[string]bool // and user names
-	long    bool            // a group whose members come in parts
-	listed  []located       // changed people and groups
+	changed map[string]bool    // ids that changed, or are missing
+	absent  int                // known before
+	people  map[string]bool    // to be read
+	groups  map[string]bool    // to be read
+	self    map[string]bool    // groups that changed themselves
+	names   map[string]bool    // DNs in what is to be read
+	asked   map[nameKey]string // of each of them a spelling, once they are looked up
+	uids    map[string]bool    // and user names
+	long    bool               // a group whose members come in parts
+	listed  []located          // changed people and groups
 	primary map[string]string
 	before  map[string]bool // named by what was read, in the store only
 	hidden  bool            // no group shows a member
@@ -69,7 +70,7 @@ var errMany = errors.New("too many changes to follow")
 // readFew reads what was found.
 func (r *run) readFew(ctx context.Context, q engine.Changes, f found) error {
 	w := &few{q: q, found: f, changed: map[string]bool{}, people: map[string]bool{}, groups: map[string]bool{}, self: map[string]bool{},
-		names: map[string]bool{}, uids: map[string]bool{}, primary: map[string]string{}, before: map[string]bool{}}
+		names: map[string]bool{}, asked: map[nameKey]string{}, uids: map[string]bool{}, primary: map[string]string{}, before: map[string]bool{}}
 	r.few = w
 	ids := slices.Sorted(maps.Keys(f.changed))
 	for _, id := range q.Unread(mostUnread) {

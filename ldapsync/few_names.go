@@ -16,6 +16,11 @@ import (
 
 // resolveNames finds out which of the names in what is to be read are people and groups of the source.
 func (r *run) resolveNames(ctx context.Context) error {
+	for dn := range r.few.names {
+		if key, err := dnKey(dn); err == nil {
+			r.few.asked[key] = dn
+		}
+	}
 	strange := map[string]nameKey{}
 	if err := r.lookUpNames(ctx, strange); err != nil || len(strange) == 0 {
 		return err
@@ -26,11 +31,10 @@ func (r *run) resolveNames(ctx context.Context) error {
 // lookForStrange looks by their ids for those whom a name means, of whom nothing is known and no change was told: names by id. An answer that
 // had another's id is not true.
 func (r *run) lookForStrange(ctx context.Context, strange map[string]nameKey) error {
-	o, many := r.src.o, len(strange)
+	many := len(strange)
 	if many > mostResolved {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are named, of whom nothing is known and no change was told", many)}
 	}
-	ids := slices.Sorted(maps.Keys(strange))
 	note := func(e *wire.Entry) error {
 		id, err := r.src.entryID(e)
 		if err != nil {
@@ -41,13 +45,8 @@ func (r *run) lookForStrange(ctx context.Context, strange map[string]nameKey) er
 		}
 		return nil
 	}
-	if err := r.byIDs(ctx, "look for people below "+o.People.Base, o.People.Base, o.People.Filter, ids, []string{o.ID}, note); err != nil {
+	if err := r.lookForIDs(ctx, slices.Sorted(maps.Keys(strange)), note); err != nil {
 		return err
-	}
-	if o.Groups != nil {
-		if err := r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note); err != nil {
-			return err
-		}
 	}
 	if len(strange) > 0 {
 		return &model.Doubt{Text: fmt.Sprintf("%d of %d people and groups that are named are not found by the ids they were shown with", len(strange), many)}
@@ -55,16 +54,22 @@ func (r *run) lookForStrange(ctx context.Context, strange map[string]nameKey) er
 	return nil
 }
 
+// lookForIDs notes the people and groups with the ids that are there.
+func (r *run) lookForIDs(ctx context.Context, ids []string, note func(*wire.Entry) error) error {
+	o := r.src.o
+	if err := r.byIDs(ctx, "look for people below "+o.People.Base, o.People.Base, o.People.Filter, ids, []string{o.ID}, note); err != nil || o.Groups == nil {
+		return err
+	}
+	return r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note)
+}
+
 // lookUpNames looks names up; strange takes whom they mean without being known.
 func (r *run) lookUpNames(ctx context.Context, strange map[string]nameKey) error {
 	w, o := r.few, r.src.o
 	var open []string
-	asked := w.nameKeys()
-	for dn := range w.names {
-		if key, err := dnKey(dn); err == nil {
-			if _, ok := r.seen.names.find(key); !ok {
-				open = append(open, dn)
-			}
+	for key, dn := range w.asked {
+		if _, ok := r.seen.names.find(key); !ok {
+			open = append(open, dn)
 		}
 	}
 	slices.Sort(open)
@@ -86,7 +91,7 @@ func (r *run) lookUpNames(ctx context.Context, strange map[string]nameKey) error
 			}
 			n := r.seen.number(id)
 			r.addName(e.DN, n)
-			if key, err := dnKey(e.DN); err == nil && asked[key] && !w.q.Known(id) && !w.changed[id] {
+			if key, err := dnKey(e.DN); err == nil && w.asked[key] != "" && !w.q.Known(id) && !w.changed[id] {
 				strange[id] = key
 			}
 			if names {
@@ -162,17 +167,6 @@ func (r *run) stillOpen(dns []string) []string {
 	return slices.DeleteFunc(slices.Clone(dns), func(dn string) bool { _, ok := r.seen.resolve([]byte(dn)); return ok })
 }
 
-// nameKeys are the DNs in what is to be read.
-func (w *few) nameKeys() map[nameKey]bool {
-	keys := make(map[nameKey]bool, len(w.names))
-	for dn := range w.names {
-		if key, err := dnKey(dn); err == nil {
-			keys[key] = true
-		}
-	}
-	return keys
-}
-
 // noteNamed notes whom an entry names in the store and not any more, before it is handed out: its name may mean nobody because we do not see
 // its entry, of which no change was told.
 func (r *run) noteNamed(ctx context.Context, en model.Entry) error {
@@ -192,32 +186,30 @@ func (r *run) noteNamed(ctx context.Context, en model.Entry) error {
 // lookForNamed looks for those by their ids. Who is there is merely not named any more, unless it is by a name that was looked up and
 // meant nobody, or somebody else: an answer was not true then.
 func (r *run) lookForNamed(ctx context.Context) error {
-	w, o := r.few, r.src.o
+	w := r.few
 	ids := slices.Sorted(maps.Keys(w.before))
+	if len(ids) == 0 {
+		return nil
+	}
 	if len(ids) > mostResolved {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are not named any more", len(ids))}
 	}
-	there, names, denied := map[string]bool{}, w.nameKeys(), 0
+	there, denied := map[string]bool{}, 0
 	note := func(e *wire.Entry) error {
 		id, err := r.src.entryID(e)
 		if err != nil {
 			return nil //nolint:nilerr // it is not found then
 		}
 		there[id] = true
-		if key, err := dnKey(e.DN); err == nil && names[key] {
+		if key, err := dnKey(e.DN); err == nil && w.asked[key] != "" {
 			if is, _ := r.seen.named(key); is != id {
 				denied++
 			}
 		}
 		return nil
 	}
-	if err := r.byIDs(ctx, "look for people below "+o.People.Base, o.People.Base, o.People.Filter, ids, []string{o.ID}, note); err != nil {
+	if err := r.lookForIDs(ctx, ids, note); err != nil {
 		return err
-	}
-	if o.Groups != nil {
-		if err := r.byIDs(ctx, "look for groups below "+o.Groups.Base, o.Groups.Base, o.Groups.Filter, ids, []string{o.ID}, note); err != nil {
-			return err
-		}
 	}
 	if denied > 0 {
 		return &model.Doubt{Text: fmt.Sprintf("%d people and groups are there by their ids, and were not found by name", denied)}
