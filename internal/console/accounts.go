@@ -129,10 +129,11 @@ func retryable(q model.AccountQuery) bool {
 }
 
 func (c *console) retry(ctx context.Context, r *http.Request) (view, error) {
-	if err := r.ParseForm(); err != nil {
-		return view{}, badRequest("The form could not be read.")
+	form, err := posted(r)
+	if err != nil {
+		return view{}, err
 	}
-	q, err := accountQuery(r.PostForm.Get)
+	q, err := accountQuery(form)
 	if err != nil {
 		return view{}, err
 	}
@@ -146,7 +147,7 @@ func (c *console) retry(ctx context.Context, r *http.Request) (view, error) {
 	}
 	c.log.Info("accounts retried", zap.String(model.FieldActor, actor(r)), zap.String(model.FieldTarget, q.Target),
 		zap.String(model.FieldCode, string(q.Code)), zap.Int(model.FieldCount, n))
-	back := local(clean(r.PostForm.Get("back")), "/accounts")
+	back := local(form("back"), "/accounts")
 	sep := "?"
 	if strings.Contains(back, "?") {
 		sep = "&"

@@ -95,15 +95,13 @@ func (c *console) showCase(ctx context.Context, ref engine.RecordRef, with strin
 
 // decideCase stores what the person at the browser decided about what they saw: the form carries the digest.
 func (c *console) decideCase(ctx context.Context, r *http.Request) (view, error) {
-	if err := r.ParseForm(); err != nil {
-		return view{}, badRequest("The form could not be read.")
+	form, err := posted(r)
+	if err != nil {
+		return view{}, err
 	}
-	form := func(name string) string { return clean(r.PostForm.Get(name)) }
 	j := engine.Judgement{Record: engine.RecordRef{Source: clean(r.PathValue("source")), ID: clean(r.PathValue("id"))}, Digest: form("digest"),
-		Reason: form("reason"), Actor: actor(r)}
-	if name := form("by"); name != "" {
-		j.Actor = "operator " + name + ", " + strings.TrimPrefix(j.Actor, "operator ")
-	} else {
+		Reason: form("reason"), Actor: actorNamed(r, form("by"))}
+	if form("by") == "" {
 		return view{}, badRequest("A decision needs the name of the person who makes it.")
 	}
 	do, done := c.o.Correlator.Correlate, ""

@@ -121,14 +121,15 @@ func summary(all []model.Change) []opCount {
 // approve lets go exactly what the approver saw: the form carries the digest of the list.
 func (c *console) approve(ctx context.Context, r *http.Request) (view, error) {
 	id := clean(r.PathValue("plan"))
-	if err := r.ParseForm(); err != nil {
-		return view{}, badRequest("The form could not be read.")
+	form, err := posted(r)
+	if err != nil {
+		return view{}, err
 	}
-	digest := clean(r.PostForm.Get("digest"))
+	digest := form("digest")
 	if digest == "" {
 		return view{}, badRequest("An approval names the digest of the list that was seen. Open the plan and use its form.")
 	}
-	if r.PostForm.Get("seen") == "" {
+	if form("seen") == "" {
 		return view{}, wrong{http.StatusBadRequest, "Nothing was approved", "Tick the box that says you have looked at the list, then approve."}
 	}
 	start := time.Now()

@@ -13,6 +13,14 @@ const maxOffset = 1_000_000
 // parameter is one filter of the URL, cleaned: databases refuse NUL and broken UTF-8.
 func parameter(r *http.Request, name string) string { return clean(r.URL.Query().Get(name)) }
 
+// posted gives the fields of the form that was sent, cleaned.
+func posted(r *http.Request) (func(name string) string, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, badRequest("The form could not be read.")
+	}
+	return func(name string) string { return clean(r.PostForm.Get(name)) }, nil
+}
+
 func clean(s string) string {
 	s = strings.TrimSpace(strings.Map(func(c rune) rune {
 		if c == unicode.ReplacementChar || unicode.IsControl(c) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -124,10 +123,10 @@ func (c *console) showRequest(ctx context.Context, id, refuse string) (view, err
 
 // decideRequest takes the decision of the person who is named. Whether they may decide, the rules say.
 func (c *console) decideRequest(ctx context.Context, r *http.Request) (view, error) {
-	if err := r.ParseForm(); err != nil {
-		return view{}, badRequest("The form could not be read.")
+	form, err := posted(r)
+	if err != nil {
+		return view{}, err
 	}
-	form := func(name string) string { return clean(r.PostForm.Get(name)) }
 	id, do := clean(r.PathValue("id")), form("do")
 	switch {
 	case do != "approve" && do != "deny":
@@ -140,7 +139,7 @@ func (c *console) decideRequest(ctx context.Context, r *http.Request) (view, err
 	if _, err := c.showRequest(ctx, id, ""); err != nil {
 		return view{}, err
 	}
-	as := "operator " + form("approver") + ", " + strings.TrimPrefix(actor(r), "operator ")
+	as := actorNamed(r, form("approver"))
 	q, err := c.o.Requests.DecideRequest(ctx, id, form("approver"), form("reason"), as, do == "deny")
 	c.forget()
 	switch {

@@ -91,3 +91,8 @@ func actor(r *http.Request) string {
 	}
 	return "operator console"
 }
+
+// actorNamed is actor with the name that whoever sent the form gave.
+func actorNamed(r *http.Request, name string) string {
+	return "operator " + name + ", " + strings.TrimPrefix(actor(r), "operator ")
+}

@@ -139,10 +139,10 @@ func (c *console) hasAPI(target string) bool {
 
 // decideTask stores what the person at the browser did.
 func (c *console) decideTask(ctx context.Context, r *http.Request) (view, error) {
-	if err := r.ParseForm(); err != nil {
-		return view{}, badRequest("The form could not be read.")
+	form, err := posted(r)
+	if err != nil {
+		return view{}, err
 	}
-	form := func(name string) string { return clean(r.PostForm.Get(name)) }
 	id, status := clean(r.PathValue("id")), model.TaskStatus(form("do"))
 	switch {
 	case status != model.TaskDone && status != model.TaskRefused:
@@ -160,7 +160,7 @@ func (c *console) decideTask(ctx context.Context, r *http.Request) (view, error)
 		return view{}, err
 	}
 	t, now := found[0], c.now()
-	t.Status, t.Evidence, t.DecidedBy = status, form("evidence"), "operator "+form("by")+", "+strings.TrimPrefix(actor(r), "operator ")
+	t.Status, t.Evidence, t.DecidedBy = status, form("evidence"), actorNamed(r, form("by"))
 	said := model.TaskOutcome{Look: c.hasAPI(t.Target)}
 	if status == model.TaskDone && t.Op == model.OpCreate && said.Look {
 		said.NativeID = form("native_id")
