@@ -53,16 +53,19 @@ func (r *Rules) keyChanges(live []model.Record, owned []model.Key) (add, drop []
 	return add, drop
 }
 
+// findingsOf are those stored with the identity. What cannot be read is none: it is told again, and more is waited for.
+func findingsOf(i *model.Identity) []model.Finding {
+	var out []model.Finding
+	if i == nil || i.Findings == "" || json.Unmarshal([]byte(i.Findings), &out) != nil {
+		return nil
+	}
+	return out
+}
+
 func newFindings(s Situation, now model.Identity) []model.Change {
-	var was, is []model.Finding
-	if s.Identity != nil && s.Identity.Findings != "" {
-		_ = json.Unmarshal([]byte(s.Identity.Findings), &was) // ours
-	}
-	if now.Findings != "" {
-		_ = json.Unmarshal([]byte(now.Findings), &is)
-	}
+	was := findingsOf(s.Identity)
 	var out []model.Change
-	for _, f := range is {
+	for _, f := range findingsOf(&now) {
 		if slices.Contains(was, f) {
 			continue
 		}

@@ -1,7 +1,6 @@
 package jml
 
 import (
-	"encoding/json"
 	"slices"
 
 	"jmld/jml/access"
@@ -83,8 +82,7 @@ func (c *course) touched() (targets []string) {
 			targets = append(targets, s.Change.Target)
 		}
 	}
-	var was []model.Finding
-	_ = json.Unmarshal([]byte(c.w.Identity.Findings), &was) // ours; none when there are none
+	was := findingsOf(c.w.Identity)
 	for _, a := range c.w.Accounts {
 		switch {
 		case a.State != model.AccountActive:
