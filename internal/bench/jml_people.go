@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"jmld/internal/store"
-	"jmld/internal/testserver"
 	"jmld/jml"
 	"jmld/jml/engine"
 	"jmld/jml/policy"
@@ -56,22 +53,7 @@ func peoplePart(ctx context.Context, b *bench, sizes string) error {
 		return fmt.Errorf("-people %s: numbers from 100 on, with commas between", sizes)
 	}
 	return with(func(t *tb) error {
-		for name := range strings.SplitSeq(b.scim.databases, ",") {
-			var open func() string
-			switch name {
-			case "sqlite":
-				open = func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }
-			case "postgres":
-				pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
-				open = func() string { return pg.Database(t) }
-			default:
-				return fmt.Errorf("%q is no database: sqlite or postgres", name)
-			}
-			if err := peopleOn(ctx, t, b, r, name, open, people); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		return nil
+		return eachDatabase(t, b.scim.databases, func(name string, open func() string) error { return peopleOn(ctx, t, b, r, name, open, people) })
 	})
 }
 

@@ -39,26 +39,28 @@ func numbers(list string) ([]int, error) {
 func scimPart(ctx context.Context, b *bench) error {
 	return with(func(t *tb) error {
 		t.Cleanup(roomy(&engine.Heap{}))
-		var pg *testserver.PostgresServer
-		for name := range strings.SplitSeq(b.scim.databases, ",") {
-			var open func() string
-			switch name {
-			case "sqlite":
-				open = func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }
-			case "postgres":
-				if pg == nil {
-					pg = testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
-				}
-				open = func() string { return pg.Database(t) }
-			default:
-				return fmt.Errorf("%q is no database: sqlite or postgres", name)
-			}
-			if err := b.scimOn(ctx, t, name, open); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		return nil
+		return eachDatabase(t, b.scim.databases, func(name string, open func() string) error { return b.scimOn(ctx, t, name, open) })
 	})
+}
+
+// eachDatabase calls do for each of the list; open makes an empty one.
+func eachDatabase(t *tb, list string, do func(name string, open func() string) error) error {
+	for name := range strings.SplitSeq(list, ",") {
+		var open func() string
+		switch name {
+		case "sqlite":
+			open = func() string { return "sqlite:" + filepath.Join(t.TempDir(), "jmld.db") }
+		case "postgres":
+			pg := testserver.StartPostgres(t, testserver.PostgresOptions{Durable: true})
+			open = func() string { return pg.Database(t) }
+		default:
+			return fmt.Errorf("%q is no database: sqlite or postgres", name)
+		}
+		if err := do(name, open); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // stocked is a store with so many people, and the process that serves it.
