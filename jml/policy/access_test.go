@@ -54,7 +54,7 @@ func TestRulesSeeGroupsAndRoles(t *testing.T) {
 		}
 	}
 	for expr, want := range map[string]string{
-		"access.permission.size() > 0": `unknown field "permission"; did you mean access.permissions?`,
+		"access.permission.size() > 0": `unknown field "permission"; did you mean permissions? expected one of groups, roles, permissions, resources`,
 		"acces.roles.size() > 0":       `unknown name "acces"; did you mean access?`,
 		"access":                       "the expression yields jmld.Access; expected a condition, true or false",
 		`access.rolesOn("x").all(a, access.rolesOn("y").all(b, a == b))`: "the expression could take too long",

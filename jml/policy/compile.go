@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -277,10 +278,12 @@ func (k *compiler) compile(expr string, at []any) (*cel.Ast, program) {
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
 			line, col := max(1, e.Location.Line()), max(1, e.Location.Column()+1)
+			of := ""
 			if name, ok := quoted(e.Message, undefinedField); ok { // the checker points at the dot before it
 				col = behindDot(expr, line, col, name)
+				of = operand(expr, line, col)
 			}
-			k.bad = append(k.bad, Mistake{Path: at, Line: line, Col: col, Text: k.explain(e.Message)})
+			k.bad = append(k.bad, Mistake{Path: at, Line: line, Col: col, Text: k.explain(e.Message, of)})
 		}
 		return nil, program{}
 	}
@@ -341,6 +344,22 @@ func behindDot(expr string, line, col int, name string) int {
 	return col
 }
 
+// operand is the name, such as person or person.hr, of what has the field in the column; "" where it is not named in the line.
+func operand(expr string, line, col int) string {
+	lines := strings.Split(expr, "\n")
+	if line > len(lines) {
+		return ""
+	}
+	runes := []rune(lines[line-1])
+	before, dot := strings.CutSuffix(strings.TrimRight(string(runes[:min(col-1, len(runes))]), " \t"), ".")
+	if !dot {
+		return ""
+	}
+	before = strings.TrimRight(before, " \t")
+	name := strings.LastIndexFunc(before, func(r rune) bool { return r != '.' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return before[name+1:]
+}
+
 // objects refuses expressions that build objects: nothing here takes one.
 func (k *compiler) objects(tree *cel.Ast) *Mistake {
 	var found *Mistake
@@ -355,18 +374,34 @@ func (k *compiler) objects(tree *cel.Ast) *Mistake {
 	return found
 }
 
-// explain puts the commonest messages of the checker into our words.
-func (k *compiler) explain(text string) string {
-	if name, ok := quoted(text, undefinedField); ok {
-		list := make([]string, len(k.fields))
-		for i, f := range k.fields {
-			list[i] = f.name
+// fieldsOf are the fields of what has that name; of "", everything there is but those of access.
+func (k *compiler) fieldsOf(of string) []string {
+	var list []string
+	if of == accessVariable {
+		return accessNames()
+	}
+	for _, p := range k.parts {
+		if p.label == of {
+			return p.names
 		}
-		for _, p := range k.parts {
+	}
+	for _, f := range k.fields {
+		list = append(list, f.name)
+	}
+	for _, p := range k.parts {
+		if short, ok := strings.CutPrefix(p.label, variable+"."); ok || of != variable {
 			for _, f := range p.names {
-				list = append(list, strings.TrimPrefix(p.label+"."+f, variable+"."))
+				list = append(list, short+"."+f)
 			}
 		}
+	}
+	return list
+}
+
+// explain puts the commonest messages of the checker into our words. of has the field that a message is about.
+func (k *compiler) explain(text, of string) string {
+	if name, ok := quoted(text, undefinedField); ok {
+		list := k.fieldsOf(of)
 		if near := Nearest(name, accessNames()); near != "" && Nearest(name, list) == "" {
 			return fmt.Sprintf("unknown field %q; did you mean access.%s?", name, near)
 		}

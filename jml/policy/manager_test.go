@@ -51,7 +51,8 @@ func TestManagerInRules(t *testing.T) {
 func TestMistakesAboutManagers(t *testing.T) {
 	t.Parallel()
 	for expr, want := range map[string]string{
-		`manager.usrName == "x"`: `unknown field "usrName"; did you mean`,
+		`manager.usrName == "x"`: `unknown field "usrName"; did you mean userName? expected one of userName, displayName, email, employeeNumber, active`,
+		`has( manager . titel )`: `unknown field "titel"; expected one of userName, displayName, email, employeeNumber, active`,
 		`manager.active == "x"`:  "no matching overload",
 		`manger.active`:          `unknown name "manger"; did you mean manager?`,
 		`manager == "bo"`:        "no matching overload",
@@ -59,6 +60,13 @@ func TestMistakesAboutManagers(t *testing.T) {
 		_, mistakes := policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "r", Target: "app", When: expr}}}, []string{"app"})
 		if len(mistakes) != 1 || !strings.Contains(mistakes[0].Text, want) {
 			t.Errorf("%s: %v", expr, mistakes)
+		}
+	}
+	for _, expr := range []string{`person.usrName == "x"`, "person\n.usrName == 'x'"} { // whose field it is can be told in one line only
+		_, mistakes := policy.Compile(policy.Config{Accounts: []policy.Rule{{Name: "r", Target: "app", When: expr}}}, []string{"app"})
+		if len(mistakes) != 1 || !strings.Contains(mistakes[0].Text, "did you mean userName? expected one of id, userName, ") ||
+			strings.Contains(mistakes[0].Text, "manager.") != strings.Contains(expr, "\n") {
+			t.Errorf("%q: %v", expr, mistakes)
 		}
 	}
 	_, mistakes := policy.Compile(policy.Config{Conditions: []string{"manager.active"}}, nil)
