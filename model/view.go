@@ -77,6 +77,7 @@ type AccountQuery struct {
 // PeopleQuery selects identities, ordered by display name and id.
 type PeopleQuery struct {
 	Search        string // part of name, user name or e-mail, or an identity id, record id, employee number
+	Whole         bool   // no part: Search is all of one of them
 	Lifecycle     Lifecycle
 	External      bool // only people of other organisations
 	Organisation  string

@@ -20,14 +20,13 @@ func (b requestBook) AccessRequests(ctx context.Context, q model.RequestQuery) (
 
 // DecideRequest decides as `jmld access approve` and deny do. Who decides is named in full: a part of a name is nobody's word.
 func (b requestBook) DecideRequest(ctx context.Context, request, approver, reason, actor string, deny bool) (model.AccessRequest, error) {
-	const several = 20
-	found, err := b.site.store.People(ctx, model.PeopleQuery{Search: approver, Limit: several})
+	found, err := b.site.store.People(ctx, model.PeopleQuery{Search: approver, Whole: true, Limit: maxRows})
 	if err != nil {
 		return model.AccessRequest{}, err
 	}
-	key, id, n := model.FoldKey(approver), "", 0
+	id, n := "", 0
 	for _, p := range found {
-		if key == p.ID || key == model.FoldKey(p.UserName) || key == model.FoldKey(p.Email) {
+		if known(p, approver) {
 			id, n = p.ID, n+1
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,7 +85,7 @@ func newPerson(a *app) *cobra.Command {
 	}
 }
 
-// findPerson finds the one person meant. A whole name, user name, address or id beats a part of one.
+// findPerson finds the one person meant. A whole name, user name, address or id beats a part of one, however many have that.
 func findPerson(ctx context.Context, s *site, who string) (model.Identity, error) {
 	const several = 20
 	found, err := s.store.People(ctx, model.PeopleQuery{Search: who, Limit: several + 1})
@@ -97,15 +98,21 @@ func findPerson(ctx context.Context, s *site, who string) (model.Identity, error
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	key := model.FoldKey(who)
-	var exact []model.Identity
-	for _, p := range found {
-		if key == p.ID || key == model.FoldKey(p.UserName) || key == model.FoldKey(p.Email) || key == model.FoldKey(p.DisplayName) {
-			exact = append(exact, p)
-		}
+	all, err := s.store.People(ctx, model.PeopleQuery{Search: who, Whole: true, Limit: maxRows})
+	if err != nil {
+		return model.Identity{}, err
 	}
-	if len(exact) == 1 {
+	exact := slices.DeleteFunc(slices.Clone(all), func(p model.Identity) bool {
+		return !known(p, who) && model.FoldKey(who) != model.FoldKey(p.DisplayName)
+	})
+	if len(exact) == 0 { // an employee number, or the id of a record
+		exact = all
+	}
+	switch {
+	case len(exact) == 1:
 		return exact[0], nil
+	case len(exact) > 1:
+		found = exact
 	}
 	var b strings.Builder
 	for i, p := range found {
@@ -116,6 +123,12 @@ func findPerson(ctx context.Context, s *site, who string) (model.Identity, error
 		fmt.Fprintf(&b, "\n  %s  %s  %s", p.ID, line(p.UserName), line(p.DisplayName))
 	}
 	return model.Identity{}, notFound("%q is found in several people; which one is meant?%s", line(who), b.String())
+}
+
+// known says whether the text is what one person alone is called by: the id, the user name or the address.
+func known(p model.Identity, text string) bool {
+	key := model.FoldKey(text)
+	return key == p.ID || key == model.FoldKey(p.UserName) || key == model.FoldKey(p.Email)
 }
 
 // personChanges is how many of a person's last changes are shown.

@@ -46,12 +46,12 @@ func (s *Store) Identity(ctx context.Context, id string) (model.Identity, error)
 }
 
 // People lists identities by display name (without case) and id. Search finds a part of the name, user name or e-mail
-// address, or exactly an identity id, a record id or the value of a correlation key. Identities that were merged into another one
+// address, or all of one with Whole, or exactly an identity id, a record id or the value of a correlation key. Identities that were merged into another one
 // are found by their id only.
 func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identity, error) {
 	var people []model.Identity
 	err := s.view(ctx, func(db *gorm.DB) error {
-		db = s.searched(db, "identities", q.Search).
+		db = s.searched(db, "identities", q.Search, q.Whole).
 			Where("identities.id = ? OR NOT EXISTS (SELECT 1 FROM merges m WHERE m.identity_id = identities.id)", strings.TrimSpace(q.Search))
 		if q.Lifecycle != "" {
 			db = db.Where("lifecycle = ?", q.Lifecycle)
@@ -69,14 +69,18 @@ func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identi
 
 // searched adds the condition of a search for people. Exact finds come from indexes and are looked up first: only when
 // there are none is every name looked at.
-func (s *Store) searched(db *gorm.DB, table, search string) *gorm.DB {
+func (s *Store) searched(db *gorm.DB, table, search string, whole bool) *gorm.DB {
 	search = strings.TrimSpace(search)
 	if search == "" {
 		return db
 	}
-	key := model.FoldKey(search)
+	key, subject := model.FoldKey(search), table+".search_key"
 	part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(key) + "%"
-	return db.Where(table+`.search_key LIKE ? ESCAPE '\' OR `+table+".id IN (SELECT CAST(? AS text) "+
+	if whole { // a line of them
+		const line = "\n"
+		subject, part = "'"+line+"' || "+subject+" || '"+line+"'", "%"+line+part[1:len(part)-1]+line+"%"
+	}
+	return db.Where(subject+` LIKE ? ESCAPE '\' OR `+table+".id IN (SELECT CAST(? AS text) "+
 		"UNION SELECT identity_id FROM records WHERE identity_id <> '' AND id IN (?) "+
 		"UNION SELECT identity_id FROM identity_keys WHERE value IN (?))",
 		part, search, []string{search, key}, []string{search, key})
@@ -116,7 +120,7 @@ func (s *Store) accounts(db *gorm.DB, q model.AccountQuery) *gorm.DB {
 		db = db.Where("accounts.due_at IS NOT NULL OR accounts.dead")
 	}
 	if q.Search != "" {
-		db = s.searched(db.Joins("JOIN identities ON identities.id = accounts.identity_id"), "identities", q.Search)
+		db = s.searched(db.Joins("JOIN identities ON identities.id = accounts.identity_id"), "identities", q.Search, false)
 	}
 	return db
 }

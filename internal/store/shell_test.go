@@ -250,6 +250,18 @@ func TestPeopleAreFoundByNameOrExactKey(t *testing.T) {
 				t.Errorf("%q: %s", search, diff)
 			}
 		}
+		for search, want := range map[string][]string{ // as a whole
+			"Name of B": nil, "NAME OF BOB": {"bob"}, "Bob": {"bob"}, "bo": nil, "da@example.org": nil, "ADA@example.org": {"ada"}, "a%b": {"a%b"}, "a_b": {"a_b"}, "ZOË": {"zoë"},
+			"i-1": {"bob"}, "r-0": {"ada"}, "4711": {"old"}, "%": nil, "ada\nada@example.org": nil,
+		} {
+			var got []string
+			for _, p := range get[[]model.Identity](t)(s.People(ctx, model.PeopleQuery{Search: search, Whole: true})) {
+				got = append(got, p.UserName)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("all of %q: %s", search, diff)
+			}
+		}
 		got := get[[]model.Identity](t)(s.People(ctx, model.PeopleQuery{Lifecycle: model.Active, Offset: 1, Limit: 2}))
 		if len(got) != 2 || got[0].UserName != "a_b" || got[1].UserName != "ada" {
 			t.Errorf("%+v", got)
