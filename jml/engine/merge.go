@@ -103,10 +103,13 @@ func vacant(a model.Account) bool {
 // have none. Where both have one, that of From stays as it is until a person approves that it goes.
 func (e *Engine) Merge(ctx context.Context, m Merging) (Moved, error) {
 	var out Moved
-	err := e.again(ctx, func() (err error) {
-		out, err = e.merge(ctx, m)
-		return err
-	})
+	err := e.mayDecide(ctx)
+	if err == nil {
+		err = e.again(ctx, func() (err error) {
+			out, err = e.merge(ctx, m)
+			return err
+		})
+	}
 	if err == nil {
 		out.Plans, err = e.settlePeople(ctx, out.Stays, out.Goes)
 	}
@@ -117,6 +120,7 @@ func (e *Engine) Merge(ctx context.Context, m Merging) (Moved, error) {
 }
 
 func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
+	e = e.pinned()
 	pair, err := e.Pair(ctx, m.Into, m.From)
 	if err != nil {
 		return Moved{}, err
@@ -131,6 +135,7 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 	}
 	why := map[string]any{"into": m.Into, "from": m.From, "reason": m.Reason, "records": refs, "accounts": pair.Moves, "both": pair.Both}
 	c := &Commit{
+		Rules: e.policy().Fingerprint,
 		Merges: []model.Merge{{IdentityID: m.From, IntoID: m.Into, Records: jml.Canonical(refs), Keys: jml.Canonical(from.Keys),
 			Accounts: jml.Canonical(pair.Moves), Actor: m.Actor, Reason: m.Reason, At: now}},
 		Audit: []model.AuditEntry{entryFor("identity.merge", "", m.Into, m.Actor, now, why), entryFor("identity.merge", "", m.From, m.Actor, now, why)},
@@ -204,10 +209,13 @@ func (e *Engine) Divide(ctx context.Context, person string, records []RecordRef)
 // all of theirs; else to somebody new. Their keys go with them. What anybody loses by it waits for approval.
 func (e *Engine) Split(ctx context.Context, s Splitting) (Moved, error) {
 	var out Moved
-	err := e.again(ctx, func() (err error) {
-		out, err = e.split(ctx, s)
-		return err
-	})
+	err := e.mayDecide(ctx)
+	if err == nil {
+		err = e.again(ctx, func() (err error) {
+			out, err = e.split(ctx, s)
+			return err
+		})
+	}
 	if err == nil {
 		out.Plans, err = e.settlePeople(ctx, out.Goes, out.Stays)
 	}
@@ -233,7 +241,7 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 	}
 	other := IdentityWrite{New: model.Identity{ID: model.NewID(now), Lifecycle: model.Suspended, Attrs: "{}", Provenance: "{}", CreatedAt: now, UpdatedAt: now,
 		Separated: d.Person.Identity.Separated}} // nothing of theirs was there before the rules
-	c := &Commit{}
+	c := &Commit{Rules: e.policy().Fingerprint}
 	var moves []string
 	if d.Merge != nil {
 		back, err := e.identities(ctx, []string{d.Merge.IdentityID})
@@ -346,7 +354,7 @@ func refPairs(refs []RecordRef) [][2]string {
 
 // inHand explains a move that did not succeed however often it was tried.
 func inHand(err error) error {
-	if errors.Is(err, model.ErrStale) {
+	if errors.Is(err, model.ErrStale) && !errors.Is(err, ErrOtherRules) {
 		return model.Errorf(model.CodeCorrelationStale, "a worker has one of the accounts in hand, or somebody writes to these people; try again: %w", err)
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -122,10 +123,13 @@ func digest(what []any, people []Person) string {
 // before all rules from now on, until it is taken back. What anybody loses by it waits for approval.
 func (e *Engine) Correlate(ctx context.Context, j Judgement) (Judged, error) {
 	var out Judged
-	err := e.again(ctx, func() (err error) {
-		out, err = e.correlate(ctx, j)
-		return err
-	})
+	err := e.mayDecide(ctx)
+	if err == nil {
+		err = e.again(ctx, func() (err error) {
+			out, err = e.correlate(ctx, j)
+			return err
+		})
+	}
 	if err != nil {
 		return Judged{}, fmt.Errorf("%s record %s/%s: %w", j.Kind, j.Record.Source, j.Record.ID, err)
 	}
@@ -168,7 +172,7 @@ func (e *Engine) correlate(ctx context.Context, j Judgement) (Judged, error) {
 		return Judged{}, err
 	}
 	d.cautious = true
-	c := &Commit{Rulings: []model.Ruling{ruling}, Records: []Write{e.write(p.Record, d.record, now)},
+	c := &Commit{Rules: e.policy().Fingerprint, Rulings: []model.Ruling{ruling}, Records: []Write{e.write(p.Record, d.record, now)},
 		Audit: []model.AuditEntry{entryFor("correlation."+string(j.Kind), j.Record.Source, j.Record.ID, j.Actor, now, map[string]any{
 			"identity": ruling.IdentityID, "reason": j.Reason, "was": cur.Record.Link, "why": cur.Record.LinkText})}}
 	if d.identity != nil {
@@ -192,12 +196,15 @@ func (e *Engine) correlate(ctx context.Context, j Judgement) (Judged, error) {
 func (e *Engine) Uncorrelate(ctx context.Context, j Judgement) (Judged, error) {
 	var out Judged
 	var from string
-	err := e.again(ctx, func() (err error) {
-		from, err = e.uncorrelate(ctx, j)
-		return err
-	})
+	err := e.mayDecide(ctx)
 	if err == nil {
-		err = e.again(ctx, func() error { return e.recheck(ctx, j.Record) })
+		err = e.again(ctx, func() (err error) {
+			from, err = e.uncorrelate(ctx, j)
+			return err
+		})
+	}
+	if err == nil {
+		err = e.again(ctx, func() error { return leftToOthers(e.recheck(ctx, j.Record)) })
 	}
 	if err == nil && from != "" {
 		out.Plans, err = e.settlePeople(ctx, from)
@@ -230,7 +237,7 @@ func (e *Engine) uncorrelate(ctx context.Context, j Judgement) (from string, err
 	}
 	next := *p.Record
 	next.Link, next.IdentityID, next.LinkText = model.Disputed, "", "a decision was taken back by "+j.Actor
-	c := &Commit{DropRulings: []RecordRef{j.Record}, Records: []Write{e.write(p.Record, &next, now)},
+	c := &Commit{Rules: e.policy().Fingerprint, DropRulings: []RecordRef{j.Record}, Records: []Write{e.write(p.Record, &next, now)},
 		Audit: []model.AuditEntry{entryFor("correlation.undo", j.Record.Source, j.Record.ID, j.Actor, now, map[string]any{
 			"kind": cur.Ruling.Kind, "identity": cur.Ruling.IdentityID, "by": cur.Ruling.Actor, "reason": j.Reason})}}
 	wait := WaitWrite{RecordRef: j.Record}
@@ -314,7 +321,7 @@ func (e *Engine) subject(ctx context.Context, s Subject) (Person, error) {
 // the review does it.
 func (e *Engine) settlePeople(ctx context.Context, ids ...string) (plans []string, err error) {
 	for _, id := range ids {
-		if err := e.again(ctx, func() error { return e.review(ctx, id, nil) }); err != nil {
+		if err := e.again(ctx, func() error { return leftToOthers(e.review(ctx, id, nil)) }); err != nil {
 			return nil, err
 		}
 	}
@@ -329,6 +336,14 @@ func (e *Engine) settlePeople(ctx context.Context, ids ...string) (plans []strin
 		}
 	}
 	return plans, err
+}
+
+// leftToOthers lets a step go that other rules came in force before: what a person decided is stored, and those who have them do the rest.
+func leftToOthers(err error) error {
+	if errors.Is(err, ErrOtherRules) {
+		return nil
+	}
+	return err
 }
 
 // unmerged is an error for an identity that was merged into another one.

@@ -115,9 +115,9 @@ func (e *Engine) recheck(ctx context.Context, ref RecordRef) error {
 		return err
 	}
 	if d.record.Link == p.Record.Link && d.record.LinkText == p.Record.LinkText && d.wait != nil {
-		return e.o.Store.Commit(ctx, &Commit{Waits: []WaitWrite{*d.wait}}) // the record's version is its ETag: it did not change
+		return e.o.Store.Commit(ctx, &Commit{Rules: e.policy().Fingerprint, Waits: []WaitWrite{*d.wait}}) // the record's version is its ETag: it did not change
 	}
-	c := &Commit{ReviewAt: atOnce(), Records: []Write{e.write(p.Record, d.record, now)}}
+	c := &Commit{Rules: e.policy().Fingerprint, ReviewAt: atOnce(), Records: []Write{e.write(p.Record, d.record, now)}}
 	if d.record.Link == model.Linked {
 		c.Review = []RecordRef{ref} // its groups count from now on
 	}
