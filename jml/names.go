@@ -28,13 +28,21 @@ const (
 //	has a name, in whatever state       no       the one it has
 //	has one that the patterns make      yes      the one it has: a number behind it does not change when a lower one becomes free
 //	has one that they do not make       yes      the first candidate that is free, or was the person's before
+//	is gone, its name somebody else's            the first candidate that is free, or was the person's before
 //
 // A name once given stays its person's for ever: nobody else is taken for them.
 func (r *Rules) name(d *Decision, w *situation, acct *model.Account, g *policy.Grant) bool {
 	n := g.Naming
 	if acct != nil && acct.UserName != "" && (!n.Rename || n.Makes(acct.UserName)) {
-		g.Attrs["userName"] = acct.UserName
-		return true
+		key := KeyOfName(g.Target, acct.UserName)
+		switch owner, asked := w.Names[key]; {
+		case !gone(acct) || asked && (owner == "" || owner == w.ID):
+			g.Attrs["userName"] = acct.UserName
+			return true
+		case !asked: // without the rule somebody else may have got it
+			d.Asks = append(d.Asks, key)
+			return false
+		}
 	}
 	candidates := n.Candidates(mostNumbers)
 	for i, name := range candidates {
@@ -60,9 +68,14 @@ func (r *Rules) name(d *Decision, w *situation, acct *model.Account, g *policy.G
 	}
 	w.findings = append(w.findings, model.Finding{Code: model.CodeNameTaken, Target: g.Target, Rule: g.Rule,
 		Text: fmt.Sprintf("every name that user_name makes is somebody else's: %s", strings.Join(n.Patterns, ", "))})
-	if acct == nil || acct.UserName == "" {
+	if acct == nil || acct.UserName == "" || gone(acct) {
 		return false
 	}
 	g.Attrs["userName"] = acct.UserName
 	return true
+}
+
+// gone is an account that is not there and is not to be.
+func gone(a *model.Account) bool {
+	return a.State == model.AccountAbsent && a.AppliedState != model.AccountActive && a.AppliedState != model.AccountInactive
 }

@@ -35,6 +35,7 @@ type Merge struct {
 	Accounts   string // JSON: the targets whose account moved
 	Access     string // JSON: what both were given directly, and what became of it; "": nothing was
 	Requests   string // JSON: MergedRequests; "": there were none
+	Names      string // JSON: MergedNames; "": there were none
 	Actor      string
 	Reason     string
 	At         time.Time
@@ -45,6 +46,12 @@ type MergedRequests struct {
 	Moved   []string `json:"moved,omitempty"`   // for them
 	Asked   []string `json:"asked,omitempty"`   // that they asked for
 	Dropped []string `json:"dropped,omitempty"` // for them, and the other one had asked for the same
+}
+
+// MergedNames are the user names of two people who turned out to be one, as target and name.
+type MergedNames struct {
+	Moved [][2]string `json:"moved,omitempty"` // from the one that is no more
+	Kept  [][2]string `json:"kept,omitempty"`  // the other one's own
 }
 
 // Wait is a correlation key of a record that is nobody's, with who had it when that was decided. When that changes the record is

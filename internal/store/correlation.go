@@ -45,7 +45,7 @@ func upsertRulings() insert {
 }
 
 func insertMerges() insert {
-	return insert{into: "merges (identity_id, into_id, records, keys, accounts, access, requests, actor, reason, at)", tuple: tuple(10)}
+	return insert{into: "merges (identity_id, into_id, records, keys, accounts, access, requests, names, actor, reason, at)", tuple: tuple(11)}
 }
 
 func upsertWaits() insert {
@@ -74,7 +74,7 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	}
 	ops = append(ops, s.rows(insertMerges(), len(c.Merges), func(i int, to []any) []any {
 		m := &c.Merges[i]
-		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Access, m.Requests, m.Actor, m.Reason, stamp(m.At))
+		return append(to, m.IdentityID, m.IntoID, m.Records, m.Keys, m.Accounts, m.Access, m.Requests, m.Names, m.Actor, m.Reason, stamp(m.At))
 	})...)
 	ops = append(ops, s.rows(upsertRulings(), len(c.Rulings), func(i int, to []any) []any {
 		r := &c.Rulings[i]
@@ -83,8 +83,10 @@ func (s *Store) correlationOps(ops []op, c *engine.Commit) []op {
 	for _, m := range c.MoveAccounts {
 		ops = append(ops, op{text: s.sql(dropVacant), args: []any{m.To, m.Target}})
 		ops = append(ops, op{text: s.must(moveAccount), must: true, args: []any{m.From, m.To, m.Target}})
-		ops = append(ops, op{text: s.sql(moveNames), args: []any{m.From, m.To, m.Target}})
 		ops = append(ops, op{text: s.sql(dropTasks), args: []any{m.To, m.Target}}, op{text: s.sql(moveTasks), args: []any{m.From, m.To, m.Target}})
+	}
+	for _, m := range c.MoveNames {
+		ops = append(ops, op{text: s.sql(moveName), args: []any{m.IdentityID, m.To, m.Target, m.Name}})
 	}
 	var waits []model.Wait
 	for _, w := range c.Waits {

@@ -68,12 +68,12 @@ func (s *Store) ReplaceTask(ctx context.Context, account model.Account, reason s
 // that is refused is in the dead letter. A task that was withdrawn may be done all the same. ErrStale: the task was decided before, or a
 // later one of the account is done. ErrConflict: the account has another id in the target, or somebody else's account has this one.
 func (s *Store) DecideTask(ctx context.Context, t model.Task, o model.TaskOutcome, audit model.AuditEntry) error {
-	if o.NativeID != "" {
-		if err := s.nameable(ctx, t, o.NativeID); err != nil {
-			return err
-		}
-	}
 	return s.update(ctx, func(tx *gorm.DB) error {
+		if o.NativeID != "" {
+			if err := s.nameable(tx, t, o.NativeID); err != nil {
+				return err
+			}
+		}
 		from := []string{string(model.TaskOpen)}
 		if t.Status == model.TaskDone {
 			from = append(from, string(model.TaskWithdrawn))
@@ -150,14 +150,21 @@ func (s *Store) EndTasks(ctx context.Context, targets []string, reason string) (
 	return int(n), err
 }
 
-// nameable sees that an account may have the id in its target that a person gives it. It reads them all, which no writer should wait for: it
-// is for who slips, and what two people name at once the target takes for one of them at most, by user name and externalId.
-func (s *Store) nameable(ctx context.Context, t model.Task, id string) error {
+// nativeLock is the setting that whoever names an id locks first, so that of two who name the same one the second sees the first. It reads all
+// accounts of the target: ids have no index, which every account that is worked on would pay for. On PostgreSQL only those wait for it who name one,
+// too; SQLite has one writer, whom it keeps for a moment at each task that is done.
+const nativeLock = "native.lock"
+
+// nameable sees that an account may have the id in its target that a person gives it.
+func (s *Store) nameable(tx *gorm.DB, t model.Task, id string) error {
+	if !s.lite {
+		if err := tx.Exec("SELECT value FROM settings WHERE name = ? FOR UPDATE", nativeLock).Error; err != nil {
+			return err
+		}
+	}
 	var others []model.Account
-	err := s.view(ctx, func(db *gorm.DB) error {
-		return db.Where("target = ? AND (native_id = ? AND identity_id <> ? OR identity_id = ? AND native_id NOT IN ('', ?) AND applied_state IN ?)", t.Target, id,
-			t.IdentityID, t.IdentityID, id, known()).Limit(1).Find(&others).Error
-	})
+	err := tx.Where("target = ? AND (native_id = ? AND identity_id <> ? OR identity_id = ? AND native_id NOT IN ('', ?) AND applied_state IN ?)", t.Target, id,
+		t.IdentityID, t.IdentityID, id, known()).Limit(1).Find(&others).Error
 	switch {
 	case err != nil || len(others) == 0:
 		return err

@@ -144,6 +144,9 @@ func (e *Engine) merge(ctx context.Context, m Merging) (Moved, error) {
 	if err := e.mergeRequests(ctx, c, m, now); err != nil {
 		return Moved{}, err
 	}
+	if err := e.mergeNames(ctx, c, pair); err != nil {
+		return Moved{}, err
+	}
 	e.give(c, from.Records, m.Into, "")
 	if err := e.move(ctx, c, from, m.Into, pair.Moves); err != nil {
 		return Moved{}, err
@@ -272,6 +275,9 @@ func (e *Engine) split(ctx context.Context, s Splitting) (Moved, error) {
 			return Moved{}, err
 		}
 		if err := e.splitRequests(ctx, c, *d.Merge, s.Actor, now); err != nil {
+			return Moved{}, err
+		}
+		if err := e.splitNames(ctx, c, d.Person, *d.Merge, moves); err != nil {
 			return Moved{}, err
 		}
 	}

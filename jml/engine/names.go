@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,7 @@ func (e *Engine) ownersOf(ctx context.Context, r *jml.Rules, asks []jml.NameKey)
 // still go on. All accounts are looked at for it: one does so, and who comes meanwhile waits.
 type named struct {
 	rules, before atomic.Pointer[jml.Rules]
+	early         atomic.Pointer[jml.Rules] // those that were not in force then: by others there may be more names since
 	turn          chan struct{} // has room for one
 }
 
@@ -93,8 +95,20 @@ func (e *Engine) noted(ctx context.Context, r *jml.Rules) error {
 	if e.named.has(r) {
 		return nil
 	}
+	err := e.mayDecide(ctx)
+	early := errors.Is(err, ErrOtherRules)
+	switch {
+	case err != nil && !early:
+		return err
+	case early && e.named.early.Load() == r:
+		return nil
+	}
 	if err := e.o.Store.NoteNames(ctx, r.Policy.NamingTargets()); err != nil {
 		return err
+	}
+	if early {
+		e.named.early.Store(r)
+		return nil
 	}
 	e.named.before.Store(e.named.rules.Swap(r))
 	return nil

@@ -163,7 +163,15 @@ func TestNamesGoWithTheAccount(t *testing.T) {
 		if err := h.store.Commit(h.ctx, &engine.Commit{Accounts: []model.Account{never}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.store.Commit(h.ctx, &engine.Commit{MoveAccounts: []engine.AccountMove{{From: eva, To: other, Target: "app"}}}); err != nil {
+		names, err := h.store.Names(h.ctx, []string{eva})
+		if err != nil {
+			t.Fatal(err)
+		}
+		move := &engine.Commit{MoveAccounts: []engine.AccountMove{{From: eva, To: other, Target: "app"}}}
+		for _, n := range names {
+			move.MoveNames = append(move.MoveNames, engine.NameMove{AccountName: n, To: other})
+		}
+		if err := h.store.Commit(h.ctx, move); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(map[string]string{"app eva.lind": other, "app eva.brandt": other}, owners()); d != "" {

@@ -215,6 +215,7 @@ type Commit struct {
 	Merges       []model.Merge // insert
 	Unmerge      []model.Merge // delete; ErrStale: it is not there
 	MoveAccounts []AccountMove
+	MoveNames    []NameMove
 	Waits        []WaitWrite
 
 	Members access.Edits[model.AccessMember] // of people whose versions are in Identities
@@ -223,6 +224,12 @@ type Commit struct {
 
 // AccountMove gives an account to another identity, which has none in the target. ErrStale: a worker has it in hand.
 type AccountMove struct{ From, To, Target string }
+
+// NameMove gives a user name to another identity, if it still belongs to the one it was seen with.
+type NameMove struct {
+	model.AccountName
+	To string
+}
 
 // WaitWrite says for which keys a record waits; none: it waits no longer.
 type WaitWrite struct {
@@ -252,7 +259,9 @@ type Intake interface {
 	Administrators(ctx context.Context, target string) ([]model.Account, error)
 	// NameOwners says whose user names are; names that nobody has are left out.
 	NameOwners(ctx context.Context, names []jml.NameKey) (map[jml.NameKey]string, error)
-	// NoteNames gives the accounts of the targets the names they have, where nobody was given them.
+	// Names are those that the identities were given, ordered by target and name.
+	Names(ctx context.Context, identities []string) ([]model.AccountName, error)
+	// NoteNames gives the accounts of the targets the names they have, where nobody was given them, or who was given them has another by now.
 	NoteNames(ctx context.Context, targets []string) error
 	// Lost counts the people of a source whose accounts were deactivated or deleted since t, without approval by a person: for each
 	// target, and altogether as "".
