@@ -77,7 +77,7 @@ func (e *Engine) ownersOf(ctx context.Context, r *jml.Rules, asks []jml.NameKey)
 type named struct {
 	rules, before atomic.Pointer[jml.Rules]
 	early         atomic.Pointer[jml.Rules] // those that were not in force then: by others there may be more names since
-	turn          chan struct{} // has room for one
+	turn          chan struct{}             // has room for one
 }
 
 func (n *named) has(r *jml.Rules) bool { return n.rules.Load() == r || n.before.Load() == r }
