@@ -292,6 +292,7 @@ func (r *run) anyBelow(ctx context.Context, dn string) (has bool, err error) {
 		filter = "(|" + filter + r.src.o.Groups.Filter + ")"
 	}
 	key, _ := dnKey(dn)
+	unpaged := r.sess.unpaged
 	err = r.sess.listUntil(ctx, "look below "+printable(dn), wire.Search{Base: dn, Scope: ldap.ScopeWholeSubtree, Filter: filter, Attrs: []string{"1.1"}, PageSize: 2},
 		func(e *wire.Entry) error {
 			if k, err := dnKey(e.DN); err != nil || k != key {
@@ -300,7 +301,8 @@ func (r *run) anyBelow(ctx context.Context, dn string) (has bool, err error) {
 			return nil
 		}, func() bool { return has })
 	var answer *ldap.Error
-	if errors.As(err, &answer) && answer.ResultCode == ldap.LDAPResultNoSuchObject { // gone meanwhile, or out of our sight
+	// Gone meanwhile, or out of our sight; 389 Directory Server says so to whoever pages by a success without the paging control.
+	if errors.As(err, &answer) && answer.ResultCode == ldap.LDAPResultNoSuchObject || err == nil && r.sess.unpaged > unpaged {
 		return false, &model.Doubt{Text: "the container " + printable(dn) + " changed, and cannot be looked at"}
 	}
 	return has, err

@@ -67,6 +67,18 @@ func TestDS389ChangesEqualAFullRead(t *testing.T) {
 			}
 			m.equals(o, "after a container was renamed")
 
+			// Whose name of the changelog is nobody's any more: below a base that is not there the server finds nothing, with success and
+			// without the paging control.
+			guests := "ou=guests," + testserver.PeopleBase
+			s.Add(guests, map[string][]string{"objectClass": {"organizationalUnit"}})
+			s.Add("uid=guest,"+guests, map[string][]string{"objectClass": {"inetOrgPerson"}, "cn": {"Guest"}, "sn": {"Guest"}, "employeeType": {"guest"}})
+			m.sync(model.ModeDelta)
+			s.Rename("uid=guest,"+guests, "uid=visitor", "")
+			s.Rename(guests, "ou=visitors", "")
+			if out := m.sync(model.ModeDelta); (out.Proof.Mode == model.ModeFull) != (how == entry.MethodChangelog) {
+				t.Errorf("a name that is nobody's any more: %+v", out.Proof)
+			}
+
 			last := m.checkpoint().Mark
 			s.Replace(testserver.UserDN(70), "title", "Changed once more")
 			for name, c := range map[string]struct{ old, new, why string }{
