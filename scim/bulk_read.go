@@ -150,7 +150,7 @@ func (q *request) bulkPath(text string) (rt *resourceType, id string, err error)
 	case strings.ContainsAny(text, "?#"):
 		return nil, "", invalidSyntax("The path has a query or a fragment.")
 	}
-	if rest, ok := strings.CutPrefix(text, q.base+"/"); ok {
+	if rest, ok := q.below(text); ok {
 		q.notes.syntax("path: URL read as a path")
 		text = rest
 	}
@@ -183,4 +183,15 @@ func (q *request) bulkPath(text string) (rt *resourceType, id string, err error)
 		return q.h.schemas.group, id, nil
 	}
 	return nil, "", notFound("There is no such endpoint.")
+}
+
+// below is what of the path of an operation stands behind the endpoint: RFC 7644 §3.7 has it relative to that, and clients send what they
+// know of the resource: its address, wherever they see this server, or the part of it from the root or the version on.
+func (q *request) below(text string) (string, bool) {
+	place := "/scim/" + url.PathEscape(q.source.Name) + "/v2/"
+	before, rest, ok := strings.Cut("/"+strings.TrimLeft(text, "/"), place)
+	if ok && (before == "" || strings.Contains(text, "//")) {
+		return rest, true
+	}
+	return strings.CutPrefix(strings.TrimLeft(text, "/"), "v2/")
 }

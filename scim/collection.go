@@ -71,7 +71,7 @@ func (c *collection) add(e any) bool {
 	old, isOld := c.list[i].(map[string]any)
 	if m, isNew := e.(map[string]any); isOld && isNew {
 		for k, v := range m {
-			if k != "value" || old[k] == nil {
+			if k != "value" && k != "type" || old[k] == nil { // they are equal, if not in case
 				old[k] = v
 			}
 		}

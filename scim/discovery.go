@@ -163,7 +163,7 @@ func (q *request) discoveryRoute(head, id string) error {
 		switch {
 		case err != nil:
 			return err
-		case values.Has("filter"):
+		case first(values["filter"]) != "":
 			return refuse(http.StatusForbidden, "", "Discovery cannot be filtered.")
 		case doc == nil:
 			return notFound("There is no such document.")

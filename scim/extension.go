@@ -24,6 +24,7 @@ func (rt *resourceType) declare(e model.Extension) {
 	for _, a := range ext.subs {
 		ext.index[strings.ToLower(a.name)] = a
 		rt.register(urn+":", a)
+		rt.register(urn+".", a)
 	}
 	rt.extensions = append(rt.extensions, ext)
 	rt.declared = append(rt.declared, ext)

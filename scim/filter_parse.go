@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"jmld/model"
 )
@@ -33,6 +34,9 @@ const (
 func parseFilter(text string, b Bounds) (*expr, error) {
 	if len(text) > b.Filter {
 		return nil, invalidFilter("The filter is longer than %d bytes.", b.Filter)
+	}
+	if !utf8.ValidString(text) { // it would be compared, and nobody found
+		return nil, invalidFilter("The filter is not UTF-8.")
 	}
 	p := filterParser{text: text, bounds: b}
 	e, err := p.or(0)
@@ -299,8 +303,8 @@ func (p *filterParser) literal() (any, error) {
 		p.pos++
 	}
 	switch word := p.text[start:p.pos]; {
-	case word == "":
-		return nil, p.fail("a value")
+	case word == "", strings.ContainsAny(word, "“”„‟‘’‚‛«»"): // what an editor makes of quotation marks
+		return nil, p.fail("a value, a text in quotation marks")
 	case strings.EqualFold(word, "true"):
 		return true, nil
 	case strings.EqualFold(word, "false"):
@@ -314,16 +318,23 @@ func (p *filterParser) literal() (any, error) {
 	}
 }
 
-// single reads a text between apostrophes, which is no literal of the grammar: with them it would be a word that nobody has.
+// single reads a text between apostrophes, which is no literal of the grammar: with them it would be a word that nobody has. An
+// apostrophe in it is escaped, doubled as in OData and SQL, or stands where the text cannot end.
 func (p *filterParser) single() (text string, ok bool) {
 	if p.peek() != '\'' {
 		return "", false
 	}
 	for end := p.pos + 1; end < len(p.text); end++ {
-		if p.text[end] == '\'' && p.text[end-1] != '\\' && (end+1 == len(p.text) || strings.IndexByte(" \t)]", p.text[end+1]) >= 0) {
-			text = strings.ReplaceAll(p.text[p.pos+1:end], `\'`, "'")
+		if p.text[end] != '\'' || p.text[end-1] == '\\' {
+			continue
+		}
+		if end+1 == len(p.text) || strings.IndexByte(" \t)]", p.text[end+1]) >= 0 {
+			text = strings.NewReplacer(`\'`, "'", "''", "'").Replace(p.text[p.pos+1 : end])
 			p.pos = end + 1
 			return text, true
+		}
+		if p.text[end+1] == '\'' {
+			end++
 		}
 	}
 	return "", false

@@ -43,8 +43,8 @@ func (r *resolver) filter(e *expr) (model.Filter, error) {
 		}
 		return nil, invalidFilter("%s is not an attribute of %s.", safeName(e.attr), r.rt.name)
 	}
-	if unqualified(a, e.attr) {
-		r.notes.filter("filter: %s read as an attribute of %s", a.label(), a.schema().name)
+	if read, ok := r.rt.misnamed(a, e.attr); ok {
+		r.notes.filter("filter: %s read as %s", safeName(e.attr), read)
 	}
 	if a.top().tabled() {
 		return r.member(a, e)

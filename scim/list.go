@@ -192,8 +192,8 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 		case a.top().tabled(): // RFC 7644 §3.4.2.3 takes the primary value or the first, and they have neither
 			return false, invalidValue("%s cannot be sorted by: they are a set, in which no value is primary or the first.", a.label())
 		default:
-			if unqualified(a, sortBy) {
-				q.notes.add("sortBy: %s read as an attribute of %s", a.label(), a.parent.name)
+			if read, ok := rt.misnamed(a, sortBy); ok {
+				q.notes.add("sortBy: %s read as %s", safeName(sortBy), read)
 			}
 			if s := a.index["value"]; s != nil {
 				a = s

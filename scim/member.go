@@ -3,6 +3,7 @@ package scim
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"jmld/jml/engine"
 	"jmld/model"
@@ -27,7 +28,8 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 		if err != nil {
 			return err
 		}
-		switch none := raw == nil || raw == ""; {
+		list, isList := raw.([]any)
+		switch none := raw == nil || raw == "" || isList && len(list) == 0; {
 		case v == verbAdd && none:
 			c.notes.add("members: no value read as the member that the filter names")
 		case v == verbReplace && none:
@@ -71,7 +73,7 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 			if id, ok = o.get("value"); !ok || id == nil || id == "" {
 				ref, _ := o.get("$ref")
 				s, _ := ref.(string)
-				id = s[strings.LastIndexByte(s, '/')+1:]
+				id = lastSegment(s)
 				c.notes.add("members: $ref read as value")
 			}
 		} else if e != nil {
@@ -81,6 +83,8 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 		case id == nil:
 		case bracketed(s, either): // no id: who replaces the members by it would have nobody left
 			return nil, invalidValue("A member is a text that begins like JSON and cannot be read as that.")
+		case !likeID(s): // neither is this
+			return nil, invalidValue("The value of a member is a text that is no id.")
 		case !ok || s == "":
 			return nil, invalidValue("A member has no value.")
 		case len(s) > 256:
@@ -97,26 +101,72 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 	return ids, nil
 }
 
-// selectedMembers reads members[value eq "…"], and several of them joined by or.
+// likeID tells ids from what a client sends by mistake in place of one, or of several.
+func likeID(s string) bool {
+	switch strings.ToLower(s) {
+	case "null", "undefined", "none", "nil", "true", "false":
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(",;|\"", r) || unicode.IsSpace(r)
+	})
+}
+
+// selectedMembers reads members[value eq "…"], several of them joined by or, and what stands beside a value by and: an id says who is
+// meant, whatever else the client believes about the member.
 func (c *compiler) selectedMembers(members *attribute, e *expr) ([]string, error) {
 	f, err := elementFilter(members, e, c.notes)
 	if err != nil {
 		return nil, invalidPath("The filter in the path does not fit members.")
 	}
-	terms := []model.Filter{f}
-	if or, ok := f.(model.Or); ok {
-		terms = or.Terms
-	}
-	var ids []string
-	for _, t := range terms {
-		cmp, ok := t.(model.Compare)
-		id, isText := cmp.Value.(string)
-		if !ok || !isText || cmp.Op != model.OpEq || cmp.Attr.Path[0] != "value" {
-			return nil, invalidPath("Members are selected by value eq.")
-		}
-		ids = append(ids, id)
+	ids := c.namedMembers(f)
+	if len(ids) == 0 {
+		return nil, invalidPath("Members are selected by value eq.")
 	}
 	return ids, nil
+}
+
+// namedMembers are the ids that a filter of members can be true for; nil when it does not say whom it means.
+func (c *compiler) namedMembers(f model.Filter) []string {
+	switch f := f.(type) {
+	case model.Compare:
+		id, isText := f.Value.(string)
+		switch {
+		case !isText || f.Op != model.OpEq:
+		case f.Attr.Path[0] == "value":
+			return []string{id}
+		case f.Attr.Path[0] == "$ref" && lastSegment(id) != "":
+			c.notes.path("members: $ref read as value")
+			return []string{lastSegment(id)}
+		}
+	case model.Or:
+		var ids []string
+		for _, t := range f.Terms {
+			some := c.namedMembers(t)
+			if len(some) == 0 {
+				return nil
+			}
+			ids = append(ids, some...)
+		}
+		return ids
+	case model.And:
+		var ids []string
+		for _, t := range f.Terms {
+			some := c.namedMembers(t)
+			cmp, ok := t.(model.Compare)
+			switch {
+			case len(some) > 0 && ids == nil:
+				ids = some
+			case len(some) > 0, !ok, cmp.Op != model.OpEq:
+				return nil
+			}
+		}
+		if ids != nil {
+			c.notes.path("members: only the value in the path is looked at")
+		}
+		return ids
+	}
+	return nil
 }
 
 // collapse makes one change of a sequence of operations on members: the last word about each member counts.

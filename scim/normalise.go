@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -219,6 +220,9 @@ func bracketed(text, brackets string) bool {
 	return text != "" && strings.IndexByte(brackets, text[0]) >= 0
 }
 
+// errUnheard says that there is nothing in a value that the attribute has: neither is it assigned by that, nor unassigned.
+var errUnheard = errors.New("the value has only parts that nobody knows, or that are read-only")
+
 func (n normaliser) subs(a *attribute, o object) (any, error) {
 	m := make(map[string]any, len(o))
 	if inner := n.packed(a, o); inner != nil {
@@ -244,10 +248,32 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 			m[s.name] = v
 		}
 	}
-	if len(m) == 0 {
+	switch {
+	case len(m) == 0 && len(o) > 0:
+		return nil, errUnheard
+	case len(m) == 0:
 		return nil, nil
 	}
+	n.referred(a, m)
 	return m, nil
+}
+
+// referred takes the id from the address of what is referred to, when that is all there is: the reference there was must not stay
+// beside it.
+func (n normaliser) referred(a *attribute, m map[string]any) {
+	ref, _ := m["$ref"].(string)
+	if _, said := m["value"]; said || ref == "" || a.declared || a.index["value"] == nil {
+		return
+	}
+	if id := lastSegment(ref); id != "" {
+		n.notes.remark("%s: $ref read as value", a.label())
+		m["value"] = id
+	}
+}
+
+// lastSegment is what stands at the end of an address.
+func lastSegment(address string) string {
+	return address[strings.LastIndexByte(address, '/')+1:]
 }
 
 // alias knows the names of SCIM 1.1 and of clients that mix them up.
@@ -307,8 +333,13 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		return nil, invalidValue("%s has more than %d values.", a.label(), n.bounds.Values)
 	}
 	set := newCollection(a, nil)
+	unheard := 0
 	for _, raw := range list {
 		v, err := n.element(a, raw)
+		if errors.Is(err, errUnheard) {
+			unheard++
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -319,7 +350,10 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 			n.notes.remark("%s: the same value given twice, kept once", a.label())
 		}
 	}
-	if len(set.list) == 0 {
+	switch {
+	case unheard > 0 && unheard == len(list):
+		return nil, errUnheard
+	case len(set.list) == 0:
 		return nil, nil
 	}
 	return set.list, onePrimary(a, set.list)

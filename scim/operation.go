@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"strings"
 
 	elimity "github.com/elimity-com/scim/errors"
@@ -183,14 +184,17 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		c.notes.syntax("%s: unknown, ignored", safeName(name))
 		return nil
 	}
-	a := c.rt.lookup(p.attr)
+	a := c.rt.lookup(strings.TrimPrefix(p.attr, "/")) // a JSON Pointer (RFC 6901) to an attribute
+	if a == nil && p.filter == nil && c.rt.core(p.attr) {
+		return c.whole(v, p.attr, raw, byPath)
+	}
 	if a == nil {
 		// One operation that the server does not know must not keep the others, perhaps a deactivation, from being done.
 		c.misnamed(byPath, "%s: unknown, ignored", safeName(p.attr))
 		return nil
 	}
-	if unqualified(a, p.attr) {
-		c.misnamed(byPath, "%s read as an attribute of %s", a.name, a.parent.name)
+	if read, ok := c.rt.misnamed(a, p.attr); ok {
+		c.misnamed(byPath, "%s read as %s", safeName(p.attr), read)
 	}
 	switch {
 	case a.name == "id" && a.parent == nil:
@@ -221,7 +225,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	if v != verbRemove || op.given && a.multi {
 		if op.value, err = c.value(a, raw); err != nil {
-			return err
+			return heard(err)
 		}
 		if v == verbRemove {
 			c.notes.add("%s: remove with values read as remove those", a.label())
@@ -239,6 +243,14 @@ func (c *compiler) misnamed(byPath bool, format string, args ...any) {
 	}
 }
 
+// heard passes over an operation whose value says nothing of its attribute: it changes nothing, and above all unassigns nothing.
+func heard(err error) error {
+	if errors.Is(err, errUnheard) {
+		return nil
+	}
+	return err
+}
+
 func (c *compiler) push(op operation) error {
 	if len(c.ops) >= c.bounds.PatchOperations {
 		return invalidValue("The request has more than %d operations on attributes.", c.bounds.PatchOperations)
@@ -246,6 +258,22 @@ func (c *compiler) push(op operation) error {
 	op.most = c.bounds.Values
 	c.ops = append(c.ops, op)
 	return nil
+}
+
+// whole compiles an operation on the core schema, named as extensions are: on each attribute in the value. To remove it would be to
+// remove the resource.
+func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
+	raw = c.sole(c.rt.urn, raw)
+	o, ok := raw.(object)
+	switch {
+	case v == verbRemove, raw == nil, raw == "":
+		c.misnamed(byPath, "%s: no attribute, ignored", safeName(urn))
+		return nil
+	case !ok:
+		return invalidValue("%s is not an object.", c.rt.urn)
+	}
+	c.misnamed(byPath, "%s read as the resource", safeName(urn))
+	return c.keys(v, c.rt.urn+":", o)
 }
 
 // extension compiles an operation on a whole extension: on each attribute in the value, or on all of them.
@@ -293,7 +321,7 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 			op.value, err = c.elementValue(a, raw)
 		}
 		if err != nil {
-			return err
+			return heard(err)
 		}
 	}
 	return c.push(op)

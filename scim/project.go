@@ -1,6 +1,9 @@
 package scim
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // projection is what of a resource the client wants (RFC 7644 §3.9). The zero value is all that is returned by default.
 type projection struct {
@@ -39,6 +42,11 @@ func project(rt *resourceType, attributes, excluded []string) (projection, error
 			name = strings.TrimSpace(name)
 			if i := strings.IndexByte(name, '['); i > 0 {
 				name = name[:i] // Microsoft's collection asks for emails[type eq "work"]
+			}
+			if rt.core(name) { // all but the extensions
+				for _, a := range slices.Concat(rt.common, rt.attrs) {
+					set[a] = a.returned != onRequest
+				}
 			}
 			if a := rt.lookup(name); a != nil {
 				set[a] = true

@@ -15,6 +15,9 @@ const (
 	urnGroup      = "urn:ietf:params:scim:schemas:core:2.0:Group"
 	urnEnterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 	urnList       = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+	// Those of SCIM 1.1, in lower case: templates of clients that spoke it keep them.
+	urnCore1       = "urn:scim:schemas:core:1.0"
+	urnEnterprise1 = "urn:scim:schemas:extension:enterprise:1.0"
 )
 
 // Attribute characteristics of RFC 7643 §7, as elimity spells them.
@@ -103,9 +106,24 @@ func (a *attribute) schema() *attribute {
 	return nil
 }
 
-// unqualified says whether an attribute of an extension is named without its URN.
-func unqualified(a *attribute, name string) bool {
-	return !a.extension && a.schema() != nil && !strings.Contains(name, ":")
+// misnamed says whether the name is none that RFC 7644 §3.10 has for the attribute: that of an extension without its URN, one with a dot
+// behind the URN or with a URN of SCIM 1.1, or the value of what has no parts. read is how it was read.
+func (rt *resourceType) misnamed(a *attribute, name string) (read string, ok bool) {
+	if a.extension {
+		return "", !strings.EqualFold(name, a.name)
+	}
+	urn, read := rt.urn, a.label()
+	if e := a.schema(); e != nil {
+		urn, read = e.name, a.label()+" of "+e.name
+		if !strings.Contains(name, ":") {
+			return "an attribute of " + e.name, true
+		}
+	}
+	name = strings.ToLower(name)
+	if rest, ok := strings.CutPrefix(name, strings.ToLower(urn)+":"); ok {
+		name = rest
+	}
+	return read, name != strings.ToLower(a.label())
 }
 
 // tabled says whether the values are rows of a table of their own: the members of a group, and the groups of a user.
@@ -161,7 +179,10 @@ func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, exte
 	rt.attrs = attributes(core.Attributes, nil)
 	for _, a := range append(slices.Clip(rt.common), rt.attrs...) {
 		rt.register("", a)
-		rt.register(strings.ToLower(core.ID)+":", a)
+		for _, urn := range [...]string{strings.ToLower(core.ID), urnCore1} {
+			rt.register(urn+":", a)
+			rt.register(urn+".", a)
+		}
 	}
 	for _, e := range extensions {
 		ext := &attribute{
@@ -169,11 +190,19 @@ func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, exte
 			description: e.Description.Value(), extension: true, index: map[string]*attribute{},
 		}
 		ext.subs = attributes(e.Attributes, ext)
-		urn := strings.ToLower(e.ID)
-		rt.names[urn] = ext
+		urns := []string{strings.ToLower(e.ID)}
+		if e.ID == urnEnterprise {
+			urns = append(urns, urnEnterprise1)
+		}
+		for _, urn := range urns {
+			rt.names[urn] = ext
+		}
 		for _, a := range ext.subs {
 			ext.index[strings.ToLower(a.name)] = a
-			rt.register(urn+":", a)
+			for _, urn := range urns {
+				rt.register(urn+":", a)
+				rt.register(urn+".", a)
+			}
 			if rt.names[strings.ToLower(a.name)] == nil {
 				rt.register("", a) // Entra names the manager without its URN.
 			}
@@ -189,6 +218,14 @@ func (rt *resourceType) register(prefix string, a *attribute) {
 	for sub, s := range a.index {
 		rt.names[name+"."+sub] = s
 	}
+	if a.typ != typeComplex {
+		rt.names[name+".value"] = a
+	}
+}
+
+// core says whether the name is that of the schema that the resource type itself has.
+func (rt *resourceType) core(name string) bool {
+	return strings.EqualFold(name, rt.urn) || strings.EqualFold(name, urnCore1)
 }
 
 // lookup finds an attribute by any of its names (RFC 7644 §3.10, and extension attributes without their URN), or nil.

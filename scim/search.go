@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,10 +55,16 @@ func (q *request) searchRequest() (searchRequest, error) {
 			case json.Number:
 				values[name] = []string{string(v)}
 			case []any:
+				if name != "attributes" && name != "excludedattributes" && len(v) != 1 { // none, or which?
+					return searchRequest{}, invalidValue("%s takes one value.", safeName(m.key))
+				}
+				values[name] = nil
 				for _, e := range v {
-					if s, ok := e.(string); ok {
-						values[name] = append(values[name], s)
+					s, ok := e.(string)
+					if !ok { // a filter must not get lost
+						return searchRequest{}, invalidValue("%s has the wrong type.", safeName(m.key))
 					}
+					values[name] = append(values[name], s)
 				}
 			case nil:
 			default:
@@ -73,6 +80,9 @@ func (q *request) searchRequest() (searchRequest, error) {
 	case "", "ascending":
 	case "descending":
 		s.descending = true
+	case "asc", "desc":
+		q.notes.add("sortOrder: %s read as %sending", order, order)
+		s.descending = order == "desc"
 	default:
 		return s, invalidValue("sortOrder is ascending or descending.")
 	}
@@ -121,7 +131,8 @@ func queryOf(u *url.URL) (url.Values, error) {
 	if u.RawQuery == "" {
 		return nil, nil
 	}
-	values, err := url.ParseQuery(u.RawQuery)
+	// A semicolon is an ordinary character (RFC 3986 §3.4, and what browsers leave as it is); ParseQuery refuses it.
+	values, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, ";", "%3B"))
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +165,7 @@ func integer(values url.Values, name string, absent, least, most int) (int, erro
 		return absent, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // beyond any range n is the last number in that direction
 		return 0, invalidValue("%s is not an integer.", name)
 	}
 	return max(least, min(n, most)), nil

@@ -63,7 +63,7 @@ func (r *redaction) expression(s string, path bool) string {
 			next = aJoin
 		case next == aLiteral && c == '\'' && apostrophes(s[i:]) > 0:
 			i += apostrophes(s[i:])
-			text := r.compared(name, full, strings.ReplaceAll(s[start+1:i-1], `\'`, "'"))
+			text := r.compared(name, full, strings.NewReplacer(`\'`, "'", "''", "'").Replace(s[start+1:i-1]))
 			out.WriteString("'" + strings.ReplaceAll(text, "'", `\'`) + "'")
 			r.compares(op, name, next)
 			next = aJoin
@@ -102,8 +102,12 @@ func (r *redaction) expression(s string, path bool) string {
 // apostrophes is the length of the text between apostrophes that s begins with, which some clients write for a literal; 0: there is none.
 func apostrophes(s string) int {
 	for i := 1; i < len(s); i++ {
-		if s[i] == '\'' && s[i-1] != '\\' && (i+1 == len(s) || isSpace(s[i+1]) || s[i+1] == ')' || s[i+1] == ']') {
+		switch {
+		case s[i] != '\'' || s[i-1] == '\\':
+		case i+1 == len(s) || isSpace(s[i+1]) || s[i+1] == ')' || s[i+1] == ']':
 			return i + 1
+		case s[i+1] == '\'': // doubled
+			i++
 		}
 	}
 	return 0

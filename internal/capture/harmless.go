@@ -59,7 +59,7 @@ func harmless(name, s string) bool {
 	case "method":
 		return oneOf(lower, "get", "post", "put", "patch", "delete")
 	case "sortorder":
-		return oneOf(lower, "ascending", "descending")
+		return oneOf(lower, "ascending", "descending", "asc", "desc")
 	case "scimtype":
 		return oneOf(lower, "invalidfilter", "toomany", "uniqueness", "mutability", "invalidsyntax", "invalidpath", "notarget", "invalidvalue",
 			"invalidvers", "sensitive", "invalidcursor", "expiredcursor", "invalidcount")
@@ -71,6 +71,11 @@ func harmless(name, s string) bool {
 		return isDate(s)
 	}
 	return false
+}
+
+// isNoID says whether the text is a word that clients send for an id they do not have.
+func isNoID(s string) bool {
+	return oneOf(strings.ToLower(s), "null", "undefined", "none", "nil", "true", "false")
 }
 
 // isURN says whether the text is the name of a schema.

@@ -301,14 +301,16 @@ func (r *redaction) value(f frame, s string) string {
 	switch {
 	case f.secret || isSecret(name):
 		return withheld
-	case s == "", isOurID(s) && f.ours(), r.isCanonical(name, s):
+	case s == "", (isOurID(s) || isNoID(s)) && f.ours(), r.isCanonical(name, s):
 		return s
 	case f.fault && name == "detail":
 		return r.detail(s)
 	case name == "$ref" || name == "location":
 		return r.url(s)
-	case name == "path" && strings.HasPrefix(strings.TrimSpace(s), "/"):
-		return r.resourcePath(s)
+	case name == "path" && isResourcePath(s):
+		return r.operationPath(s)
+	case name == "path" && strings.HasPrefix(s, "/"):
+		return "/" + r.attribute(s[1:])
 	case name == "path", name == "attributes", name == "excludedattributes", name == "sortby":
 		if name == "sortby" {
 			r.order(s)

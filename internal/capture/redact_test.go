@@ -297,7 +297,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		out := redactor().query(in)
-		_, was := url.ParseQuery(in)
+		_, was := url.ParseQuery(strings.ReplaceAll(in, ";", "%3B")) // as it is read
 		if _, is := url.ParseQuery(out); (was == nil) != (is == nil) {
 			t.Fatalf("%q becomes %q: %v, %v", in, out, was, is)
 		}

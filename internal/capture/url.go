@@ -40,12 +40,40 @@ func (r *redaction) segment(s, given string) string {
 	return url.PathEscape(r.id(s))
 }
 
+// isResourcePath tells the path of a bulk operation from that of an operation of a PATCH, which names an attribute, perhaps behind a slash.
+func isResourcePath(s string) bool {
+	s = strings.TrimSpace(s)
+	if strings.Contains(s, "[") {
+		return false
+	}
+	head, _, more := strings.Cut(strings.TrimLeft(s, "/"), "/")
+	return strings.HasPrefix(s, "/") && more || strings.Contains(s, "://") ||
+		oneOf(strings.ToLower(head), "users", "groups", "bulk", "me", ".search", "scim", "v2")
+}
+
+// operationPath redacts the path of a bulk operation, which may have the address of the endpoint in front of it.
+func (r *redaction) operationPath(s string) string {
+	place := "/scim/" + url.PathEscape(r.source) + "/v2/"
+	before, rest, ok := strings.Cut(s, place)
+	switch {
+	case !ok && strings.HasPrefix(s, place[1:]):
+		return place[1:] + r.resourcePath(s[len(place)-1:])
+	case !ok:
+		return r.resourcePath(s)
+	case strings.Contains(before, "//"):
+		before = scratchURL
+	default:
+		before = r.resourcePath(before)
+	}
+	return before + place + r.resourcePath(rest)
+}
+
 // resourcePath redacts the path of a bulk operation: "/Users/…".
 func (r *redaction) resourcePath(s string) string {
 	path, query, asks := strings.Cut(s, "?")
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
-		if part = strings.TrimSpace(part); part != "" {
+		if part = strings.TrimSpace(part); part != "" && !(i < 2 && part == "v2") {
 			if out := r.segment(part, part); out != part {
 				parts[i] = r.id(part)
 			}
@@ -69,9 +97,6 @@ func (r *redaction) query(raw string) string {
 		pieces[i] = r.parameter(name, has)
 		if has {
 			pieces[i] += "=" + r.argument(name, value)
-		}
-		if strings.Contains(piece, ";") { // which is refused
-			pieces[i] += ";"
 		}
 	}
 	return strings.Join(pieces, "&")
@@ -101,7 +126,11 @@ func (r *redaction) argument(name, value string) string {
 func (r *redaction) url(s string) string {
 	at := strings.Index(s, "/scim/"+url.PathEscape(r.source)+"/v2")
 	if at < 0 || !strings.HasPrefix(s, "http") {
-		if strings.Contains(s, "/") && !strings.Contains(s, "://") {
+		scheme, rest, absolute := strings.Cut(s, "://")
+		switch {
+		case absolute && (scheme == "https" || scheme == "http"): // of an id of ours at the end we take that
+			return scheme + "://" + r.resourcePath(rest)
+		case !absolute && strings.Contains(s, "/"):
 			return r.resourcePath(s)
 		}
 		return r.id(s)
