@@ -46,6 +46,8 @@ const (
 	resourceColumns = "place, name, description, managed_by"
 	linkColumns     = "place, owner, exclusive, managed_by"
 	memberColumns   = "person, place, role, admin, reason, approver, valid_from, valid_to, ended_at, managed_by"
+
+	accessAround = "SELECT " + memberColumns + " FROM access_members WHERE person IN list($1) OR admin AND place IN list($2) ORDER BY place, role, person"
 )
 
 // Access is everything: all groups, roles and memberships of a company, in one snapshot; the people that are named by a key are
@@ -98,6 +100,19 @@ func entitle(st *access.State, id, text string) error {
 		st.Withheld[access.Row(id, w.Place, w.Role)] = true
 	}
 	return nil
+}
+
+// AccessAround is the revision of Access with the memberships of a, and nothing else, in one snapshot.
+func (s *Store) AccessAround(ctx context.Context, a engine.Around) (access.State, error) {
+	var st access.State
+	return st, s.survey(ctx, op{text: s.sql("SELECT value FROM settings WHERE name = $1"), args: []any{accessRev},
+		each: func(row scanner) error { return scanRevision(row, &st.Revision) }},
+		op{text: s.sql(accessAround), args: []any{s.list(a.Names), s.list(a.Places)}, each: func(row scanner) error {
+			var m model.AccessMember
+			err := scanMember(row, &m)
+			st.Members = append(st.Members, m)
+			return err
+		}})
 }
 
 // AccessRevision is the revision of AccessFrame.

@@ -34,6 +34,8 @@ type AccessEdit struct {
 	Edit func(s *access.State, t *access.Tree) error
 	// With is shown what passed every check, to add to it or to leave it out. It may be called again, after Edit; nil: nobody looks.
 	With func(c *AccessChange)
+	// Around makes it an edit of one person's memberships: the state is them, and who else administers where they do. nil: it is everything.
+	Around *Around
 	// About is who or what a refusal is audited with, unless it is a dry run; "": it is not.
 	About string
 }
@@ -60,7 +62,7 @@ func (e *Engine) Tree(ctx context.Context) (*access.Tree, access.State, error) {
 func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited, error) {
 	var out AccessEdited
 	err := e.again(ctx, func() error {
-		tree, before, err := e.Tree(ctx)
+		tree, before, err := e.around(ctx, edit.Around)
 		if err != nil {
 			return err
 		}
@@ -99,6 +101,22 @@ func (e *Engine) EditAccess(ctx context.Context, edit AccessEdit) (AccessEdited,
 		e.wake.ring("")
 	}
 	return out, nil
+}
+
+// around is the tree with its state, or what there is around a person.
+func (e *Engine) around(ctx context.Context, a *Around) (*access.Tree, access.State, error) {
+	if a == nil {
+		return e.Tree(ctx)
+	}
+	s, err := e.o.Store.AccessAround(ctx, *a)
+	if err != nil {
+		return nil, s, fmt.Errorf("memberships: %w", err)
+	}
+	s.People = map[string]string{}
+	for _, name := range a.Names {
+		s.People[name] = a.Person
+	}
+	return nil, s, nil
 }
 
 func (e *Engine) accessChange(edit AccessEdit, before, after access.State) (*AccessChange, error) {

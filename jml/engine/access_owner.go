@@ -79,13 +79,28 @@ func (e *Engine) successor(ctx context.Context, t *access.Tree, app, leaver stri
 // given back in any case. It says whether anything changed; a group without any other admin keeps the one it has. What a rule keeps apart from what
 // the person was given since is withheld by the next decision.
 func (e *Engine) settleMemberships(ctx context.Context, p Person, step access.Step, now time.Time) (bool, error) {
-	theirs := map[string]bool{}
+	theirs, owner := map[string]bool{}, false
+	around := &Around{Person: p.Identity.ID, Names: []string{p.Identity.ID}}
+	for _, k := range p.Keys {
+		around.Names = append(around.Names, k.Name+":"+k.Value)
+	}
 	for _, m := range p.Access {
 		theirs[access.MemberKey(m)] = true
+		around.Names = append(around.Names, m.Person)
+		if owner = owner || owns(m); m.Admin {
+			around.Places = append(around.Places, m.Place)
+		}
 	}
-	done, err := e.EditAccess(ctx, AccessEdit{Actor: "lifecycle", Manager: model.ManagedByOperator, Withhold: true, Edit: func(s *access.State, _ *access.Tree) error {
+	around.Names, around.Places = uniq(around.Names), uniq(around.Places)
+	if owner { // as long as the app is theirs they belong to the group that owns it: the tree knows which
+		around = nil
+	}
+	done, err := e.EditAccess(ctx, AccessEdit{Actor: "lifecycle", Manager: model.ManagedByOperator, Withhold: true, Around: around, Edit: func(s *access.State, _ *access.Tree) error {
 		var members []model.AccessMember
 		for _, m := range s.Members {
+			if around != nil && owns(m) && slices.Contains(around.Names, m.Person) {
+				return model.Errorf(model.CodeAccessRefused, "the person was given %s just now", m.Place)
+			}
 			if theirs[access.MemberKey(m)] {
 				var left bool
 				if m, left = access.Turn(m, step, s.AdminBeside(m), now); !left {
@@ -105,6 +120,12 @@ func (e *Engine) settleMemberships(ctx context.Context, p Person, step access.St
 		return false, err
 	}
 	return done.Changes.Count() > 0, nil
+}
+
+// owns says whether the row is that of an app's owner.
+func owns(m model.AccessMember) bool {
+	kind, _ := access.SplitPlace(m.Place)
+	return kind == access.KindApp && m.Admin
 }
 
 // storedAreas are those that stored roles have permissions in, with the usual ones.

@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"jmld/jml"
 	"jmld/jml/access"
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -157,5 +160,71 @@ func TestWhatIsKeptApartIsGivenBackAndWithheld(t *testing.T) {
 		if tree, _, err := h.Tree(h.ctx); err != nil || len(tree.Withheld(ada)) != 1 {
 			t.Error(tree.Withheld(ada), err)
 		}
+	})
+}
+
+// wholeCount counts how often everything is loaded.
+type wholeCount struct {
+	engine.Store
+	n atomic.Int32
+}
+
+func (w *wholeCount) Access(ctx context.Context) (access.State, error) {
+	w.n.Add(1)
+	return w.Store.Access(ctx)
+}
+
+// M-24: what a departure costs goes by what the person has, not by how many groups and members there are.
+func TestALeaverIsSettledWithoutTheWholeTree(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		counting := &wholeCount{Store: h.store}
+		o := h.opts
+		o.Store = counting
+		h.Engine = engine.New(o)
+		ada, bo := h.say("entra", "e1", "ada", "1").IdentityID, h.say("entra", "e2", "bo", "2").IdentityID
+		h.edit(func(s *access.State) {
+			company(s, bo)
+			sales := given(ada, "group:sales", "")
+			sales.Admin = true
+			s.Give(sales)
+			s.Give(given("employeeNumber:1", "group:builders", "developer")) // by a key
+		})
+		h.settle()
+		becomes := func(what string, want ...string) {
+			t.Helper()
+			counting.n.Store(0)
+			var ended []string
+			for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+				h.settle()
+				s, err := h.store.Access(h.ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended = nil
+				for _, m := range s.Members {
+					if m.EndedAt != nil {
+						ended = append(ended, m.Person+" "+m.Place)
+					}
+				}
+				if slices.Equal(ended, want) || time.Now().After(end) {
+					break
+				}
+			}
+			if n := counting.n.Load(); n > 0 {
+				t.Errorf("%s: everything was loaded %d times", what, n)
+			}
+			if d := cmp.Diff(want, ended); d != "" {
+				t.Errorf("%s (-want +got):\n%s", what, d)
+			}
+		}
+		if err := h.gone("entra", "e1"); err != nil {
+			t.Fatal(err)
+		}
+		becomes("left", "employeeNumber:1 group:builders", ada+" group:sales")
+		if got := h.say("entra", "e9", "ada", "1").IdentityID; got != ada {
+			t.Fatal(got)
+		}
+		becomes("back")
 	})
 }

@@ -338,10 +338,19 @@ type RequestWrite struct {
 	New model.AccessRequest
 }
 
+// Around is what is loaded to change one person's memberships: those under their Names, and those of whoever administers the Places.
+type Around struct {
+	Person string // an identity
+	Names  []string
+	Places []string
+}
+
 // Access keeps the tree of groups, and who was given which role.
 type Access interface {
 	// Access is everything. Its size is that of the company: for operators, not for decisions about one person.
 	Access(ctx context.Context) (access.State, error)
+	// AccessAround is the revision of Access with the memberships of a, and nothing else.
+	AccessAround(ctx context.Context, a Around) (access.State, error)
 	// AccessFrame is everything but the memberships.
 	AccessFrame(ctx context.Context) (access.State, error)
 	// AccessRevision is the revision of AccessFrame.
