@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -27,8 +28,8 @@ func (m measured) at(share float64) float64 {
 }
 
 // against measures several kinds of request in turns, so that what else the machine does meets all of them. around has each turn
-// of the first in it; nil: nothing.
-func against(ctx context.Context, clients int, round time.Duration, around func(do func() error) error, all ...request) ([]measured, error) {
+// of a kind in it; nil: nothing.
+func against(ctx context.Context, clients int, round time.Duration, around func(kind int, do func() error) error, all ...request) ([]measured, error) {
 	const turns = 4
 	out := make([]measured, len(all))
 	for turn := range turns {
@@ -39,9 +40,9 @@ func against(ctx context.Context, clients int, round time.Duration, around func(
 				}
 			}
 			measure := func() error { return drive(ctx, clients, round/turns, do, &out[i]) }
-			if i == 0 && around != nil {
+			if around != nil {
 				plain := measure
-				measure = func() error { return around(plain) }
+				measure = func() error { return around(i, plain) }
 			}
 			if err := measure(); err != nil {
 				return nil, err
@@ -54,6 +55,15 @@ func against(ctx context.Context, clients int, round time.Duration, around func(
 		}
 	}
 	return out, nil
+}
+
+// sparing has clients that ask another process ask it from one thread: several would wake each other for every answer, on
+// processors that the other process needs.
+func sparing(clients int, do func() error) error {
+	if clients > 1 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	}
+	return do()
 }
 
 // drive lets clients do one request after the other for a while.

@@ -173,12 +173,20 @@ func (b *bench) scimOn(ctx context.Context, t *tb, db string, open func() string
 // operation measures one kind of request beside both floors.
 func (b *bench) operation(ctx context.Context, s *stocked, o *scimOp, clients int, name, floor string) error {
 	var allocs, bytes float64
-	around := func(do func() error) error {
+	s.daemon.alone(clients == 1)
+	s.plain.alone(clients == 1)
+	around := func(side int, do func() error) error {
+		switch side {
+		case sideBare:
+			return do()
+		case sideHTTP:
+			return sparing(clients, do)
+		}
 		before, err := s.memory(ctx, s.plain)
 		if err != nil {
 			return err
 		}
-		if err := do(); err != nil {
+		if err := sparing(clients, do); err != nil {
 			return err
 		}
 		after, err := s.memory(ctx, s.plain)
@@ -221,6 +229,9 @@ func (b *bench) scale(ctx context.Context, db string, stores []*stocked) error {
 		b.figures = append(b.figures, f)
 		b.say("%s, %s: %.2f", name, db, f.Ratio)
 		return nil
+	}
+	for _, s := range stores {
+		s.daemon.alone(true)
 	}
 	large, small := stores[len(stores)-1], stores[0]
 	if large != small {

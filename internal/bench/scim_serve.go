@@ -99,7 +99,7 @@ func (s served) client(path string, most int) (*client, error) { return newClien
 
 func (s served) memory(ctx context.Context, c *client) (memory, error) {
 	var m memory
-	err := c.do(ctx, http.MethodGet, "/memory", "", http.StatusOK, &m)
+	err := c.do(ctx, http.MethodGet, "/memory", "", http.StatusOK, func(body []byte) error { return json.Unmarshal(body, &m) })
 	return m, err
 }
 
