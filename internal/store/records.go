@@ -29,31 +29,49 @@ const belonging = recordColumns + ", (SELECT jsons(d.group_id, d.name, d.deep) F
 	"(SELECT 1 FROM members p WHERE p.source = $1 AND p.member_id = m.group_id LIMIT 1) AS deep " +
 	"FROM members m WHERE m.source = $1 AND m.member_id = r.id) AS d)"
 
-// scanBelonging reads a row of belonging. deep says that there may be more groups than these: GroupsOf has them all.
+// scanBelonging reads a row of belonging. deep says that there may be more groups than these: inherited has them all.
 func scanBelonging(row scanner, r *model.Record) (groups []model.Membership, deep bool, err error) {
+	err = scanGroups(row, r, func(m model.Membership, known bool, in any) {
+		m.Direct = true
+		if known {
+			groups = append(groups, m)
+		}
+		deep = deep || in != nil
+	})
+	sortGroups(groups)
+	return groups, deep, err
+}
+
+// scanGroups reads a record and, of each of its groups, the id, whether there is a record of it, with its name, and a mark.
+func scanGroups(row scanner, r *model.Record, each func(m model.Membership, known bool, mark any)) error {
 	var text string
 	if err := scanRecord(row, r, &text); err != nil || text == "[]" {
-		return nil, false, err
+		return err
 	}
 	var rows [][]any
 	if err := json.Unmarshal([]byte(text), &rows); err != nil {
-		return nil, false, fmt.Errorf("groups of record %s: %w", r.ID, err)
+		return fmt.Errorf("groups of record %s: %w", r.ID, err)
 	}
-	groups = make([]model.Membership, 0, len(rows))
 	for _, row := range rows {
-		m := model.Membership{Source: r.Source, Direct: true}
+		m := model.Membership{Source: r.Source}
 		m.GroupID, _ = row[0].(string)
-		if name, known := row[1].(string); known {
-			m.DisplayName = name
-			groups = append(groups, m)
-		}
-		deep = deep || row[2] != nil
+		name, known := row[1].(string)
+		m.DisplayName = name
+		each(m, known, row[2])
 	}
-	sortGroups(groups)
-	return groups, deep, nil
+	return nil
 }
 
-// WithGroups is Record of a user, and the groups as GroupsOf has them.
+// inherited is the record $2 of the source $1 with all its groups, in one statement, so that both are of one moment: the id and the name of
+// each group, and whether the record is in it itself.
+const inherited = "WITH RECURSIVE up(group_id, direct) AS (SELECT m.group_id, 1 FROM members m WHERE m.source = $1 AND m.member_id = $2 " +
+	"UNION SELECT m.group_id, 0 FROM up JOIN SOME members m group_id ON (m.source = $1 AND m.member_id = up.group_id)) " +
+	"SELECT " + recordColumns + ", (SELECT jsons(d.group_id, d.name, d.direct) FROM (SELECT up.group_id, g.display_name AS name, " +
+	"max(up.direct) AS direct FROM up JOIN EACH records g ON (g.source = $1 AND g.id = up.group_id) " +
+	"GROUP BY up.group_id, g.display_name) AS d) FROM records r WHERE r.source = $1 AND r.id = $2 AND r.kind || '' = 'user'"
+
+// WithGroups is Record of a user, and the groups as GroupsOf has them at the same moment. Nearly nobody is in groups that are in others:
+// only who is is read again with them.
 func (s *Store) WithGroups(ctx context.Context, source, id string) (model.Record, []model.Membership, error) {
 	const text = "SELECT " + belonging + " FROM records r WHERE r.source = $1 AND r.id = $2 AND r.kind || '' = 'user'"
 	var found []model.Record
@@ -69,8 +87,20 @@ func (s *Store) WithGroups(ctx context.Context, source, id string) (model.Record
 	if err != nil || !deep {
 		return rec, groups, err
 	}
-	of, err := s.GroupsOf(ctx, source, []string{id})
-	return rec, of[id], err
+	found = nil
+	err = s.read(ctx, op{text: s.sql(inherited), args: []any{source, id}, each: func(row scanner) (err error) {
+		var r model.Record
+		groups = nil
+		err = scanGroups(row, &r, func(m model.Membership, _ bool, direct any) {
+			m.Direct = direct == 1.0
+			groups = append(groups, m)
+		})
+		sortGroups(groups)
+		found = append(found, r)
+		return err
+	}})
+	rec, err = first(found, err)
+	return rec, groups, err
 }
 
 // RecordsAmong returns those of the ids that the source has records of the kind of, in no order.
