@@ -73,7 +73,7 @@ func (r *Rules) phase(s Situation, live []model.Record, f Fused, organisation st
 		switch {
 		case !e.Until.IsZero() && !s.Now.Before(e.Until):
 			if !passed || e.Until.Before(over) {
-				over, why, p.ended = e.Until, fmt.Sprintf("the engagement of %s is over", organisation), organisation
+				over, why, p.ended = e.Until, EngagementOver(organisation), organisation
 			}
 			passed = true
 		default:
@@ -112,6 +112,18 @@ func (r *Rules) phase(s Situation, live []model.Record, f Fused, organisation st
 		}
 	}
 	return p
+}
+
+// EngagementOver is why accounts go when an organisation's engagement has ended.
+func EngagementOver(organisation string) string {
+	return fmt.Sprintf("the engagement of %s is over", organisation)
+}
+
+// End is when the work of somebody who is there ends by what is known of them: by their own date, or by the engagement of their organisation. Zero:
+// it is open, or cannot be told.
+func (r *Rules) End(id model.Identity, now time.Time) time.Time {
+	there := []model.Record{{Source: "any"}}
+	return r.phase(Situation{Now: now, Identity: &id}, there, Fused{Attrs: Decode(id.Attrs), Active: true}, id.Organisation).end
 }
 
 // ownDates are the person's start and end; known is false when that cannot be told.

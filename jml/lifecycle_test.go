@@ -190,3 +190,26 @@ func shown(at time.Time, err error) string {
 	}
 	return at.Format(time.RFC3339Nano)
 }
+
+// The end of somebody's work is their own or their organisation's, whichever comes first (M-18, M-22).
+func TestTheEndOfSomebodysWork(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	day := func(month, day int) time.Time { return time.Date(2027, time.Month(month), day, 0, 0, 0, 0, time.UTC) }
+	rules := &jml.Rules{Calendar: jml.Calendar{Engagements: map[string][]jml.Engagement{"Partner": {{Until: day(3, 1)}}}}}
+	for _, c := range []struct {
+		organisation, end string
+		want              time.Time
+	}{
+		{"Partner", "", day(3, 1)}, {"Partner", "2027-01-31", day(2, 1)}, {"Partner", "2027-12-31", day(3, 1)}, {"Partner", "9999-12-31", day(3, 1)},
+		{"Example", "2027-01-31", day(2, 1)}, {"Example", "", time.Time{}}, {"", "one day", time.Time{}},
+	} {
+		id := model.Identity{Organisation: c.organisation, Attrs: "{}"}
+		if c.end != "" {
+			id.Attrs = jml.Canonical(map[string]any{jml.LifecycleUser: map[string]any{"endDate": c.end}})
+		}
+		if got := rules.End(id, now); !got.Equal(c.want) {
+			t.Errorf("%s, %q: %s, want %s", c.organisation, c.end, got, c.want)
+		}
+	}
+}

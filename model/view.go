@@ -81,5 +81,14 @@ type PeopleQuery struct {
 	Lifecycle     Lifecycle
 	External      bool // only people of other organisations
 	Organisation  string
+	DueBy         *time.Time // only who is looked at again before that time: one of their dates comes, or something else
 	Offset, Limit int
+}
+
+// OrganisationTally counts the people of one organisation, "" for none that is known, as they were decided about last.
+type OrganisationTally struct {
+	Organisation string
+	External     bool
+	People       map[Lifecycle]int
+	WithAccounts int // who should have an active account
 }

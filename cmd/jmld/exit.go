@@ -26,9 +26,9 @@ const (
 
 const exitCodes = `  0   done, or nothing to do
   1   error; a must of the RFCs does not hold (scim test); a case failed (policy test)
-  2   there are changes (plan); something is answered differently (scim replay)
-  3   held by the guard: something waits for approval (plan, sync)
-  4   there is no such person, run, plan, source or token
+  2   there are changes (plan, organisation end); something is answered differently (scim replay)
+  3   held by the guard: something waits for approval (plan, sync), or would (organisation end)
+  4   there is no such person, run, plan, source, organisation or token
   5   the source could not be read completely (plan, sync); the endpoint could not be tested to the end (scim test)
   64  the command line is wrong
   130 ended by a signal

@@ -68,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newServe(a), newConfig(a), newLDAP(a),
 		newPlan(a), newSync(a), newStop(a), newRuns(a), newHeld(a), newApprove(a),
-		newPerson(a), newPeople(a), newCorrelate(a), newAccounts(a), newAccess(a), newTasks(a), newRetry(a),
+		newPerson(a), newPeople(a), newOrganisation(a), newCorrelate(a), newAccounts(a), newAccess(a), newTasks(a), newRetry(a),
 		newToken(a), newSCIM(a), newPolicy(a), newSimulate(a), newVersion(a), newExitCodes(a),
 	)
 	return root

@@ -1,11 +1,16 @@
 package config
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"jmld/jml"
+	"jmld/model"
 )
 
 // Lifecycle says how dates are read, and what comes after an end.
@@ -94,4 +99,83 @@ func (d *decoder) checkLifecycle(c *Config, targets []string) {
 
 func overlap(x jml.Engagement, from, until time.Time) bool {
 	return (x.Until.IsZero() || from.Before(x.Until)) && (until.IsZero() || x.From.Before(until))
+}
+
+// Ending is what an organisation's engagement becomes when it ends with a day or time.
+type Ending struct {
+	Organisation Organisation
+	Index        int        // among its engagements; the length when it had none
+	Was, Is      Engagement // as they are written
+	WasOver      time.Time  // the first moment after it, as it is written now; zero: open
+	Over         time.Time  // and as it would be
+	Rules        *jml.Rules // by which it ends then
+	Next         time.Time  // the beginning of the engagement that follows; zero: there is none
+}
+
+// EndOrganisation is the engagement of the organisation that would end with last, a day or a time: the one that runs then, or that ended last before.
+func (c *Config) EndOrganisation(name, last string, now time.Time) (Ending, error) {
+	i := slices.IndexFunc(c.Organisations, func(o Organisation) bool { return o.Name == name })
+	if i < 0 {
+		return Ending{}, fmt.Errorf("organisation %q: %w", name, model.ErrNotFound)
+	}
+	e := Ending{Organisation: c.Organisations[i]}
+	if e.Organisation.Own {
+		return Ending{}, fmt.Errorf("%w: %s is our own organisation: its people have no engagement, and leave by endDate at their source", model.ErrInvalid, name)
+	}
+	rules, err := c.Rules()
+	if err != nil {
+		return Ending{}, err
+	}
+	zone := rules.Calendar.Zone
+	if last == "" {
+		last = now.In(zone).Format(time.DateOnly)
+	}
+	e.Over, err = jml.EndOf(last, zone)
+	if err == nil && e.Over.IsZero() {
+		err = fmt.Errorf("%q is no end", last)
+	}
+	if err != nil {
+		return Ending{}, fmt.Errorf("%w: %w", model.ErrInvalid, err)
+	}
+	periods := slices.Clone(rules.Calendar.Engagements[name])
+	e.Index = len(periods)
+	for j, p := range periods {
+		if p.From.Before(e.Over) && (e.Index == len(periods) || p.From.After(periods[e.Index].From)) {
+			e.Index = j
+		}
+		if !p.From.Before(e.Over) && (e.Next.IsZero() || p.From.Before(e.Next)) {
+			e.Next = p.From
+		}
+	}
+	switch {
+	case len(periods) == 0:
+		periods = []jml.Engagement{{Until: e.Over}}
+	case e.Index == len(periods):
+		return Ending{}, fmt.Errorf("%w: the first engagement of %s begins at %s, and would end before", model.ErrInvalid, name, e.Next.In(zone).Format(time.RFC3339))
+	default:
+		e.Was, e.WasOver = e.Organisation.Engagements[e.Index], periods[e.Index].Until
+		periods[e.Index].Until = e.Over
+	}
+	e.Is = e.Was
+	e.Is.Until = last
+	changed := *rules
+	changed.Calendar.Engagements = maps.Clone(rules.Calendar.Engagements)
+	changed.Calendar.Engagements[name] = periods
+	e.Rules = &changed
+	return e, nil
+}
+
+// String is the engagement as an entry of the configuration.
+func (e Engagement) String() string {
+	var parts []string
+	for _, p := range []struct{ key, value string }{{"from", e.From}, {"until", e.Until}, {"sponsor", e.Sponsor}, {"reason", e.Reason}} {
+		if p.value != "" {
+			quoted, err := json.Marshal(p.value) // is YAML, too
+			if _, day := time.Parse(time.DateOnly, p.value); err != nil || day == nil {
+				quoted = []byte(p.value)
+			}
+			parts = append(parts, p.key+": "+string(quoted))
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }

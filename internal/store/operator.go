@@ -62,9 +62,38 @@ func (s *Store) People(ctx context.Context, q model.PeopleQuery) ([]model.Identi
 		if q.Organisation != "" {
 			db = db.Where("organisation = ?", q.Organisation)
 		}
+		if q.DueBy != nil {
+			db = db.Where("review_at < ?", stamp(*q.DueBy))
+		}
 		return page(db, q.Limit, q.Offset).Order("search_key, id").Find(&people).Error
 	})
 	return people, err
+}
+
+// Organisations counts the people of each, by name.
+func (s *Store) Organisations(ctx context.Context) ([]model.OrganisationTally, error) {
+	const text = "SELECT organisation, external, lifecycle, count(*), " +
+		"count(CASE WHEN EXISTS (SELECT 1 FROM accounts a WHERE a.identity_id = identities.id AND a.state = 'active') THEN 1 END) " +
+		"FROM identities WHERE NOT EXISTS (SELECT 1 FROM merges m WHERE m.identity_id = identities.id) " +
+		"GROUP BY organisation, external, lifecycle ORDER BY organisation, external, lifecycle"
+	var list []model.OrganisationTally
+	err := s.survey(ctx, op{text: s.sql(text), each: func(row scanner) error {
+		var t model.OrganisationTally
+		var phase model.Lifecycle
+		var n, with int
+		if err := row.Scan(&t.Organisation, &t.External, (*string)(&phase), &n, &with); err != nil {
+			return err
+		}
+		if last := len(list) - 1; last < 0 || list[last].Organisation != t.Organisation || list[last].External != t.External {
+			t.People = map[model.Lifecycle]int{}
+			list = append(list, t)
+		}
+		last := &list[len(list)-1]
+		last.People[phase] = n
+		last.WithAccounts += with
+		return nil
+	}})
+	return list, err
 }
 
 // searched adds the condition of a search for people. Exact finds come from indexes and are looked up first: only when

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -31,14 +32,73 @@ type setting struct {
 	Value string
 }
 
+var _ engine.Rehearsal = (*Store)(nil)
+
 // Scratch copies what decisions depend on, as of one moment, into a SQLite file of its own. Trying something out there
 // holds nobody up and costs nothing but the copy; discard throws it away.
 func (s *Store) Scratch(ctx context.Context) (engine.Store, func() error, error) {
+	return s.scratch(ctx, false)
+}
+
+// Stage is Scratch with a clock that stands still until it is put forward.
+func (s *Store) Stage(ctx context.Context) (engine.Stage, func() error, error) {
+	return s.scratch(ctx, true)
+}
+
+// Cast marks everybody of the organisation as due for review, and returns who that is in the order of their ids. Dates of others count only
+// if they come at or after from.
+func (s *Store) Cast(ctx context.Context, organisation string, from time.Time) (ids []string, err error) {
+	err = s.update(ctx, func(tx *gorm.DB) error {
+		of := tx.Model(&model.Identity{}).Where("organisation = ?", organisation)
+		return errors.Join(
+			tx.Model(&model.Identity{}).Where("organisation <> ? AND review_at < ?", organisation, stamp(from)).UpdateColumn("review_at", nil).Error,
+			of.Session(&gorm.Session{}).Order("id").Pluck("id", &ids).Error,
+			of.Session(&gorm.Session{}).UpdateColumn("review_at", time.Unix(0, 0).UTC()).Error)
+	})
+	return ids, err
+}
+
+// NextReview is when somebody is due for review next, after the time; zero: nobody ever.
+func (s *Store) NextReview(ctx context.Context, after time.Time) (time.Time, error) {
+	var found []model.Identity
+	err := s.view(ctx, func(db *gorm.DB) error {
+		return db.Select("review_at").Where("review_at > ?", stamp(after)).Order("review_at").Limit(1).Find(&found).Error
+	})
+	if err != nil || len(found) == 0 {
+		return time.Time{}, err
+	}
+	return found[0].ReviewAt.UTC(), nil
+}
+
+// Addressed lists people of other organisations with a record in which there is an address of one of the domains, such as example.org or
+// *.example.org, in the order of their ids behind after.
+func (s *Store) Addressed(ctx context.Context, organisation string, domains []string, after string, limit int) (ids []string, err error) {
+	var like []string
+	args := []any{organisation, after}
+	for _, d := range domains {
+		sub, below := strings.CutPrefix(d, "*")
+		if !below {
+			sub = "@" + d
+		}
+		like = append(like, `lower(attrs) LIKE ? ESCAPE '\'`)
+		args = append(args, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(sub))+`"%`)
+	}
+	if len(like) == 0 {
+		return nil, nil
+	}
+	err = s.view(ctx, func(db *gorm.DB) error {
+		return db.Raw("SELECT id FROM identities WHERE organisation <> ? AND id > ? AND id IN (SELECT identity_id FROM records WHERE identity_id <> '' AND "+
+			"absent_since IS NULL AND ("+strings.Join(like, " OR ")+")) ORDER BY id LIMIT ?", append(args, limit)...).Scan(&ids).Error
+	})
+	return ids, err
+}
+
+func (s *Store) scratch(ctx context.Context, stage bool) (*Store, func() error, error) {
 	dir, err := os.MkdirTemp("", "jmld-scratch-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", model.ErrUnavailable, err)
 	}
-	to, err := Open(ctx, Options{URL: "sqlite:" + filepath.Join(dir, "scratch.db"), Timeout: s.timeout})
+	to, err := Open(ctx, Options{URL: "sqlite:" + filepath.Join(dir, "scratch.db"), Timeout: s.timeout, Simulated: stage})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -60,7 +60,7 @@ func (e *Engine) commitGuarded(ctx context.Context, c *Commit, d draft, source s
 		}
 	}
 	if d.ended != "" && reason != "" && !d.cautious { // a team leaves as one: its plan is approved as one
-		trigger, reason = "end of "+d.ended, fmt.Sprintf("the engagement of %s is over: %s", d.ended, reason)
+		trigger, reason = "end of "+d.ended, jml.EngagementOver(d.ended)+": "+reason
 	}
 	to, err := route(d, func(s jml.Step, mark string) (model.Hold, bool) {
 		switch {

@@ -25,6 +25,8 @@ const toldToEnd = "the daemon was told to end"
 // thrown away with discard. A dry run is a real run on it.
 type Rehearsal interface {
 	Scratch(ctx context.Context) (copy Store, discard func() error, err error)
+	// Stage is Scratch with a clock of its own.
+	Stage(ctx context.Context) (copy Stage, discard func() error, err error)
 }
 
 // Sync reads the source now. The error is set when the read failed; Synced then still says how far it came.
