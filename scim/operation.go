@@ -225,7 +225,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	if v != verbRemove || op.given && a.multi {
 		if op.value, err = c.value(a, raw); err != nil {
-			return heard(err)
+			return c.heard(a, err)
 		}
 		if v == verbRemove {
 			c.notes.add("%s: remove with values read as remove those", a.label())
@@ -244,8 +244,9 @@ func (c *compiler) misnamed(byPath bool, format string, args ...any) {
 }
 
 // heard passes over an operation whose value says nothing of its attribute: it changes nothing, and above all unassigns nothing.
-func heard(err error) error {
+func (c *compiler) heard(a *attribute, err error) error {
 	if errors.Is(err, errUnheard) {
+		c.notes.remark("%s: a value without anything that can be assigned, left as it is", a.label())
 		return nil
 	}
 	return err
@@ -321,7 +322,7 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 			op.value, err = c.elementValue(a, raw)
 		}
 		if err != nil {
-			return heard(err)
+			return c.heard(a, err)
 		}
 	}
 	return c.push(op)

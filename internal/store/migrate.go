@@ -95,7 +95,7 @@ func migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string,
 		return err
 	}
 	p, err := goose.NewProvider(dialect, db, files, goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()))
+		goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(rekeying()))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func current(ctx context.Context, db *sql.DB, dir string) bool {
 	}
 	var applied int64
 	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&applied)
-	return err == nil && applied >= newest
+	return err == nil && applied >= max(newest, rekeyed)
 }
 
 // liteLocker lets one process migrate a SQLite file. A process that dies holding it keeps the others waiting a minute.
