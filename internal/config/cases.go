@@ -32,19 +32,21 @@ type casesFile struct {
 }
 
 type caseFile struct {
-	Name   string              `yaml:"name,required"`
-	About  string              `yaml:"about"`
-	Day    string              `yaml:"day"`
-	Person map[string]said     `yaml:"person,required"` // by source
-	Access []memberFile        `yaml:"access"`
-	Taken  map[string][]string `yaml:"taken"`
-	Then   []momentFile        `yaml:"then"`
-	Expect *expectFile         `yaml:"expect,required"`
+	Name     string              `yaml:"name,required"`
+	About    string              `yaml:"about"`
+	Day      string              `yaml:"day"`
+	Person   map[string]said     `yaml:"person,required"` // by source
+	Managers map[string]wanted   `yaml:"managers"`        // by the id that a source names
+	Access   []memberFile        `yaml:"access"`
+	Taken    map[string][]string `yaml:"taken"`
+	Then     []momentFile        `yaml:"then"`
+	Expect   *expectFile         `yaml:"expect,required"`
 }
 
 type momentFile struct {
-	Day    string          `yaml:"day,required"`
-	Person map[string]said `yaml:"person"`
+	Day      string            `yaml:"day,required"`
+	Person   map[string]said   `yaml:"person"`
+	Managers map[string]wanted `yaml:"managers"`
 }
 
 // memberFile is what the person holds: in one of group, app and namespace, or an exception.
@@ -208,9 +210,9 @@ func (b *caseBuilder) one(c caseFile, day string, at route) trial.Case {
 	if b.has(at.with("person")) && len(c.Person) == 0 {
 		b.wrong(at.with("person"), "no source says anything; expected at least one")
 	}
-	all := map[string]said{}
+	all, who := map[string]said{}, managers{}
 	last := b.moment(c.Day, when)
-	out.Moments = append(out.Moments, b.says(all, c.Person, last, at.with("person")))
+	out.Moments = append(out.Moments, who.known(b, b.says(all, c.Person, last, at.with("person")), c.Managers, at.with("managers")))
 	for i, m := range c.Then {
 		under := at.with("then", i)
 		now := b.moment(m.Day, under.with("day"))
@@ -218,8 +220,9 @@ func (b *caseBuilder) one(c caseFile, day string, at route) trial.Case {
 			b.wrong(under.with("day"), "%s is not after what came before; expected the days in order", m.Day)
 		}
 		last = now
-		out.Moments = append(out.Moments, b.says(all, m.Person, now, under.with("person")))
+		out.Moments = append(out.Moments, who.known(b, b.says(all, m.Person, now, under.with("person")), m.Managers, under.with("managers")))
 	}
+	who.named(b, out.Moments)
 	for _, target := range slices.Sorted(maps.Keys(c.Taken)) {
 		if !slices.Contains(b.targets, target) {
 			b.mistake(b.keyPlace(at.with("taken", target)), "unknown target %q%s", target, meant(target, b.targets))

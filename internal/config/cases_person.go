@@ -140,6 +140,7 @@ func (b *caseBuilder) put(attrs map[string]any, v saidValue) {
 	}
 	_, isText := value.(string)
 	_, isBool := value.(bool)
+	_, isMap := value.(map[string]any)
 	switch {
 	case value == nil:
 		path.Set(attrs, nil)
@@ -150,7 +151,7 @@ func (b *caseBuilder) put(attrs map[string]any, v saidValue) {
 		path.Put(attrs, value)
 	case isList && len(texts) == len(list) && path.Multiple():
 		path.Put(attrs, texts)
-	case isList && path.Multiple(), isBool && !path.Plain(), v.name == "manager":
+	case isList && path.Multiple(), isBool && !path.Plain(), isMap && v.name == "manager":
 		path.Set(attrs, value)
 	default:
 		b.mistake(start(v.node), "%s is %s; expected text%s", v.name, kind(v.node), map[bool]string{true: " or a list of text", false: ", in quotes"}[path.Multiple()])

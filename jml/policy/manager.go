@@ -9,14 +9,14 @@ import (
 
 const managerVariable = "manager"
 
-// managerNames are the fields of `manager`, in the order in which messages list them.
-func managerNames() []string {
+// ManagerFields are the fields of `manager`, in the order in which messages list them. All are text but active.
+func ManagerFields() []string {
 	return []string{"userName", "displayName", "email", "employeeNumber", "active"}
 }
 
 // managerType is the type of `manager`: whom the person reports to, as far as that is somebody known.
 func managerType() *partType {
-	t := &partType{name: "jmld.Manager", label: managerVariable, fields: map[string]partField{}, names: managerNames()}
+	t := &partType{name: "jmld.Manager", label: managerVariable, fields: map[string]partField{}, names: ManagerFields()}
 	for _, name := range t.names {
 		typ := model.TypeString
 		if name == "active" {

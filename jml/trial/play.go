@@ -31,6 +31,8 @@ type Moment struct {
 	At      time.Time
 	Records []model.Record
 	Groups  []model.Membership
+	// Managers are facts about whom Records name as manager, as far as that is somebody.
+	Managers map[jml.ManagerRef]map[string]any
 }
 
 // Person is the name of the person in rows of Case.Access.
@@ -133,7 +135,7 @@ func (p *player) wait(until time.Time) error {
 }
 
 func (p *player) decide(at time.Time, cause string) {
-	s := jml.Situation{Now: at.UTC(), ID: Person, Records: p.now.Records, Groups: p.now.Groups, Keys: p.keys,
+	s := jml.Situation{Now: at.UTC(), ID: Person, Records: p.now.Records, Groups: p.now.Groups, Managers: p.now.Managers, Keys: p.keys,
 		Access: access.NewView(p.tree, p.rows, at), Cause: jml.Cause{Text: cause}, Administrators: map[string]int{}}
 	if p.known {
 		before := p.played.Identity
