@@ -70,6 +70,9 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 		e = c.unpacked("members", e, "{")
 		var id any = e
 		if o, ok := e.(object); ok {
+			if err := notDeleted("members", o); err != nil {
+				return nil, err
+			}
 			if id, ok = o.get("value"); !ok || id == nil || id == "" {
 				ref, _ := o.get("$ref")
 				s, _ := ref.(string)
@@ -78,6 +81,9 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 			}
 		} else if e != nil {
 			c.notes.add("members: text read as its value")
+		}
+		if s, ok := id.(string); ok {
+			id = c.idOf("members", s)
 		}
 		switch s, ok := id.(string); {
 		case id == nil:
@@ -134,7 +140,7 @@ func (c *compiler) namedMembers(f model.Filter) []string {
 		switch {
 		case !isText || f.Op != model.OpEq:
 		case f.Attr.Path[0] == "value":
-			return []string{id}
+			return []string{c.idOf("members", id)}
 		case f.Attr.Path[0] == "$ref" && lastSegment(id) != "":
 			c.notes.path("members: $ref read as value")
 			return []string{lastSegment(id)}

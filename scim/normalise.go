@@ -228,6 +228,11 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 	if inner := n.packed(a, o); inner != nil {
 		o = inner
 	}
+	if a.index["operation"] == nil {
+		if err := notDeleted(a.label(), o); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range o {
 		s := a.sub(e.key)
 		if s == nil {
@@ -261,14 +266,38 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 // referred takes the id from the address of what is referred to, when that is all there is: the reference there was must not stay
 // beside it.
 func (n normaliser) referred(a *attribute, m map[string]any) {
+	if a.declared || a.index["$ref"] == nil || a.index["value"] == nil {
+		return
+	}
 	ref, _ := m["$ref"].(string)
-	if _, said := m["value"]; said || ref == "" || a.declared || a.index["value"] == nil {
+	if given, said := m["value"]; said || ref == "" {
+		if s, ok := given.(string); ok {
+			m["value"] = n.idOf(a.label(), s)
+		}
 		return
 	}
 	if id := lastSegment(ref); id != "" {
 		n.notes.remark("%s: $ref read as value", a.label())
 		m["value"] = id
 	}
+}
+
+// idOf is the id of a resource that is given by its address.
+func (n normaliser) idOf(label, s string) string {
+	if id := lastSegment(s); strings.Contains(s, "://") && id != "" {
+		n.notes.add("%s: address read as the id in it", label)
+		return id
+	}
+	return s
+}
+
+// notDeleted refuses a value that SCIM 1.1 marks as one to delete: read as one to have, it would be the opposite.
+func notDeleted(label string, o object) error {
+	v, _ := o.get("operation")
+	if word, _ := v.(string); strings.EqualFold(word, "delete") {
+		return invalidValue("%s: a value is removed by the operation remove, not by a mark in it.", label)
+	}
+	return nil
 }
 
 // lastSegment is what stands at the end of an address.

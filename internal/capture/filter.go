@@ -155,8 +155,13 @@ func (r *redaction) unquotedLiteral(word, name, full string) string {
 
 // compared redacts what an attribute is compared with.
 func (r *redaction) compared(name, full, s string) string {
-	if f := (frame{key: full, native: true}); isOurID(s) && f.ours() {
-		return s
+	if f := (frame{key: full, native: true}); f.ours() {
+		switch {
+		case isOurID(s):
+			return s
+		case strings.Contains(s, "://"):
+			return r.url(s)
+		}
 	}
 	return r.value(frame{key: name}, s)
 }

@@ -49,6 +49,8 @@ func harmless(name, s string) bool {
 		return isURN(s)
 	case "op":
 		return oneOf(lower, "add", "replace", "remove")
+	case "operation":
+		return lower == "delete"
 	case "type":
 		return oneOf(lower, "work", "home", "other", "mobile", "fax", "pager", "photo", "thumbnail", "user", "group", "direct", "indirect",
 			"aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo")

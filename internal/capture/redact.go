@@ -305,7 +305,7 @@ func (r *redaction) value(f frame, s string) string {
 		return s
 	case f.fault && name == "detail":
 		return r.detail(s)
-	case name == "$ref" || name == "location":
+	case name == "$ref" || name == "location" || strings.Contains(s, "://") && f.ours():
 		return r.url(s)
 	case name == "path" && isResourcePath(s):
 		return r.operationPath(s)
