@@ -3,6 +3,7 @@ package jml
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"sort"
@@ -145,7 +146,7 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 				continue
 			}
 		}
-		v, p := choose(by, k.order, k.rule)
+		v, p := chosen(by, k)
 		_, p.Empty = v.(none)
 		f.Provenance[name] = p
 		if p.Empty {
@@ -158,6 +159,51 @@ func (r *Rules) fuse(records []model.Record, rank func(name string, by map[strin
 		put(f.Attrs, name, v)
 	}
 	return f
+}
+
+// chosen is what choose finds. A source that says of some parts of an attribute that there is none, and nothing beside that, takes these parts from
+// what those behind it say, unless it alone decides.
+func chosen(by map[string]any, k ranking) (any, model.Provenance) {
+	v, p := choose(by, k.order, k.rule)
+	if !onlyNones(v) {
+		return v, p
+	}
+	first, without, rest := p.Winner, map[string]bool{}, maps.Clone(by)
+	for onlyNones(v) && !k.exclusive {
+		for part := range v.(map[string]any) {
+			without[part] = true
+		}
+		if delete(rest, p.Winner); len(rest) == 0 {
+			break
+		}
+		v, p = choose(rest, k.order, k.rule)
+	}
+	if have, ok := v.(map[string]any); ok {
+		have = maps.Clone(have)
+		maps.DeleteFunc(have, func(part string, v any) bool { return v == nil || without[part] })
+		if v = have; len(have) == 0 {
+			v = none{}
+		}
+	}
+	if _, empty := v.(none); empty {
+		p.Winner = first
+	}
+	p.Losers = nil
+	for _, s := range slices.Sorted(maps.Keys(by)) {
+		if s != p.Winner && !reflect.DeepEqual(by[s], by[p.Winner]) {
+			p.Losers = append(p.Losers, s)
+		}
+	}
+	return v, p
+}
+
+// onlyNones says whether all parts of a value are null.
+func onlyNones(v any) bool {
+	parts, ok := v.(map[string]any)
+	for _, part := range parts {
+		ok = ok && part == nil
+	}
+	return ok && len(parts) > 0
 }
 
 // none is what a source says that has null there.

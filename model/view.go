@@ -71,7 +71,11 @@ type AccountQuery struct {
 	Dead, Unsettled    bool
 	Privileged         bool   // administrators, and what is protected
 	Search             string // part of the person's name, user name or e-mail
-	Offset, Limit      int
+	// ByIdentity orders by identity instead, behind After if it is not "": whoever reads a target page by page misses none and sees none twice,
+	// whatever is renamed, comes or goes between.
+	ByIdentity    bool
+	After         string // an identity
+	Offset, Limit int
 }
 
 // PeopleQuery selects identities, ordered by display name and id.

@@ -118,9 +118,16 @@ func (s *Store) searched(db *gorm.DB, table, search string, whole bool) *gorm.DB
 // Accounts lists accounts by user name, identity and target.
 func (s *Store) Accounts(ctx context.Context, q model.AccountQuery) ([]model.Account, error) {
 	var accounts []model.Account
+	order := "accounts.user_name, accounts.identity_id, accounts.target"
+	if q.ByIdentity {
+		order = "accounts.identity_id, accounts.target"
+	}
 	err := s.view(ctx, func(db *gorm.DB) error {
-		return page(s.accounts(db, q), q.Limit, q.Offset).Select("accounts.*").
-			Order("accounts.user_name, accounts.identity_id, accounts.target").Find(&accounts).Error
+		db = s.accounts(db, q)
+		if q.ByIdentity && q.After != "" {
+			db = db.Where("accounts.identity_id > ?", q.After)
+		}
+		return page(db, q.Limit, q.Offset).Select("accounts.*").Order(order).Find(&accounts).Error
 	})
 	return accounts, err
 }

@@ -270,6 +270,22 @@ func TestPeopleAreFoundByNameOrExactKey(t *testing.T) {
 		if len(accounts) != 1 || accounts[0].IdentityID != "i-1" {
 			t.Errorf("%+v", accounts)
 		}
+		var all, paged []string
+		for _, a := range get[[]model.Account](t)(s.Accounts(ctx, model.AccountQuery{Target: "platform"})) {
+			all = append(all, a.IdentityID)
+		}
+		slices.Sort(all)
+		for last := ""; ; {
+			page := get[[]model.Account](t)(s.Accounts(ctx, model.AccountQuery{Target: "platform", ByIdentity: true, After: last, Limit: 1}))
+			if len(page) == 0 {
+				break
+			}
+			last = page[0].IdentityID
+			paged = append(paged, last)
+		}
+		if diff := cmp.Diff(all, paged); diff != "" || len(all) < 2 {
+			t.Errorf("page by page: %s %v", diff, all)
+		}
 		if _, err := s.Identity(ctx, "i-none"); !errors.Is(err, model.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}

@@ -152,8 +152,11 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.write(limited, op{text: s.sql(put), args: []any{name, strings.Repeat("room", room/4)}}); err != nil {
 		return err
 	}
+	if err := s.write(limited, op{text: s.sql("DELETE FROM settings WHERE name = $1"), args: []any{name}}); err != nil {
+		return err // it is asked for again, and the next row takes the place of this one
+	}
 	s.unwritable.Store(false)
-	return s.write(limited, op{text: s.sql("DELETE FROM settings WHERE name = $1"), args: []any{name}})
+	return nil
 }
 
 // wrote notes that the database takes no writes.

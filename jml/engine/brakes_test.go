@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -463,6 +464,37 @@ func TestAnAttributeChangedByPushesIsHeldBeyondTheLimit(t *testing.T) {
 					t.Errorf("what came back waits: %+v, %v", now, err)
 				}
 			}
+		}
+	})
+}
+
+// D-04: an identity provider sends null for what it has no mapping for, one person after the other, and other sources know better.
+func TestWhatPushesEmptyIsHeldBeyondTheLimit(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		r := *h.opts.Rules
+		r.Authority = map[string][]string{"title": {"entra"}}
+		h.SetRules(&r)
+		for i := range 30 {
+			en := person(i)
+			h.dir.users = append(h.dir.users, with(en, map[string]any{"title": "Engineer"}))
+		}
+		h.sync()
+		for i := range 30 {
+			attrs := jml.Decode(h.dir.users[i].Attrs)
+			delete(attrs, "active")
+			attrs["title"] = nil
+			if _, err := h.scim("entra", fmt.Sprint("e", i), h.dir.users[i].UserName, true, attrs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.work()
+		if got := h.wanted("app", "title"); len(got) != 2 || got["Engineer"] < 20 {
+			t.Errorf("%v: more was emptied than may", got)
+		}
+		brake := model.BrakeEmptied.About("app", "title")
+		if !slices.ContainsFunc(h.heldPlans(), func(p model.Plan) bool { return p.Brake == brake && p.Source == "entra" }) {
+			t.Errorf("no plan of the brake %s: %+v", brake, h.heldPlans())
 		}
 	})
 }

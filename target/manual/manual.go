@@ -177,8 +177,8 @@ func (t *Target) Accounts(ctx context.Context) iter.Seq2[model.Account, error] {
 	}
 	return func(yield func(model.Account, error) bool) {
 		const chunk = 500
-		for offset := 0; ; offset += chunk {
-			list, err := t.o.Store.Accounts(ctx, model.AccountQuery{Target: t.o.Name, Limit: chunk, Offset: offset})
+		for last := ""; ; {
+			list, err := t.o.Store.Accounts(ctx, model.AccountQuery{Target: t.o.Name, Limit: chunk, ByIdentity: true, After: last})
 			if err != nil {
 				yield(model.Account{}, fmt.Errorf("accounts of target %s: %w", t.o.Name, err))
 				return
@@ -191,6 +191,7 @@ func (t *Target) Accounts(ctx context.Context) iter.Seq2[model.Account, error] {
 			if len(list) < chunk {
 				return
 			}
+			last = list[chunk-1].IdentityID
 		}
 	}
 }
