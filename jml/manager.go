@@ -6,8 +6,8 @@ import (
 	"jmld/model"
 )
 
-// ManagerRef is whom a source names as somebody's manager: a record of its own, by its folded id. Who that is is found when it is
-// asked for, whenever the record came.
+// ManagerRef is whom a source names as somebody's manager: a record of its own, by its id, or by that in capitals. Who that is is found when it
+// is asked for, whenever the record came.
 type ManagerRef struct{ Source, Record string }
 
 // ManagerOf is whom the record names; false: nobody.
@@ -24,8 +24,8 @@ func managerIn(attrs map[string]any, source string) (ManagerRef, bool) {
 	if m, ok := v.(map[string]any); ok {
 		v = m["value"]
 	}
-	id := Fold(text(v))
-	return ManagerRef{source, id}, id != ""
+	id := text(v)
+	return ManagerRef{source, id}, Fold(id) != ""
 }
 
 // ManagerFacts is what rules see of a manager. Who has left everywhere is not active.

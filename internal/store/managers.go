@@ -8,8 +8,7 @@ import (
 	"jmld/model"
 )
 
-// Managers are the people behind records that are named by their folded ids, with what rules see of them. Ids are ours or a directory's:
-// those that fold to something else than they are name nobody here.
+// Managers are the people behind records, with what rules see of them.
 func (s *Store) Managers(ctx context.Context, refs []engine.RecordRef) (map[engine.RecordRef]model.Identity, error) {
 	const text = "SELECT r.source, r.id, i.id, i.lifecycle, i.user_name, i.display_name, i.email, i.attrs FROM pairs($1, $2) " +
 		"JOIN EACH records r ON (r.source = p.a AND r.id = p.b) JOIN EACH identities i ON (i.id = r.identity_id) " +

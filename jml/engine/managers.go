@@ -70,14 +70,22 @@ func (e *Engine) managersAmong(ctx context.Context, refs []jml.ManagerRef) (map[
 		if _, twice := out[ref]; !twice {
 			out[ref] = nil
 			ask = append(ask, RecordRef{Source: ref.Source, ID: ref.Record})
+			if folded := jml.Fold(ref.Record); folded != ref.Record {
+				ask = append(ask, RecordRef{Source: ref.Source, ID: folded})
+			}
 		}
 	}
 	found, err := e.o.Store.Managers(ctx, ask)
 	if err != nil {
 		return nil, fmt.Errorf("managers: %w", err)
 	}
-	for ref, identity := range found {
-		out[jml.ManagerRef{Source: ref.Source, Record: ref.ID}] = jml.ManagerFacts(&identity)
+	for ref := range out {
+		for _, id := range []string{ref.Record, jml.Fold(ref.Record)} { // as it is first: ids are compared with their case (RFC 7643 §3.1)
+			if identity, ok := found[RecordRef{ref.Source, id}]; ok {
+				out[ref] = jml.ManagerFacts(&identity)
+				break
+			}
+		}
 	}
 	return out, nil
 }

@@ -164,3 +164,30 @@ func TestReportsFollowAManagerToWhomNothingElseHappens(t *testing.T) {
 		}
 	})
 }
+
+// A directory may have ids with capital letters: whoever is named by one exactly is found. Where the id has none, case does not count.
+func TestManagersAreFoundWhateverTheLettersOfTheirIDs(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		byManager(h)
+		entry := func(id, name, n, manager, display string) model.Entry {
+			attrs := under(n, manager, display)
+			attrs["userName"] = name
+			return model.Entry{Record: model.Record{ID: id, Kind: model.KindUser, UserName: name, UserNameKey: name, DisplayName: display, Active: true, Attrs: jml.Canonical(attrs)}}
+		}
+		is := func(what string, want map[string]string) {
+			t.Helper()
+			h.settle()
+			if diff := cmp.Diff(want, h.titles()); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+		}
+		h.dir.users = []model.Entry{entry("E1", "ada", "1", "E2", "Ada"), entry("E2", "bo", "2", "", "Bo"), entry("e2", "cy", "3", "", "Cy"),
+			entry("E4", "di", "4", "e2", "Di"), entry("E5", "ed", "5", "E6", "Ed"), entry("e6", "fay", "6", "", "Fay")}
+		h.sync()
+		is("the first read", map[string]string{"ada": "Bo 2", "bo": "nobody's", "cy": "nobody's", "di": "Cy 3", "ed": "Fay 6", "fay": "nobody's"})
+		h.dir.users[1] = entry("E2", "bo", "2", "", "Bo B.")
+		h.sync()
+		is("a manager has another name", map[string]string{"ada": "Bo B. 2", "bo": "nobody's", "cy": "nobody's", "di": "Cy 3", "ed": "Fay 6", "fay": "nobody's"})
+	})
+}

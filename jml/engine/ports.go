@@ -285,7 +285,7 @@ type Correlations interface {
 	// DueWaits lists disputed and unmatched records of which a key is somebody else's than when they were decided, or belongs to
 	// somebody who changed since.
 	DueWaits(ctx context.Context, limit int) ([]RecordRef, error)
-	// Managers are the people behind records that are named by their folded ids, with what ManagerFacts needs.
+	// Managers are the people behind records, with what ManagerFacts needs.
 	Managers(ctx context.Context, refs []RecordRef) (map[RecordRef]model.Identity, error)
 	// Merges are those of the identity: the one that ended it, and those that ended in it, the newest first.
 	Merges(ctx context.Context, identity string) ([]model.Merge, error)
