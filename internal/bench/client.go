@@ -21,7 +21,7 @@ type client struct {
 	addr, path string
 	after      string // of a request, between its line and its length
 	idle       chan *wire
-	lone       bool // one request at a time: see alone
+	lone       bool // see alone
 }
 
 // anySuccess is any status from 200 to 299.
@@ -61,8 +61,8 @@ func newClient(base string, most int) (*client, error) {
 	return &client{u.Host, u.Path, after, make(chan *wire, most), false}, nil
 }
 
-// alone says whether there is one request at a time from now on. Whoever has nothing else to do waits for the answer in the kernel,
-// which takes fewer steps than the runtime's way to wait for any of many.
+// alone says whether there is one request at a time from now on, to another process. Whoever has nothing else to do waits for the
+// answer in the kernel, which takes fewer steps than the runtime's way to wait for any of many.
 func (c *client) alone(lone bool) {
 	if c.lone != lone {
 		c.close()

@@ -173,8 +173,8 @@ func (b *bench) scimOn(ctx context.Context, t *tb, db string, open func() string
 // operation measures one kind of request beside both floors.
 func (b *bench) operation(ctx context.Context, s *stocked, o *scimOp, clients int, name, floor string) error {
 	var allocs, bytes float64
-	s.daemon.alone(clients == 1)
-	s.plain.alone(clients == 1)
+	s.daemon.alone(s.apart && clients == 1)
+	s.plain.alone(s.apart && clients == 1)
 	around := func(side int, do func() error) error {
 		switch side {
 		case sideBare:
@@ -231,7 +231,7 @@ func (b *bench) scale(ctx context.Context, db string, stores []*stocked) error {
 		return nil
 	}
 	for _, s := range stores {
-		s.daemon.alone(true)
+		s.daemon.alone(s.apart)
 	}
 	large, small := stores[len(stores)-1], stores[0]
 	if large != small {

@@ -89,11 +89,14 @@ func serve(ctx context.Context, t *tb, url string, limits scim.Limits) (served, 
 			}
 		})
 	})
-	return served{base}, err
+	return served{base, false}, err
 }
 
-// served is a process that serves; base is its URL.
-type served struct{ base string }
+// served is what serves; base is its URL, apart says that it is a process of its own.
+type served struct {
+	base  string
+	apart bool
+}
 
 func (s served) client(path string, most int) (*client, error) { return newClient(s.base+path, most) }
 
@@ -137,7 +140,7 @@ func spawn(ctx context.Context, t *tb, url string, limits scim.Limits, profile s
 	if err != nil {
 		return served{}, fmt.Errorf("%s said no address: %w", serveName, err)
 	}
-	return served{strings.TrimSpace(line)}, nil
+	return served{strings.TrimSpace(line), true}, nil
 }
 
 // serveChild is the process.

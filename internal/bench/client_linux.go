@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -9,10 +7,12 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
-// socket is a connection whose reads wait in the kernel. The runtime's own reads ask in vain first, and then wait for whatever there
-// is to wait for; the thread that finds an answer has to wake another one.
+// socket is a connection whose reads wait in the kernel, and the runtime does not know it. Its own reads ask in vain first, then wait
+// for whatever there is to wait for, and the thread that finds an answer wakes another one. Of reads that it knows to wait it takes
+// the processor away, and has to be woken when they are done.
 type socket struct{ fd int }
 
 // blocking takes the connection over.
@@ -38,18 +38,18 @@ func blocking(conn net.Conn, patience time.Duration) (io.ReadWriteCloser, error)
 	return &socket{fd}, nil
 }
 
-// Read reports a timeout as EAGAIN.
+// Read reports a timeout as EAGAIN. Nothing else of this process may be needed for the answer.
 func (s *socket) Read(b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(s.fd, b)
+		n, _, err := syscall.RawSyscall(syscall.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // as read(2) wants it
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // as the kernel returned it
-		case err != nil:
+		case err == syscall.EINTR:
+		case err != 0:
 			return 0, os.NewSyscallError("read", err)
 		case n == 0 && len(b) > 0:
 			return 0, io.EOF
 		default:
-			return n, nil
+			return int(n), nil
 		}
 	}
 }
