@@ -143,7 +143,7 @@ func (a *app) endOrganisation(ctx context.Context, s *site, name, on string) err
 		return err
 	case len(doc.Held) > 0:
 		return outcome(exitHeld)
-	case doc.Totals[endsWithIt]+len(doc.Others) > 0:
+	case doc.Totals[endsWithIt]+len(doc.Others) > 0, slices.ContainsFunc(doc.People, func(p endingPerson) bool { return len(p.Memberships) > 0 }):
 		return outcome(exitChanges)
 	}
 	return nil

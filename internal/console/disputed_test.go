@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,6 +46,9 @@ func (c *correlator) Case(_ context.Context, ref engine.RecordRef, _ string) (en
 }
 
 func (c *correlator) Correlate(_ context.Context, j engine.Judgement) (engine.Judged, error) {
+	if j.Reason == "too early" {
+		return engine.Judged{}, fmt.Errorf("link record: %w", engine.ErrOtherRules)
+	}
 	if j.Digest != "d1" {
 		return engine.Judged{}, model.Errorf(model.CodeCorrelationStale, "another digest")
 	}
@@ -108,6 +112,10 @@ func TestADisputeIsDecidedInTheConsole(t *testing.T) { // D-20
 	}
 	if cor.undone != 1 {
 		t.Errorf("%d taken back", cor.undone)
+	}
+	early := url.Values{"digest": {"d1"}, "do": {"new"}, "by": {"Grete"}, "reason": {"too early"}}
+	if w := ask("POST", "/disputed/okta/o1", early); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "Other rules are in force") {
+		t.Errorf("by a daemon with other rules: %d %s", w.Code, w.Body)
 	}
 	if w := ask("GET", "/disputed/okta/none", nil); w.Code != http.StatusNotFound {
 		t.Error(w.Code)

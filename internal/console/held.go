@@ -135,7 +135,7 @@ func (c *console) approve(ctx context.Context, r *http.Request) (view, error) {
 	start := time.Now()
 	done, err := c.o.Approver.Approve(ctx, id, digest, actor(r))
 	c.forget()
-	if errors.Is(err, model.ErrStale) {
+	if errors.Is(err, model.ErrStale) && model.CodeOf(err) != model.CodeRulesOther {
 		return c.stale(ctx, id)
 	}
 	if err != nil {

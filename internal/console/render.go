@@ -113,6 +113,9 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, model.ErrNotFound):
 		c.problem(w, r, http.StatusNotFound, "Not found", "There is nothing with this id. It may have been cleaned up, or the link is cut off.")
 		return
+	case model.CodeOf(err) == model.CodeRulesOther:
+		c.problem(w, r, http.StatusConflict, "Nothing was decided", "Other rules are in force than those of this daemon. "+model.CodeRulesOther.Advice())
+		return
 	case r.Context().Err() != nil: // the browser went away: nobody reads an answer
 		return
 	}
