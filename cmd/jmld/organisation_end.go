@@ -347,7 +347,7 @@ func (a *app) printEnd(doc *organisationEndJSON) error {
 	if doc.Again != "" {
 		a.printf("another engagement begins at %s: its people are back then\n", day(end.Next, doc.zone))
 	}
-	a.printf("%s of it are known; accounts: %d would end with it, %d wait for approval, %d stay, %d end anyway\n", count(doc.Members, "person", "people"),
+	a.printf("known of it: %s; accounts: %d would end with it, %d wait for approval, %d stay, %d end anyway\n", count(doc.Members, "person", "people"),
 		doc.Totals[endsWithIt], doc.Totals[endsHeld], doc.Totals[endsNot], doc.Totals[endsBefore])
 	for _, part := range []struct{ outcome, title string }{
 		{endsWithIt, "end with it"}, {endsHeld, "wait for approval"}, {endsNot, "stay"}, {endsBefore, "end anyway, for another reason"},

@@ -26,6 +26,15 @@ type member struct {
 	MemberID string `gorm:"primaryKey"`
 }
 
+// recordValue is a row of the table record_values.
+type recordValue struct {
+	Source   string
+	RecordID string
+	Attr     string
+	Type     string
+	Value    string
+}
+
 // setting is a row of the table settings.
 type setting struct {
 	Name  string `gorm:"primaryKey"`
@@ -119,6 +128,7 @@ func (s *Store) scratch(ctx context.Context, stage bool) (*Store, func() error, 
 			copyRows[model.AccountName](ctx, from, to), copyRows[model.Merge](ctx, from, to),
 			copyRows[model.AccessRole](ctx, from, to), copyRows[model.AccessGroup](ctx, from, to), copyRows[model.AccessResource](ctx, from, to),
 			copyRows[model.AccessLink](ctx, from, to), copyRows[model.AccessMember](ctx, from, to),
+			copyRows[recordValue](ctx, from.Where("attr = ?", managerAttr), to), // by which reports are found
 			copyRows[setting](ctx, from.Where("name IN ?", []string{accessRev, accessFrame}), to),
 		)
 	}

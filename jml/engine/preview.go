@@ -48,6 +48,9 @@ type Tried struct {
 // same.
 const trialSteps = 500
 
+// settling is how long after the end a trial goes on: groups and roles end once accounts have, and reports are looked at when their manager has left.
+const settling = 2 * time.Minute
+
 // Try plays the time until then on a copy of the store: everybody of the organisation is reviewed by the trial's rules at once, and whoever is due
 // later on their day, by this engine with its guard. Of other people only those count whose dates come while the guard remembers who left, up to the
 // end. Targets are not asked, what waits already stays as it is, and no source says anything new.
@@ -85,21 +88,29 @@ func (e *Engine) Try(ctx context.Context, t Trial) (out Tried, err error) {
 	if err != nil {
 		return Tried{}, err
 	}
-	for step := t.Until.Sub(clock) / trialSteps; ; {
+	step, settled := t.Until.Sub(clock)/trialSteps, clock.Add(settling)
+	if clock.Before(t.Until) {
+		settled = t.Until.Add(settling)
+	}
+	for {
 		if err := played.happens(ctx, stage, clock); err != nil {
 			return Tried{}, fmt.Errorf("try rules for %s: at %s: %w", t.Organisation, clock.Format(time.RFC3339), err)
-		}
-		if !clock.Before(t.Until) {
-			break
 		}
 		next, err := stage.NextReview(ctx, clock)
 		if err != nil {
 			return Tried{}, fmt.Errorf("try rules for %s: %w", t.Organisation, err)
 		}
-		if soonest := clock.Add(step); next.Before(soonest) && !next.IsZero() {
+		due := !next.IsZero() && !next.After(settled)
+		if !clock.Before(t.Until) { // what follows from the end
+			if !due {
+				break
+			}
+			step = time.Second
+		}
+		if soonest := clock.Add(step); next.Before(soonest) {
 			next = soonest
 		}
-		if next.IsZero() || next.After(t.Until) {
+		if clock.Before(t.Until) && (!due || next.After(t.Until)) {
 			next = t.Until
 		}
 		clock = next

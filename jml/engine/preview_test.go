@@ -11,6 +11,7 @@ import (
 
 	"jmld/jml"
 	"jmld/jml/engine"
+	"jmld/jml/policy"
 	"jmld/model"
 )
 
@@ -148,6 +149,43 @@ func TestAnEndThatIsPastComesAtOnce(t *testing.T) {
 		}
 		if len(tried.Before) != 1 || tried.Before[0].Accounts[0].State != model.AccountActive || tried.After[0].Accounts[0].State != model.AccountInactive {
 			t.Errorf("%+v", tried)
+		}
+	})
+}
+
+// What follows from the end is said, too: the reports of a manager who goes with the partner are looked at again, and nobody else's accounts.
+func TestWhatFollowsFromAnEndIsSaid(t *testing.T) {
+	t.Parallel()
+	onBothCalendars(t, func(t *testing.T, h *calendarHouse) {
+		r := *h.opts.Rules
+		var bad []policy.Mistake
+		r.Policy, bad = policy.Compile(policy.Config{Organisations: []policy.Organisation{{Name: "Partner", Domains: []string{"partner.example"}}},
+			Accounts: []policy.Rule{{Name: "led", Target: "platform", When: `has(manager.active) && manager.active`}, {Name: "everybody", Target: "app", When: "true"}}}, r.Targets)
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		h.SetRules(&r)
+		for _, p := range [][3]string{{"boss", "boss@partner.example", ""}, {"rep", "rep@example.org", "boss"}, {"other", "other@example.org", ""}} {
+			attrs := under("n-"+p[0], p[2], p[0])
+			attrs["emails"] = []any{map[string]any{"value": p[1]}}
+			if _, err := h.scim("entra", p[0], p[0], true, attrs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.later(h.at.Add(2 * time.Minute))
+		end := h.at.AddDate(0, 0, 20)
+		ends := r
+		ends.Calendar.Engagements = map[string][]jml.Engagement{"Partner": {{Until: end}}}
+		tried, err := h.Try(h.ctx, engine.Trial{Rules: &ends, Organisation: "Partner", Until: end})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"2026-12-12 ! boss app committed the engagement of Partner is over ",
+			"2026-12-12 ! rep platform committed rule led no longer holds; groups, rules or a date changed ",
+		}
+		if d := gocmp.Diff(want, h.outcomes(tried.Changes, nil)); d != "" {
+			t.Error(d)
 		}
 	})
 }
