@@ -10,7 +10,7 @@ import (
 	"jmld/model"
 )
 
-// managers are the people whom sources may name as manager in a case, by the folded id they are named by.
+// managers are the people whom sources may name as manager in a case, by id.
 type managers map[string]*manager
 
 type manager struct {
@@ -21,14 +21,10 @@ type manager struct {
 // known adds what is said about managers from the moment on to what was said before: from then on they are there.
 func (who managers) known(b *caseBuilder, m trial.Moment, news map[string]wanted, at route) trial.Moment {
 	for _, id := range slices.Sorted(maps.Keys(news)) {
-		key := jml.Fold(id)
-		if key != id {
-			b.mistake(b.keyPlace(at.with(id)), "managers with such ids are not found; expected %s", key)
-		}
-		one := who[key]
+		one := who[id]
 		if one == nil {
 			one = &manager{facts: map[string]any{"active": true}, at: at.with(id)}
-			who[key] = one
+			who[id] = one
 		}
 		one.facts = maps.Clone(one.facts) // an earlier moment keeps its own
 		for _, v := range news[id] {
@@ -37,7 +33,7 @@ func (who managers) known(b *caseBuilder, m trial.Moment, news map[string]wanted
 	}
 	for _, rec := range m.Records {
 		ref, ok := jml.ManagerOf(rec)
-		if one := who[ref.Record]; ok && one != nil {
+		if one := who[who.key(ref)]; ok && one != nil {
 			if m.Managers == nil {
 				m.Managers = map[jml.ManagerRef]map[string]any{}
 			}
@@ -47,13 +43,21 @@ func (who managers) known(b *caseBuilder, m trial.Moment, news map[string]wanted
 	return m
 }
 
+// key is the id that the reference is found by: as it is, or without capitals.
+func (who managers) key(ref jml.ManagerRef) string {
+	if who[ref.Record] != nil {
+		return ref.Record
+	}
+	return jml.Fold(ref.Record)
+}
+
 // named reports managers whom no source ever names.
 func (who managers) named(b *caseBuilder, moments []trial.Moment) {
 	names := func(key string) bool {
 		return slices.ContainsFunc(moments, func(m trial.Moment) bool {
 			return slices.ContainsFunc(m.Records, func(rec model.Record) bool {
 				ref, ok := jml.ManagerOf(rec)
-				return ok && ref.Record == key
+				return ok && who.key(ref) == key
 			})
 		})
 	}
