@@ -190,7 +190,7 @@ func (q *request) bulkPath(text string) (rt *resourceType, id string, err error)
 func (q *request) below(text string) (string, bool) {
 	place := "/scim/" + url.PathEscape(q.source.Name) + "/v2/"
 	before, rest, ok := strings.Cut("/"+strings.TrimLeft(text, "/"), place)
-	if ok && (before == "" || strings.Contains(text, "//")) {
+	if ok && (before == "" || strings.Contains(before, "://") || strings.HasPrefix(text, "//")) {
 		return rest, true
 	}
 	return strings.CutPrefix(strings.TrimLeft(text, "/"), "v2/")

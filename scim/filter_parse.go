@@ -303,7 +303,7 @@ func (p *filterParser) literal() (any, error) {
 		p.pos++
 	}
 	switch word := p.text[start:p.pos]; {
-	case word == "", strings.ContainsAny(word, "“”„‟‘’‚‛«»"): // what an editor makes of quotation marks
+	case strings.TrimLeft(word, "“”„‟‘’‚‛«»") != word, word == "": // what an editor makes of quotation marks
 		return nil, p.fail("a value, a text in quotation marks")
 	case strings.EqualFold(word, "true"):
 		return true, nil

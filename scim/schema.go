@@ -110,20 +110,24 @@ func (a *attribute) schema() *attribute {
 // behind the URN or with a URN of SCIM 1.1, or the value of what has no parts. read is how it was read.
 func (rt *resourceType) misnamed(a *attribute, name string) (read string, ok bool) {
 	if a.extension {
-		return "", !strings.EqualFold(name, a.name)
+		return a.name, !strings.EqualFold(name, a.name)
 	}
-	urn, read := rt.urn, a.label()
-	if e := a.schema(); e != nil {
-		urn, read = e.name, a.label()+" of "+e.name
-		if !strings.Contains(name, ":") {
-			return "an attribute of " + e.name, true
+	urn, e := rt.urn, a.schema()
+	if e != nil {
+		if urn = e.name; !strings.Contains(name, ":") {
+			return "an attribute of " + urn, true
 		}
 	}
-	name = strings.ToLower(name)
-	if rest, ok := strings.CutPrefix(name, strings.ToLower(urn)+":"); ok {
-		name = rest
+	if n := len(urn); len(name) > n && name[n] == ':' && strings.EqualFold(name[:n], urn) {
+		name = name[n+1:]
 	}
-	return read, name != strings.ToLower(a.label())
+	switch {
+	case strings.EqualFold(name, a.label()):
+		return "", false
+	case e != nil:
+		return a.label() + " of " + urn, true
+	}
+	return a.label(), true
 }
 
 // tabled says whether the values are rows of a table of their own: the members of a group, and the groups of a user.

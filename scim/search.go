@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,16 +56,19 @@ func (q *request) searchRequest() (searchRequest, error) {
 			case json.Number:
 				values[name] = []string{string(v)}
 			case []any:
-				if name != "attributes" && name != "excludedattributes" && len(v) != 1 { // none, or which?
+				one := slices.Contains([]string{"filter", "sortby", "sortorder", "startindex", "count", "cursor"}, name)
+				if one && len(v) != 1 { // none, or which?
 					return searchRequest{}, invalidValue("%s takes one value.", safeName(m.key))
 				}
 				values[name] = nil
 				for _, e := range v {
 					s, ok := e.(string)
-					if !ok { // a filter must not get lost
+					if !ok && one { // a filter must not get lost
 						return searchRequest{}, invalidValue("%s has the wrong type.", safeName(m.key))
 					}
-					values[name] = append(values[name], s)
+					if ok {
+						values[name] = append(values[name], s)
+					}
 				}
 			case nil:
 			default:
