@@ -74,6 +74,10 @@ func (e *Engine) calendar(ctx context.Context, s ReadSource, mode model.Mode, ti
 // nextTime is when the source should be read next, seen from its last scheduled run; next is what was found before, or zero. A
 // scheduled run that died with its replica, or was cut short by its end, is made up for at once; so is one that made up for it.
 func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, times Schedule, now, next time.Time) (time.Time, error) {
+	read, err := e.isRead(ctx, name) // first: a run that ends meanwhile is no dead one
+	if err != nil {
+		return time.Time{}, err
+	}
 	run, err := e.o.Store.LastScheduled(ctx, jobOf(name, mode))
 	switch {
 	case errors.Is(err, model.ErrNotFound):
@@ -83,9 +87,9 @@ func (e *Engine) nextTime(ctx context.Context, name string, mode model.Mode, tim
 		return next, nil
 	case err != nil:
 		return time.Time{}, err
-	case cutShort(run, now):
+	case cutShort(run, read):
 		since, err := e.o.Store.RunsAfter(ctx, run, mostMadeUp)
-		if err != nil || len(since) == mostMadeUp || len(since) > 0 && !cutShort(since[0], now) {
+		if err != nil || len(since) == mostMadeUp || len(since) > 0 && !cutShort(since[0], read) {
 			return orNext(times, run, next), err
 		}
 		_, err = e.Sync(ctx, name, SyncOptions{Mode: mode, Trigger: "start", Actor: "schedule"})
@@ -104,12 +108,12 @@ func orNext(times Schedule, run model.Run, next time.Time) time.Time {
 	return next
 }
 
-// cutShort says whether the run ended because its daemon did: it does not breathe any more, another run of the source found it dead, or it was
-// told to end; or because other rules than its own came into force.
-func cutShort(run model.Run, now time.Time) bool {
+// cutShort says whether the run ended because its daemon did: nobody reads the source any more, another run of it found it dead, or it was told to
+// end; or because other rules than its own came into force.
+func cutShort(run model.Run, read bool) bool {
 	switch run.State {
 	case model.RunRunning:
-		return now.Sub(run.HeartbeatAt) > leaseTTL
+		return !read
 	case model.RunAbandoned:
 		return true
 	}

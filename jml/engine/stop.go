@@ -42,16 +42,28 @@ func (e *Engine) runningRun(ctx context.Context, source string) (model.Run, erro
 	if err != nil {
 		return model.Run{}, err
 	}
-	now, err := e.o.Store.Now(ctx)
+	read, err := e.isRead(ctx, source)
 	if err != nil {
 		return model.Run{}, err
 	}
 	for _, r := range runs {
-		if (r.State == model.RunRunning || r.State == model.RunStopping) && now.Sub(r.HeartbeatAt) < leaseTTL {
+		if read && (r.State == model.RunRunning || r.State == model.RunStopping) {
 			return r, nil
 		}
 	}
 	return model.Run{}, fmt.Errorf("source %s is not being read: %w", source, model.ErrNotFound)
+}
+
+// sourceLease is had by whoever reads the source.
+func sourceLease(source string) string { return "source:" + source }
+
+// isRead says whether somebody reads the source, by the database's clock: heartbeats are of the clock of whoever does.
+func (e *Engine) isRead(ctx context.Context, source string) (bool, error) {
+	leased, err := e.o.Store.Leased(ctx, sourceLease(source))
+	if err != nil {
+		return false, fmt.Errorf("lease of source %s: %w", source, err)
+	}
+	return leased, nil
 }
 
 // awaitStop returns when it is time for the next heartbeat. When the run is to stop it ends ctx first.

@@ -17,6 +17,9 @@ import (
 func TestARunningReadIsStopped(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, h *house) {
+		late := h.opts
+		late.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) } // whose clock is behind the database's
+		h.Engine = engine.New(late)
 		h.dir.users = people(20)
 		h.sync()
 		if _, err := h.Engine.Stop(h.ctx, "corp", "ada"); !errors.Is(err, model.ErrNotFound) {

@@ -83,7 +83,7 @@ func (e *Engine) sync(ctx context.Context, s ReadSource, o SyncOptions) (Synced,
 	if _, ok := s.Source.(Incremental); !ok {
 		o.Mode = model.ModeFull
 	}
-	lease, owner := "source:"+name, model.NewID(e.now())
+	lease, owner := sourceLease(name), model.NewID(e.now())
 	if _, ok, err := e.o.Store.Acquire(ctx, lease, owner, leaseTTL); err != nil {
 		return Synced{}, fmt.Errorf("read source %s: %w", name, err)
 	} else if !ok {
