@@ -175,7 +175,7 @@ func (e *Engine) elsewhere(ctx context.Context, stage Stage, t Trial) (out []Per
 			return nil, err
 		}
 		for _, p := range people {
-			if p.Identity != nil && slices.ContainsFunc(p.Records, func(r model.Record) bool {
+			if p.Identity != nil && p.Identity.Lifecycle != model.Archived && slices.ContainsFunc(p.Records, func(r model.Record) bool {
 				home, _ := t.Rules.Policy.Home(t.Rules.Fuse([]model.Record{r}).Attrs)
 				return r.AbsentSince == nil && home == t.Organisation
 			}) {
