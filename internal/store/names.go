@@ -31,8 +31,8 @@ func insertNames() insert {
 	return insert{into: "account_names (target, name, identity_id, given_at)", tuple: tuple(4), types: "tttz"}
 }
 
-// insertNoted leaves a name to whom it was given; insertTaken only as long as their account has it, or is gone with it and nobody else's has. Names
-// are given without a look at accounts whose rules made none, so somebody else's may have it while the rule that gave it is not in force.
+// insertNoted leaves a name to whom it was given; insertTaken only while an account of theirs has it that is not gone: as long as the rule was not in
+// force that gave it, others may have got it in the target.
 func insertNoted() insert {
 	noted := insertNames()
 	noted.tail = "ON CONFLICT (target, name) DO NOTHING"

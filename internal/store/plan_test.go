@@ -41,6 +41,7 @@ func hot(s *Store) map[string]op {
 		"person":   {text: s.sql(reviewPerson), args: []any{"entra", "r77", stamp(testTime()), "", ""}},
 		"renamed":  {text: s.sql(reviewRenamed()), args: []any{group, id, stamp(testTime()), "", ""}},
 		"by right": {text: s.sql(markGiven), args: []any{s.list([]string{"group:berlin"}), s.list([]string{"developer"}), stamp(testTime())}},
+		"around":   {text: s.sql(accessAround), args: []any{one, s.list([]string{"group:g7"})}},
 		"given":    {text: s.sql(byNewKeys), args: []any{c, d, stamp(testTime())}},
 		"group":    {text: s.sql(fmt.Sprintf(oneGroup, 400)), args: []any{"entra", "g7", one}},
 	}
