@@ -51,6 +51,14 @@ func (who managers) key(ref jml.ManagerRef) string {
 	return jml.Fold(ref.Record)
 }
 
+// id is whom the reference names: by the very id, or by that in other letters where it has no capitals itself.
+func (who managers) id(ref jml.ManagerRef) string {
+	if who[ref.Record] != nil {
+		return ref.Record
+	}
+	return jml.Fold(ref.Record)
+}
+
 // named reports managers whom no source ever names.
 func (who managers) named(b *caseBuilder, moments []trial.Moment) {
 	names := func(key string) bool {
