@@ -46,3 +46,30 @@ func TestOnlyTheLastNamesOfAGroupAreKept(t *testing.T) {
 		}
 	})
 }
+
+// What a copy says of somebody is what the store says: a group that was renamed is followed by its former name there, too.
+func TestACopyKnowsTheFormerNamesOfGroups(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		ctx := ctxOf(t)
+		must(t, s.Commit(ctx, joined("entra", "1", "ada")))
+		was := group("entra", "g", "builders")
+		must(t, s.Commit(ctx, &engine.Commit{Records: []engine.Write{{New: &was, AddMembers: []string{"r-1"}}}}))
+		is := was
+		is.DisplayName, is.DisplayNameKey, is.Version = "makers", "makers", was.Version+1
+		must(t, s.Commit(ctx, &engine.Commit{ReviewAt: at(0), Records: []engine.Write{{Old: &was, New: &is}}}))
+		ada := func(s engine.Store) engine.Person {
+			return get[[]engine.Person](t)(s.Load(ctx, []engine.Subject{{Identity: "i-1"}}))[0]
+		}
+		want := ada(s)
+		if len(want.Groups) != 1 || want.Groups[0].Former != "builders" {
+			t.Fatalf("%+v", want.Groups)
+		}
+		scratch, discard, err := s.Scratch(ctx)
+		must(t, err)
+		t.Cleanup(func() { must(t, discard()) })
+		if d := cmp.Diff(want, ada(scratch)); d != "" {
+			t.Error(d)
+		}
+	})
+}

@@ -35,6 +35,16 @@ type recordValue struct {
 	Value    string
 }
 
+// formerName is a row of the table group_names.
+type formerName struct {
+	Source  string
+	Name    string
+	GroupID string
+	Number  int
+}
+
+func (formerName) TableName() string { return "group_names" }
+
 // setting is a row of the table settings.
 type setting struct {
 	Name  string `gorm:"primaryKey"`
@@ -128,6 +138,7 @@ func (s *Store) scratch(ctx context.Context, stage bool) (*Store, func() error, 
 			copyRows[model.AccountName](ctx, from, to), copyRows[model.Merge](ctx, from, to),
 			copyRows[model.AccessRole](ctx, from, to), copyRows[model.AccessGroup](ctx, from, to), copyRows[model.AccessResource](ctx, from, to),
 			copyRows[model.AccessLink](ctx, from, to), copyRows[model.AccessMember](ctx, from, to),
+			copyRows[formerName](ctx, from, to),                                 // by which rules follow a group that was renamed
 			copyRows[recordValue](ctx, from.Where("attr = ?", managerAttr), to), // by which reports are found
 			copyRows[setting](ctx, from.Where("name IN ?", []string{accessRev, accessFrame}), to),
 		)

@@ -140,6 +140,7 @@ type Engine struct {
 	o       Options
 	log     *zap.Logger
 	current *atomic.Pointer[Policy]
+	strict  bool // one person who cannot be reviewed ends a review of many: nobody reads the log
 	*shared
 }
 

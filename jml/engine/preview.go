@@ -69,6 +69,7 @@ func (e *Engine) Try(ctx context.Context, t Trial) (out Tried, err error) {
 	opts := e.o
 	opts.Store, opts.Log, opts.Now = stage, zap.NewNop(), func() time.Time { return clock }
 	played := New(opts)
+	played.strict = true // or it would say of somebody that nothing happens
 	policy := *e.policy()
 	policy.Rules, policy.Fingerprint = t.Rules, "" // what would be, whatever is in force
 	played.current.Store(&policy)

@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +188,49 @@ func TestWhatFollowsFromAnEndIsSaid(t *testing.T) {
 		}
 		if d := gocmp.Diff(want, h.outcomes(tried.Changes, nil)); d != "" {
 			t.Error(d)
+		}
+	})
+}
+
+// broken is a store whose copy cannot store one person.
+type broken struct {
+	engine.Store
+	engine.Rehearsal
+	person string
+}
+
+type brokenStage struct {
+	engine.Stage
+	person string
+}
+
+var errBroken = errors.New("this one cannot be stored")
+
+func (b broken) Stage(ctx context.Context) (engine.Stage, func() error, error) {
+	stage, discard, err := b.Rehearsal.Stage(ctx)
+	return brokenStage{stage, b.person}, discard, err
+}
+
+func (b brokenStage) Commit(ctx context.Context, c *engine.Commit) error {
+	if slices.ContainsFunc(c.Identities, func(w engine.IdentityWrite) bool { return w.New.ID == b.person }) {
+		return errBroken
+	}
+	return b.Stage.Commit(ctx, c)
+}
+
+// Of somebody who cannot be decided about nobody says that they stay.
+func TestATrialThatCannotDecideAboutSomebodySaysSo(t *testing.T) {
+	t.Parallel()
+	onBothCalendars(t, func(t *testing.T, h *calendarHouse) {
+		h.joins("pat", "pat@partner.example", "", "")
+		h.joins("bo", "bo@partner.example", "", "")
+		r := *h.opts.Rules
+		r.Calendar.Engagements = map[string][]jml.Engagement{"Partner": {{Until: h.at.AddDate(0, 0, -3)}}}
+		opts := h.opts
+		opts.Store = broken{h.store, h.store, h.identities()[0].ID}
+		_, err := engine.New(opts).Try(h.ctx, engine.Trial{Rules: &r, Organisation: "Partner", Until: h.at.AddDate(0, 0, -3)})
+		if !errors.Is(err, errBroken) {
+			t.Errorf("got %v", err)
 		}
 	})
 }

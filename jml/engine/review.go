@@ -66,7 +66,7 @@ func (e *Engine) reviewDue(ctx context.Context) (int, error) {
 		case err == nil:
 		case errors.Is(err, ErrOtherRules): // adopted by another replica: the claim ends, and it decides
 			return 0, e.followRules(ctx)
-		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
+		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable) || e.strict:
 			return 0, fmt.Errorf("review identity %s: %w", id, err)
 		default: // one person must not stop the others; due again when the claim ends
 			e.log.Error("person not reviewed", zap.String(model.FieldIdentity, id), zap.Error(err))
