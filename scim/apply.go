@@ -31,6 +31,23 @@ func applyOver(rt *resourceType, cur *model.Record, doc map[string]any, ops []op
 	return finish(rt, doc)
 }
 
+// keepUnheard begins a PUT with what is stored of attributes that it names, and says nothing of that anybody knows: they are not left out.
+func keepUnheard(cur *model.Record, doc map[string]any, unheard []*attribute) error {
+	if len(unheard) == 0 {
+		return nil
+	}
+	was, err := document(cur.Attrs)
+	if err != nil {
+		return err
+	}
+	for _, a := range unheard {
+		if v := valueOf(was, a.top()); v != nil {
+			holder(doc, a.top(), true)[a.top().name] = v
+		}
+	}
+	return nil
+}
+
 func (op *operation) apply(doc map[string]any) error {
 	a := op.attr
 	switch {

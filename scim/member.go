@@ -35,6 +35,8 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 		case v == verbReplace && none:
 			c.notes.add("members: no value read as remove")
 			v = verbRemove
+		case v != verbRemove && c.namesOther(raw, ids): // who would be left out
+			return mutability("A member cannot be made another one: one is removed, the other added.") // RFC 7643 §8.7.1
 		case v == verbReplace:
 			c.notes.path("members: replace of a member read as add")
 			v = verbAdd
@@ -56,6 +58,13 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 	}
 	c.members = append(c.members, memberOp{verb: v, ids: ids, all: v == verbReplace})
 	return nil
+}
+
+// namesOther says whether there is a member in the value that is none of the ids.
+func (c *compiler) namesOther(raw any, ids []string) bool {
+	unnoted := compiler{normaliser: normaliser{&notes{}, c.bounds}, id: c.id}
+	given, err := unnoted.memberIDs(raw)
+	return err == nil && slices.ContainsFunc(given, func(id string) bool { return !slices.Contains(ids, id) })
 }
 
 func (c *compiler) memberIDs(raw any) ([]string, error) {
@@ -114,7 +123,7 @@ func likeID(s string) bool {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r == 0x7f || strings.ContainsRune(",;|\"", r) || unicode.IsSpace(r)
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(",;|\"/?#", r) || unicode.IsSpace(r)
 	})
 }
 

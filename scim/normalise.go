@@ -263,10 +263,15 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 	return m, nil
 }
 
+// refers says whether the attribute names another resource.
+func (a *attribute) refers() bool {
+	return !a.declared && a.index["$ref"] != nil && a.index["value"] != nil
+}
+
 // referred takes the id from the address of what is referred to, when that is all there is: the reference there was must not stay
 // beside it.
 func (n normaliser) referred(a *attribute, m map[string]any) {
-	if a.declared || a.index["$ref"] == nil || a.index["value"] == nil {
+	if !a.refers() {
 		return
 	}
 	ref, _ := m["$ref"].(string)
@@ -302,6 +307,7 @@ func notDeleted(label string, o object) error {
 
 // lastSegment is what stands at the end of an address.
 func lastSegment(address string) string {
+	address = strings.TrimRight(address, "/")
 	return address[strings.LastIndexByte(address, '/')+1:]
 }
 

@@ -40,6 +40,7 @@ type compiler struct {
 	patch   bool
 	ops     []operation
 	members []memberOp
+	unheard []*attribute // what values said nothing of
 }
 
 // body compiles the resource in a POST or PUT.
@@ -227,6 +228,9 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		if op.value, err = c.value(a, raw); err != nil {
 			return c.heard(a, err)
 		}
+		if s, ok := op.value.(string); ok && a.name == "value" && a.parent != nil && a.parent.refers() {
+			op.value = c.idOf(a.parent.label(), s)
+		}
 		if v == verbRemove {
 			c.notes.add("%s: remove with values read as remove those", a.label())
 		}
@@ -247,6 +251,7 @@ func (c *compiler) misnamed(byPath bool, format string, args ...any) {
 func (c *compiler) heard(a *attribute, err error) error {
 	if errors.Is(err, errUnheard) {
 		c.notes.remark("%s: a value without anything that can be assigned, left as it is", a.label())
+		c.unheard = append(c.unheard, a)
 		return nil
 	}
 	return err

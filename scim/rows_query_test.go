@@ -79,7 +79,7 @@ func TestFilterRows(t *testing.T) {
 				{"R71 le", "/Users", `userName le "BOB@example.org"`, "ada bob"},
 				{"R71 a date by its text", "/Users", `startDate sw "2026-01-01t"`, "ada"},
 				{"R71 a date by its text", "/Users", `startDate co "01-01" and not (startDate ew "+02:00")`, "bob"},
-				{"R71 a time of ours by its text", "/Users", `meta.created sw "20" and meta.lastModified ew "z" and not (meta.created co "19")`, "ada bob cleo"},
+				{"R71 a time of ours by its text", "/Users", `meta.created sw "20" and meta.lastModified ew "z" and not (meta.created co "19-")`, "ada bob cleo"},
 				{"R71 a boolean has no parts", "/Users", `active co "tr"`, refused},
 				{"R71 keywords in any case", "/Users", `userName EQ "ada@example.org" OR NoT (title PR)`, "ada cleo"},
 				{"R72 boolean", "/Users", `active gt true`, refused},

@@ -135,7 +135,11 @@ func queryOf(u *url.URL) (url.Values, error) {
 	if u.RawQuery == "" {
 		return nil, nil
 	}
-	// A semicolon is an ordinary character (RFC 3986 §3.4, and what browsers leave as it is); ParseQuery refuses it.
+	// A semicolon is an ordinary character (RFC 3986 §3.4, and what browsers leave as it is); ParseQuery refuses it. In front of a filter
+	// it is meant to be an ampersand: taken for a part of what stands there, the filter would be lost.
+	if strings.Contains(strings.ToLower(u.RawQuery), ";filter=") {
+		return nil, errors.New("a semicolon in front of a filter")
+	}
 	values, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, ";", "%3B"))
 	if err != nil {
 		return nil, err

@@ -82,6 +82,9 @@ func (q *request) replace(rt *resourceType, id string) error {
 		if rt.kind == model.KindUser {
 			doc["active"] = cur.Active // clients leave it out of a PUT and must not bring a leaver back by that
 		}
+		if err := keepUnheard(cur, doc, c.unheard); err != nil {
+			return nil, engine.MemberChange{}, err
+		}
 		if err := applyOver(rt, cur, doc, c.ops, true); err != nil {
 			return nil, engine.MemberChange{}, err
 		}

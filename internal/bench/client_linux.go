@@ -40,10 +40,13 @@ func blocking(conn net.Conn, patience time.Duration) (io.ReadWriteCloser, error)
 
 // Read reports a timeout as EAGAIN. Nothing else of this process may be needed for the answer.
 func (s *socket) Read(b []byte) (int, error) {
+	var interrupted time.Time // each time the kernel begins to count anew
 	for {
 		n, _, err := syscall.RawSyscall(syscall.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // as read(2) wants it
 		switch {
-		case err == syscall.EINTR:
+		case err == syscall.EINTR && interrupted.IsZero():
+			interrupted = time.Now()
+		case err == syscall.EINTR && time.Since(interrupted) < patience:
 		case err != 0:
 			return 0, os.NewSyscallError("read", err)
 		case n == 0 && len(b) > 0:

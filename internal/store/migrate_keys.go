@@ -14,6 +14,10 @@ import (
 // It is none of the files: no database folds and hashes as model.UniqueKey does.
 const rekeyed = 60
 
+// giveKey looks for who has the key in the index, which has no empty ones.
+const giveKey = "UPDATE records SET unique_key = $1 WHERE source = $2 AND id = $3 AND NOT EXISTS " +
+	"(SELECT 1 FROM records r WHERE r.source = $2 AND r.kind = 'user' AND r.unique_key = $1 AND r.unique_key <> '')"
+
 func rekeying() *goose.Migration {
 	return goose.NewGoMigration(rekeyed, &goose.GoFunc{RunTx: rekey}, nil)
 }
@@ -24,8 +28,6 @@ func rekey(ctx context.Context, tx *sql.Tx) error {
 	const (
 		longest = maxKey/4 - 1 // characters, of what was cut to maxKey bytes, at least
 		cutKeys = "SELECT source, id, user_name, unique_key FROM records WHERE length(unique_key) >= $1 AND kind = 'user'"
-		give    = "UPDATE records SET unique_key = $1 WHERE source = $2 AND id = $3 AND NOT EXISTS " +
-			"(SELECT 1 FROM records o WHERE o.source = $2 AND o.kind = 'user' AND o.unique_key = $1)"
 	)
 	rows, err := tx.QueryContext(ctx, cutKeys, longest)
 	if err != nil {
@@ -48,7 +50,7 @@ func rekey(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	for _, h := range long {
-		if _, err := tx.ExecContext(ctx, give, h.key, h.source, h.id); err != nil {
+		if _, err := tx.ExecContext(ctx, giveKey, h.key, h.source, h.id); err != nil {
 			return err
 		}
 	}

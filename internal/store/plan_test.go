@@ -43,6 +43,8 @@ func hot(s *Store) map[string]op {
 		"by right": {text: s.sql(markGiven), args: []any{s.list([]string{"group:berlin"}), s.list([]string{"developer"}), stamp(testTime())}},
 		"around":   {text: s.sql(accessAround), args: []any{one, s.list([]string{"group:g7"})}},
 		"given":    {text: s.sql(byNewKeys), args: []any{c, d, stamp(testTime())}},
+		"long key": {text: giveKey, args: []any{"u77", "entra", "r78"}},
+		"nested":   {text: s.sql(inherited), args: []any{"entra", "r77"}},
 		"group":    {text: s.sql(fmt.Sprintf(oneGroup, 400)), args: []any{"entra", "g7", one}},
 	}
 	ref := engine.RecordRef{Source: "entra", ID: "r77"}
@@ -131,7 +133,7 @@ func TestHotStatementsOfSQLiteUseIndexes(t *testing.T) {
 	t.Parallel()
 	s := openHere(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"))
 	// A scan is of a parameter or of what was found before, never of a table; an index is used by more than the source.
-	allowed := regexp.MustCompile(`^SCAN (json_each|up|down|x|ids|a|b|ids\.\w+|names|CONSTANT ROW)\b`)
+	allowed := regexp.MustCompile(`^SCAN (json_each|up|down|x|ids|a|b|d|ids\.\w+|names|CONSTANT ROW)\b`)
 	for name, o := range hot(s) {
 		o.text = "EXPLAIN QUERY PLAN " + o.text
 		o.each = func(row scanner) error {
