@@ -128,7 +128,7 @@ func (e *Engine) Try(ctx context.Context, t Trial) (out Tried, err error) {
 			continue
 		}
 		plans[c.PlanID] = true
-		plan, err := stage.Plan(ctx, c.PlanID)
+		plan, err := stage.SealPlan(ctx, c.PlanID, "") // counted now: while many join a plan it is not counted for each
 		if err != nil {
 			return Tried{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -192,24 +193,25 @@ func TestWhatFollowsFromAnEndIsSaid(t *testing.T) {
 	})
 }
 
-// broken is a store whose copy cannot store one person.
-type broken struct {
+// staged is a store with copies that are made something else of.
+type staged struct {
 	engine.Store
 	engine.Rehearsal
-	person string
+	wrap func(engine.Stage) engine.Stage
 }
 
+func (s staged) Stage(ctx context.Context) (engine.Stage, func() error, error) {
+	stage, discard, err := s.Rehearsal.Stage(ctx)
+	return s.wrap(stage), discard, err
+}
+
+// brokenStage cannot store one person.
 type brokenStage struct {
 	engine.Stage
 	person string
 }
 
 var errBroken = errors.New("this one cannot be stored")
-
-func (b broken) Stage(ctx context.Context) (engine.Stage, func() error, error) {
-	stage, discard, err := b.Rehearsal.Stage(ctx)
-	return brokenStage{stage, b.person}, discard, err
-}
 
 func (b brokenStage) Commit(ctx context.Context, c *engine.Commit) error {
 	if slices.ContainsFunc(c.Identities, func(w engine.IdentityWrite) bool { return w.New.ID == b.person }) {
@@ -227,10 +229,45 @@ func TestATrialThatCannotDecideAboutSomebodySaysSo(t *testing.T) {
 		r := *h.opts.Rules
 		r.Calendar.Engagements = map[string][]jml.Engagement{"Partner": {{Until: h.at.AddDate(0, 0, -3)}}}
 		opts := h.opts
-		opts.Store = broken{h.store, h.store, h.identities()[0].ID}
+		opts.Store = staged{h.store, h.store, func(s engine.Stage) engine.Stage { return brokenStage{s, h.identities()[0].ID} }}
 		_, err := engine.New(opts).Try(h.ctx, engine.Trial{Rules: &r, Organisation: "Partner", Until: h.at.AddDate(0, 0, -3)})
 		if !errors.Is(err, errBroken) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// vastStage says once of a plan that more waits in it than is counted often.
+type vastStage struct {
+	engine.Stage
+	said bool
+}
+
+func (v *vastStage) SealPlan(ctx context.Context, id string, state model.PlanState) (model.Plan, error) {
+	p, err := v.Stage.SealPlan(ctx, id, state)
+	if !v.said {
+		v.said, p.Items = true, 1_000_000
+	}
+	return p, err
+}
+
+// However many wait, all of them are counted in the end.
+func TestATrialCountsEverythingThatWouldWait(t *testing.T) {
+	t.Parallel()
+	onBothCalendars(t, func(t *testing.T, h *calendarHouse) {
+		for i := range 8 {
+			h.joins(fmt.Sprint("p", i), fmt.Sprint("p", i, "@partner.example"), "", "")
+		}
+		r := *h.opts.Rules
+		r.Calendar.Engagements = map[string][]jml.Engagement{"Partner": {{Until: h.at.AddDate(0, 0, -3)}}}
+		opts := h.opts
+		opts.Store = staged{h.store, h.store, func(s engine.Stage) engine.Stage { return &vastStage{Stage: s} }}
+		tried, err := engine.New(opts).Try(h.ctx, engine.Trial{Rules: &r, Organisation: "Partner", Until: h.at.AddDate(0, 0, -3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(tried.Held) != 1 || tried.Held[0].Items != 8 || len(tried.Changes) != 8 {
+			t.Errorf("%d changes, held: %+v", len(tried.Changes), tried.Held)
 		}
 	})
 }
