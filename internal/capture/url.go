@@ -98,6 +98,9 @@ func (r *redaction) query(raw string) string {
 		if has {
 			pieces[i] += "=" + r.argument(name, value)
 		}
+		if mark := ";filter="; strings.Contains(strings.ToLower(piece), mark) { // which is refused
+			pieces[i] += mark
+		}
 	}
 	return strings.Join(pieces, "&")
 }
