@@ -99,3 +99,41 @@ func TestWhomRecordsAreAboutIsDecidedByTheRulesInForce(t *testing.T) {
 		}
 	})
 }
+
+// due is a store in which the records wait for somebody who changed; tried are those about which something was to be stored.
+type due struct {
+	engine.Store
+	records []engine.RecordRef
+	tried   map[engine.RecordRef]bool
+}
+
+func (d due) DueWaits(context.Context, int) ([]engine.RecordRef, error) { return d.records, nil }
+
+func (d due) Commit(ctx context.Context, c *engine.Commit) error {
+	for _, w := range c.Waits {
+		d.tried[w.RecordRef] = true
+	}
+	return d.Store.Commit(ctx, c)
+}
+
+// Once other rules are in force the records that wait are left to those who have them: they are not tried in vain one after the other.
+func TestWhoHasOtherRulesLeavesAlsoTheOthersThatWait(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, h *house) {
+		h.mixedUp()
+		h.say("okta", "o2", "ada", "2")
+		h.tend()
+		if _, err := h.store.AdoptRules(h.ctx, "two"); err != nil {
+			t.Fatal(err)
+		}
+		d := due{before{h.store, "one"}, []engine.RecordRef{{Source: "okta", ID: "o1"}, {Source: "okta", ID: "o2"}}, map[engine.RecordRef]bool{}}
+		opts := h.opts
+		opts.Store, opts.Fingerprint = d, "one"
+		if _, err := engine.New(opts).Tend(h.ctx); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(map[engine.RecordRef]bool{d.records[0]: true}, d.tried); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -137,6 +137,8 @@ func (e *Engine) recheckDue(ctx context.Context) error {
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, model.ErrUnavailable):
 			return fmt.Errorf("look again at record %s/%s: %w", ref.Source, ref.ID, err)
+		case errors.Is(err, ErrOtherRules): // adopted by another replica: it looks at this one and at the others
+			return nil
 		default: // one record must not stop the others
 			e.log.Error("record not looked at again", zap.String(model.FieldSource, ref.Source), zap.String(model.FieldRecord, ref.ID), zap.Error(err))
 		}
