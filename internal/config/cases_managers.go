@@ -43,16 +43,8 @@ func (who managers) known(b *caseBuilder, m trial.Moment, news map[string]wanted
 	return m
 }
 
-// key is the id that the reference is found by: as it is, or without capitals.
+// key is whom the reference names: by the very id, or by that in other letters where it has no capitals itself.
 func (who managers) key(ref jml.ManagerRef) string {
-	if who[ref.Record] != nil {
-		return ref.Record
-	}
-	return jml.Fold(ref.Record)
-}
-
-// id is whom the reference names: by the very id, or by that in other letters where it has no capitals itself.
-func (who managers) id(ref jml.ManagerRef) string {
 	if who[ref.Record] != nil {
 		return ref.Record
 	}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"jmld/jml"
 	"jmld/model"
@@ -59,6 +61,10 @@ func (s *Store) nameOps(ops []op, into insert, names []model.AccountName) []op {
 	})...)
 }
 
+func ascii(name string) bool {
+	return strings.IndexFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
 // NameOwners says whose user names are; names that nobody has are left out.
 func (s *Store) NameOwners(ctx context.Context, names []jml.NameKey) (map[jml.NameKey]string, error) {
 	ps := make([][2]string, len(names))
@@ -107,7 +113,7 @@ func (s *Store) NoteNames(ctx context.Context, targets []string) error {
 			there := model.AccountState(state) == model.AccountActive || model.AccountState(state) == model.AccountInactive
 			given := model.AccountName{Target: last[1], Name: jml.KeyOfName(last[1], name).Name, IdentityID: last[0], GivenAt: now}
 			switch key := (jml.NameKey{Target: given.Target, Name: given.Name}); {
-			case !there:
+			case !there, !ascii(given.Name): // of a name in other letters nothing here knows who has it
 				noted = append(noted, given)
 			case !seen[key]:
 				seen[key], taken = true, append(taken, given)
