@@ -305,10 +305,14 @@ func notDeleted(label string, o object) error {
 	return nil
 }
 
-// lastSegment is what stands at the end of an address.
+// lastSegment is what stands at the end of an address; nothing where that is the address of all users or groups.
 func lastSegment(address string) string {
 	address = strings.TrimRight(address, "/")
-	return address[strings.LastIndexByte(address, '/')+1:]
+	last := address[strings.LastIndexByte(address, '/')+1:]
+	if strings.EqualFold(last, "Users") || strings.EqualFold(last, "Groups") {
+		return ""
+	}
+	return last
 }
 
 // alias knows the names of SCIM 1.1 and of clients that mix them up.
