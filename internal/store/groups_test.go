@@ -57,6 +57,10 @@ func (c *counted) count(ops []op) []op {
 
 func (c *counted) read(ctx context.Context, ops []op) error { return c.backend.read(ctx, c.count(ops)) }
 
+func (c *counted) lookup(ctx context.Context, ops []op) error {
+	return c.backend.lookup(ctx, c.count(ops))
+}
+
 func (c *counted) survey(ctx context.Context, ops []op) error {
 	return c.backend.survey(ctx, c.count(ops))
 }

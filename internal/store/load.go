@@ -110,6 +110,9 @@ func (s *Store) Load(ctx context.Context, subjects []engine.Subject) ([]engine.P
 		}
 	}
 	read := func(ops []op) error { return s.read(ctx, ops...) }
+	if len(subjects) == 1 {
+		read = func(ops []op) error { return s.lookup(ctx, ops...) }
+	}
 	if alone && len(subjects) == 1 {
 		p, err := s.alone(read, &subjects[0])
 		return []engine.Person{p}, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,9 +22,10 @@ import (
 
 // pgDB is PostgreSQL: one pool, with GORM on the same connections.
 type pgDB struct {
-	pool *pgxpool.Pool
-	sql  *sql.DB
-	gorm *gorm.DB
+	pool    *pgxpool.Pool
+	sql     *sql.DB
+	gorm    *gorm.DB
+	lookups *lookups
 }
 
 func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
@@ -68,6 +70,7 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 		return nil, err
 	}
 	db := &pgDB{pool: pool, sql: stdlib.OpenDBFromPool(pool)}
+	db.lookups = &lookups{db: db, timeout: o.Timeout, most: max(2, runtime.GOMAXPROCS(0))}
 	db.sql.SetMaxIdleConns(0) // the pool keeps them
 	if o.Empty {
 		const tables = "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)))"
@@ -93,6 +96,8 @@ func (db *pgDB) read(ctx context.Context, ops []op) error {
 	}
 	return err
 }
+
+func (db *pgDB) lookup(ctx context.Context, ops []op) error { return db.lookups.read(ctx, ops) }
 
 // wide lets the statements of a transaction read whole tables, and has them planned for what they are asked.
 const wide = "SELECT set_config('enable_seqscan', 'on', true), set_config('plan_cache_mode', 'auto', true)"

@@ -19,7 +19,7 @@ const maxScan = 50_000
 type query struct {
 	*Store
 	args []any
-	look func(ctx context.Context, ops ...op) error // read, or search
+	look func(ctx context.Context, ops ...op) error // lookup, or search
 	cut  bool                                       // there may be values that were cut
 	long []string                                   // conditions that tell
 }
@@ -55,7 +55,7 @@ func (q *query) op(text string, each func(scanner) error) op {
 // Query selects records of a source. The total is exact. What SQL cannot say of the filter is asked of q.Match, record
 // by record; when that means too many records, the error is model.ErrTooMany.
 func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
-	b := &query{Store: s, look: s.read}
+	b := &query{Store: s, look: s.lookup}
 	c, err := b.where(q)
 	if err != nil {
 		return model.Page{}, err

@@ -12,7 +12,7 @@ import (
 func (s *Store) Record(ctx context.Context, source string, kind model.Kind, id string) (model.Record, error) {
 	const text = "SELECT " + recordColumns + " FROM records WHERE source = $1 AND id = $2 AND kind || '' = $3"
 	var found []model.Record
-	err := s.read(ctx, op{text: s.sql(text), args: []any{source, id, string(kind)}, each: func(row scanner) error {
+	err := s.lookup(ctx, op{text: s.sql(text), args: []any{source, id, string(kind)}, each: func(row scanner) error {
 		var r model.Record
 		err := scanRecord(row, &r)
 		found = append(found, r)
@@ -77,7 +77,7 @@ func (s *Store) WithGroups(ctx context.Context, source, id string) (model.Record
 	var found []model.Record
 	var groups []model.Membership
 	var deep bool
-	err := s.read(ctx, op{text: s.sql(text), args: []any{source, id}, each: func(row scanner) (err error) {
+	err := s.lookup(ctx, op{text: s.sql(text), args: []any{source, id}, each: func(row scanner) (err error) {
 		var r model.Record
 		groups, deep, err = scanBelonging(row, &r)
 		found = append(found, r)

@@ -250,6 +250,8 @@ func (db *liteDB) read(ctx context.Context, ops []op) error {
 	return db.borrow(ctx, len(ops) > 1, func(c *liteConn) error { return c.run(ctx, ops) })
 }
 
+func (db *liteDB) lookup(ctx context.Context, ops []op) error { return db.read(ctx, ops) }
+
 func (db *liteDB) search(ctx context.Context, ops []op) error { return db.read(ctx, ops) }
 
 func (db *liteDB) survey(ctx context.Context, ops []op) error { return db.read(ctx, ops) }

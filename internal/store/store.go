@@ -73,6 +73,8 @@ type backend interface {
 	// read runs ops on one snapshot, survey too, for statements that look at whole tables; write runs them in one
 	// transaction, which is durable when it returns nil.
 	read(ctx context.Context, ops []op) error
+	// lookup is read for what finds a few rows by an index; each of ops hands them on.
+	lookup(ctx context.Context, ops []op) error
 	survey(ctx context.Context, ops []op) error
 	// search is read for what may look at many rows, and is planned for what it is asked.
 	search(ctx context.Context, ops []op) error
@@ -180,6 +182,13 @@ func (s *Store) read(ctx context.Context, ops ...op) error {
 	defer cancel()
 	printableArgs(ops)
 	return classify(ctx, s.db.read(limited, ops))
+}
+
+func (s *Store) lookup(ctx context.Context, ops ...op) error {
+	limited, cancel := within(ctx, s.timeout)
+	defer cancel()
+	printableArgs(ops)
+	return classify(ctx, s.db.lookup(limited, ops))
 }
 
 // search is survey for what a client asks for: it is given up after a while.
