@@ -34,8 +34,8 @@ func TestFiguresHaveAFloor(t *testing.T) {
 	if err := json.Unmarshal(text, &figures); err != nil {
 		t.Fatal(err)
 	}
-	if want := 8 + 2*(2*8+1) + 3; len(figures) != want {
-		t.Errorf("%d figures, want %d: 8 of jml; 8 requests by 1 and 2 clients and a hostile second in each of 2 stores; 3 of growth", len(figures), want)
+	if want := 8 + 2*(2*9+1) + 3; len(figures) != want {
+		t.Errorf("%d figures, want %d: 8 of jml; 8 requests and their carrying by 1 and 2 clients and a hostile second in each of 2 stores; 3 of growth", len(figures), want)
 	}
 	for _, f := range figures {
 		if f.Name == "" || f.Unit == "" || f.FloorName == "" || f.Value <= 0 || f.Floor <= 0 || f.Ratio <= 0 || f.P99 < f.P50 {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -70,6 +72,7 @@ type stocked struct {
 	ops     []*scimOp
 	daemon  *client
 	plain   *client // the floor behind net/http
+	carry   *client // see carry
 	hand    byHand
 	ordinal map[*scimOp]*turns
 }
@@ -101,6 +104,10 @@ func (b *bench) stock(ctx context.Context, t *tb, url string, people int) (*stoc
 		return nil, err
 	}
 	t.Cleanup(s.plain.close)
+	if s.carry, err = newClient(s.carrier, 64); err != nil {
+		return nil, err
+	}
+	t.Cleanup(s.carry.close)
 	var closeFloor func()
 	if s.hand, closeFloor, err = openFloor(ctx, url); err != nil {
 		return nil, err
@@ -160,6 +167,11 @@ func (b *bench) scimOn(ctx context.Context, t *tb, db string, open func() string
 					return fmt.Errorf("%s, %d resources, %d clients: %w", o.name, people, n, err)
 				}
 			}
+			if b.scim.wants("carrying alone") {
+				if err := b.carrying(ctx, s, most, fmt.Sprintf("scim carrying alone, %s, %d resources, %d clients", db, people, most)); err != nil {
+					return fmt.Errorf("carrying alone: %w", err)
+				}
+			}
 		}
 		if b.scim.wants("hostile") {
 			if err := b.hostile(ctx, t, url, fmt.Sprintf("scim hostile second, %s, %d resources", db, people)); err != nil {
@@ -206,6 +218,30 @@ func (b *bench) operation(ctx context.Context, s *stocked, o *scimOp, clients in
 	f.reach(fmt.Sprintf(">= %g", o.target), f.Ratio >= o.target)
 	b.figures = append(b.figures, f)
 	b.say("%s: %s, %.2f of %s, %.2f behind net/http; p99 %s ms, %.0f allocations", name, number(f.Value), f.Ratio, number(f.Floor), f.BehindRatio, number(f.P99), f.Allocs)
+	return nil
+}
+
+// carrying measures answers that nothing is done for, beside getting somebody by id by hand. Whoever does both after one another cannot
+// reach more than the share in the note.
+func (b *bench) carrying(ctx context.Context, s *stocked, clients int, name string) error {
+	s.carry.alone(s.apart && clients == 1)
+	around := func(kind int, do func() error) error {
+		if kind == 0 {
+			return sparing(clients, do)
+		}
+		return do()
+	}
+	alone := func(ctx context.Context, _ int) error {
+		return s.carry.do(ctx, http.MethodGet, "/Users/"+recordID(1), "", http.StatusOK, nil)
+	}
+	o := s.ops[slices.IndexFunc(s.ops, func(o *scimOp) bool { return o.name == getByID })]
+	m, err := against(ctx, clients, b.round, around, alone, s.side(o, sideBare))
+	if err != nil {
+		return err
+	}
+	b.add(name, "answers/s", m[0], m[1], getByID+" by hand")
+	f := &b.figures[len(b.figures)-1]
+	f.Note = fmt.Sprintf("both after one another: %.2f of it", f.Ratio/(1+f.Ratio))
 	return nil
 }
 

@@ -27,6 +27,8 @@ const (
 	readTarget  = 0.5
 )
 
+const getByID = "get by id"
+
 func scimOps(next *atomic.Int64, group int64) []*scimOp {
 	return []*scimOp{
 		{
@@ -59,7 +61,7 @@ func scimOps(next *atomic.Int64, group int64) []*scimOp {
 			},
 		},
 		{
-			name: "get by id", target: readTarget,
+			name: getByID, target: readTarget,
 			ours: func(ctx context.Context, c *client, n, _ int64) error {
 				return c.do(ctx, http.MethodGet, "/Users/"+recordID(n), "", http.StatusOK, nil)
 			},

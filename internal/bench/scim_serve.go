@@ -89,13 +89,17 @@ func serve(ctx context.Context, t *tb, url string, limits scim.Limits) (served, 
 			}
 		})
 	})
-	return served{base, false}, err
+	if err != nil {
+		return served{}, err
+	}
+	carrier, err := carry(t)
+	return served{base, carrier, false}, err
 }
 
-// served is what serves; base is its URL, apart says that it is a process of its own.
+// served is what serves; base is its URL, carrier that of carry, apart says that it is a process of its own.
 type served struct {
-	base  string
-	apart bool
+	base, carrier string
+	apart         bool
 }
 
 func (s served) client(path string, most int) (*client, error) { return newClient(s.base+path, most) }
@@ -138,9 +142,10 @@ func spawn(ctx context.Context, t *tb, url string, limits scim.Limits, profile s
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return served{}, fmt.Errorf("%s said no address: %w", serveName, err)
+		return served{}, fmt.Errorf("%s said no addresses: %w", serveName, err)
 	}
-	return served{strings.TrimSpace(line), true}, nil
+	base, carrier, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return served{base, carrier, true}, nil
 }
 
 // serveChild is the process.
@@ -168,7 +173,7 @@ func serveChild(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(out, s.base)
+		fmt.Fprintln(out, s.base, s.carrier)
 		_, err = io.Copy(io.Discard, os.Stdin)
 		return err
 	})
