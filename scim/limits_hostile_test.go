@@ -2,8 +2,10 @@ package scim_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"sync"
@@ -12,8 +14,76 @@ import (
 	"time"
 
 	"jmld/internal/testserver"
+	"jmld/model"
 	"jmld/scim"
 )
+
+// However many searches and large groups a client asks for, another source's are answered beside them, and so is whoever looks one
+// resource up; its own wait, and are told when to come again.
+func TestOneSourceLeavesTurnsToTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, b)
+			c.token(t, "okta", "other", "token-okta", nil)
+			okta := http.Header{"Authorization": {"Bearer token-okta"}}
+			large := fmt.Sprintf(`{"displayName":"large","members":[%s]}`, repeated(201, ",", `{"value":"member-%d"}`))
+			c.create(t, "/Users", `{"userName":"ada@example.org"}`)
+			mine := c.create(t, "/Groups", large)
+			a, err := c.send("POST", c.host+"/scim/okta/v2/Groups", okta, large)
+			if err != nil || a.status != 201 {
+				t.Fatalf("%v %s", err, a)
+			}
+			theirs, _ := a.at("id").(string)
+
+			begun, release := make(chan struct{}), make(chan struct{})
+			var held sync.WaitGroup
+			for range turnsOf(b) {
+				held.Go(func() { // a search, while it looks at a record
+					nick := model.Compare{Attr: model.AttrRef{Path: []string{"nickName"}}, Op: model.OpCo, Value: "a"}
+					match := func(*model.Record, []bool) bool { begun <- struct{}{}; <-release; return false }
+					not := model.Not{Term: nick}
+					if _, err := c.Store.Query(t.Context(), model.Query{Source: "entra", Kind: model.KindUser, Filter: not, Match: match, Limit: 1}); err != nil {
+						t.Error(err)
+					}
+				})
+				<-begun
+			}
+			var once sync.Once
+			free := func() { once.Do(func() { close(release) }); held.Wait() }
+			defer free()
+			if b.name != "sqlite" { // which reads one large group at a time, whosever it is
+				c.hold(t, mine, turnsOf(b))
+			}
+			var wg sync.WaitGroup // those of the source wait for five seconds
+			for _, step := range []struct {
+				source, target string
+				status         int
+			}{
+				{"entra", "/Users?filter=" + url.QueryEscape(`displayName co "x"`), 503},
+				{"entra", "/Users?filter=" + url.QueryEscape(`userName eq "ada@example.org"`), 200},
+				{"okta", "/Users?filter=" + url.QueryEscape(`displayName co "x"`), 200},
+				{"okta", "/Users?sortBy=title", 200},
+				{"okta", "/Groups/" + theirs, 200},
+			} {
+				wg.Go(func() {
+					header := http.Header{}
+					if step.source == "okta" {
+						header = okta
+					}
+					a, err := c.send("GET", c.host+"/scim/"+step.source+"/v2"+step.target, header, "")
+					if err != nil || a.status != step.status || (a.header.Get("Retry-After") != "") != (step.status == 503) {
+						t.Errorf("%s %s: %v %s %v", step.source, step.target, err, a, a.header)
+					}
+				})
+			}
+			wg.Wait()
+			free()
+			c.must(t, "GET", "/Users?filter="+url.QueryEscape(`displayName co "x"`), "", 200)
+		})
+	}
+}
 
 // A second of whatever a client with a token can think of, on as many connections as it may have: memory stays bounded, and
 // other clients are served. It runs by itself, because it measures the process.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -12,7 +13,15 @@ import (
 	"jmld/model"
 )
 
-// hold takes all turns for streams of members until the test ends.
+// turnsOf is how many searches, or streams of members, one source has at a time.
+func turnsOf(b backend) int {
+	if b.name == "sqlite" {
+		return 1
+	}
+	return max(1, min(runtime.GOMAXPROCS(0), 4)-1)
+}
+
+// hold takes all turns of the source for streams of members until the test ends.
 func (c *client) hold(t *testing.T, group string, turns int) {
 	t.Helper()
 	begun, release := make(chan struct{}), make(chan struct{})
@@ -49,7 +58,7 @@ func TestSlowReadersOfLargeGroupsStopNoWrites(t *testing.T) {
 			}
 			small := c.create(t, "/Groups", group("small", few))
 			large := c.create(t, "/Groups", group("large", many))
-			c.hold(t, large, map[string]int{"sqlite": 1, "postgres": 4}[b.name])
+			c.hold(t, large, turnsOf(b))
 			members := func(a answer) int {
 				list, _ := a.at("members").([]any)
 				return len(list)

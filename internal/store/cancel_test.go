@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,8 +103,8 @@ func TestSearchesLeaveConnections(t *testing.T) {
 	t.Parallel()
 	s := openHere(t, "sqlite:"+filepath.Join(t.TempDir(), "jmld.db"))
 	all := model.Query{Source: "entra", Kind: model.KindUser, Limit: 1}
-	for range cap(s.searches) {
-		leave, err := s.enter(t.Context(), s.searches)
+	for i := range cap(s.searches.all) {
+		leave, err := s.searches.enter(t.Context(), strconv.Itoa(i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,12 +113,12 @@ func TestSearchesLeaveConnections(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := s.Query(ctx, all); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a search beside %d others: %v", cap(s.searches), err)
+		t.Errorf("a search beside %d others: %v", cap(s.searches.all), err)
 	}
 	one := all
 	one.Filter = model.Compare{Attr: model.AttrRef{Path: []string{"userName"}}, Op: model.OpEq, Value: "ada"}
 	if _, err := s.Query(t.Context(), one); err != nil {
-		t.Errorf("a lookup beside %d searches: %v", cap(s.searches), err)
+		t.Errorf("a lookup beside %d searches: %v", cap(s.searches.all), err)
 	}
 	if liteSearches+liteStreams >= liteReaders {
 		t.Errorf("%d searches and %d streams take all of %d connections", liteSearches, liteStreams, liteReaders)

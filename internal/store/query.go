@@ -61,7 +61,7 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 		return model.Page{}, err
 	}
 	if !c.few || c.heavy {
-		leave, err := s.enter(ctx, s.searches)
+		leave, err := s.searches.enter(ctx, q.Source)
 		if err != nil {
 			return model.Page{}, err
 		}

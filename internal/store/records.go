@@ -148,7 +148,7 @@ func (s *Store) Members(ctx context.Context, source, group string, most int, yie
 	if most > 0 {
 		return s.read(ctx, op{text: s.sql(fmt.Sprintf(bounded, most)), args: []any{source, group}, each: each})
 	}
-	leave, err := s.enter(ctx, s.streams)
+	leave, err := s.streams.enter(ctx, source)
 	if err != nil {
 		return err
 	}

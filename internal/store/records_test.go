@@ -31,8 +31,8 @@ func TestMembersUpToABoundNeedNoTurn(t *testing.T) {
 	t.Parallel()
 	onEachDatabase(t, func(t *testing.T, h *house) {
 		h.stock(t, "ten", 10)
-		for range cap(h.store.streams) {
-			h.store.streams <- struct{}{}
+		for range cap(h.store.streams.all) {
+			h.store.streams.all <- struct{}{}
 		}
 		for _, tt := range []struct {
 			group string
@@ -84,8 +84,8 @@ func TestLookupsTakeNoTurnAndSearchesBesideThemDo(t *testing.T) {
 		member := func(name, value string) model.Filter {
 			return model.Related{Attr: model.RelatedMembers, Term: by(name, value)}
 		}
-		for range cap(h.store.searches) {
-			h.store.searches <- struct{}{}
+		for range cap(h.store.searches.all) {
+			h.store.searches.all <- struct{}{}
 		}
 		for _, tt := range []struct {
 			name   string

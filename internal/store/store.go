@@ -36,7 +36,7 @@ type Store struct {
 	db      backend
 	timeout time.Duration
 	// Requests that look at many rows have few connections at a time, so that those that look one up find one free.
-	searches, streams chan struct{}
+	searches, streams *turns
 	// What Load asks: about several, and about the person of one record.
 	about, aboutOne about
 	// unwritable: a write met a full disk or a database that is only read, and Ping has not found room since.
@@ -44,29 +44,13 @@ type Store struct {
 	mostMarked int // see reviewOthers; tests mark fewer
 }
 
-// How many of them there are, and how long one waits for its turn.
+// How many of them there are.
 const (
 	liteSearches = 2
 	liteStreams  = 1
-	patience     = 5 * time.Second
 	// searchTimeout is how long one may keep a server busy.
 	searchTimeout = 20 * time.Second
 )
-
-// enter waits for a turn; leave has to be called.
-func (s *Store) enter(ctx context.Context, turns chan struct{}) (leave func(), err error) {
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case turns <- struct{}{}:
-		return func() { <-turns }, nil
-	case <-limited.Done():
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: others look at many records", model.ErrUnavailable)
-	}
-}
 
 // backend runs statements on one of the databases.
 type backend interface {
@@ -113,7 +97,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", classify(ctx, err))
 	}
-	// The database may be on the same machine: what looks at many rows must leave a processor to the others.
 	searches, streams := liteSearches, liteStreams
 	if !lite {
 		searches = max(2, min(o.MaxConns/4, runtime.GOMAXPROCS(0)))
@@ -121,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
-		searches: make(chan struct{}, searches), streams: make(chan struct{}, streams), mostMarked: mostMarked,
+		searches: newTurns(searches), streams: newTurns(streams), mostMarked: mostMarked,
 	}
 	s.about, s.aboutOne = s.asking(loadIDs, linkedOf), s.asking(loadOne, andLinkedOf)
 	if lite {
