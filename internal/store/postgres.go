@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -27,6 +28,13 @@ type pgDB struct {
 	gorm    *gorm.DB
 	lookups *lookups
 }
+
+// A statement nobody waits for any more is cancelled after a while in which most are done, sooner than a cancellation is, as that takes a
+// process of the server, too; and where the server does not answer, the connection is closed.
+const (
+	cancelAfter  = 100 * time.Millisecond
+	cancelWithin = 5 * time.Second
+)
 
 func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
@@ -48,6 +56,12 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	set["idle_in_transaction_session_timeout"] = "60s"
 	if set["application_name"] == "" {
 		set["application_name"] = "jmld"
+	}
+	// By itself pgx closes a connection in the middle of a statement whose client has gone: the statement runs on, its turn is free for
+	// the next one, and a new connection costs a process, a login and all plans. A client that only asks and goes would keep the
+	// server busy with that.
+	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, CancelRequestDelay: cancelAfter, DeadlineDelay: cancelWithin}
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// Compiling a recursive statement takes a second, running it a millisecond. And a statement that is prepared while
