@@ -116,7 +116,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 	q.few = p.all()
 	push := engine.Push{Kind: rt.kind, ID: id, Action: actionPatch, Notes: q.notes.list}
 	if rt.kind == model.KindGroup && !change.Replace {
-		push.Members = slices.Concat(change.Add, change.Drop)
+		push.Add, push.Drop = change.Add, change.Drop
 		if q.few && q.part == nil {
 			push.Most = fewMembers
 		}

@@ -152,18 +152,24 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 }
 
 // member: the group, whether the person is in it, what it is (below a group there may be others to be marked), and whether the group
-// is too large to be the answer; then the group's version, the member, the person marked for review, and the audit. The mark and
-// the audit are the daemon's duty in the same transaction. The review itself is made later, by whoever runs the daemon's workers,
+// is too large to be the answer, and, where somebody goes, what it lost lately and how large it is; then the group's version, the member, the
+// loss, the person marked for review, and the audit. Loss, mark and audit are the daemon's duty in the same transaction. The review itself is made later, by whoever runs the daemon's workers,
 // and is on neither side.
 func (f byHand) member(ctx context.Context, group, id string, add bool) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	at := f.db.time(now)
-	got, err := f.db.read(ctx, []stmt{
+	reads := []stmt{
 		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", []any{pushed, group}},
 		{"SELECT member_id FROM members WHERE source = $1 AND group_id = $2 AND member_id = $3", []any{pushed, group, id}},
 		{"SELECT kind FROM records WHERE source = $1 AND id = $2", []any{pushed, id}},
 		{"SELECT 1 FROM members WHERE source = $1 AND group_id = $2 LIMIT 1 OFFSET 201", []any{pushed, group}},
-	})
+		{"SELECT l.since, coalesce(l.had, 0), coalesce(l.lost, 0), n.members FROM (SELECT count(*) AS members FROM (SELECT 1 FROM members " +
+			"WHERE source = $1 AND group_id = $2 LIMIT 100) m) n LEFT JOIN group_losses l ON l.source = $1 AND l.group_id = $2", []any{pushed, group}},
+	}
+	if add { // then nothing is lost
+		reads = reads[:4]
+	}
+	got, err := f.db.read(ctx, reads)
 	if err != nil {
 		return err
 	}
@@ -175,13 +181,19 @@ func (f byHand) member(ctx context.Context, group, id string, add bool) error {
 	if add {
 		change.text = "INSERT INTO members (source, group_id, member_id) VALUES ($1, $2, $3)"
 	}
-	return f.db.write(ctx, []stmt{
+	writes := []stmt{
 		{"UPDATE records SET version = $3, updated_at = $4 WHERE source = $1 AND id = $2 AND version = $5", []any{pushed, group, version + 1, at, version}},
 		change,
 		insertAudit("scim.patch", group, at, now),
 		{"UPDATE identities SET version = version + 1, review_at = $3 WHERE id IN (SELECT identity_id FROM records WHERE source = $1 AND id = $2)",
 			[]any{pushed, id, at}},
-	})
+	}
+	if !add {
+		lost, members := whole(got[4][2]), whole(got[4][3])
+		writes = append(writes, stmt{"INSERT INTO group_losses (source, group_id, since, had, lost) VALUES ($1, $2, $3, $4, $5) " +
+			"ON CONFLICT (source, group_id) DO UPDATE SET since = excluded.since, had = excluded.had, lost = excluded.lost", []any{pushed, group, at, members + lost, lost + 1}})
+	}
+	return f.db.write(ctx, writes)
 }
 
 // get: the record, and the groups the answer lists.

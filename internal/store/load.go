@@ -160,6 +160,10 @@ func (s *Store) alone(read func([]op) error, sub *engine.Subject) (engine.Person
 				return err
 			}})
 	}
+	if sub.Count > 0 {
+		p.Losing = &engine.Losing{}
+		ops = append(ops, s.losing(sub.Source, sub.Record, sub.Count, p.Losing))
+	}
 	return p, read(ops)
 }
 
@@ -448,7 +452,8 @@ func (s *Store) MembersAmong(ctx context.Context, source, group string, ids []st
 func (s *Store) Lost(ctx context.Context, source string, since time.Time) (map[string]int, error) {
 	const text = "WITH gone AS (SELECT DISTINCT target, identity_id FROM changes WHERE source = $1 AND at >= $2 " +
 		"AND state = 'committed' AND op IN ('!', '-') AND decided_by IN ('', 'guard')) " +
-		"SELECT '', count(DISTINCT identity_id) FROM gone UNION ALL SELECT target, count(*) FROM gone GROUP BY target"
+		"SELECT '', CASE WHEN min(target) = max(target) THEN count(*) ELSE (SELECT count(DISTINCT identity_id) FROM gone) END FROM gone " +
+		"UNION ALL SELECT target, count(*) FROM gone GROUP BY target"
 	return s.counts(ctx, s.read, text, source, stamp(since))
 }
 

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"jmld/jml/engine"
 	"jmld/model"
 )
 
@@ -110,20 +111,26 @@ func (s *Store) countChanges(ctx context.Context, text string, args ...any) ([]m
 	return out, err
 }
 
-// GroupLoss is what the group has lost lately, with Lost 0 for nothing, and how many members it has, counted up to upTo.
-func (s *Store) GroupLoss(ctx context.Context, source, group string, upTo int) (loss model.GroupLoss, members int, err error) {
+// Losing looks at a group, and counts its members up to count.
+func (s *Store) Losing(ctx context.Context, source, group string, count int) (engine.Losing, error) {
+	var l engine.Losing
+	err := s.read(ctx, s.losing(source, group, count, &l))
+	return l, err
+}
+
+func (s *Store) losing(source, group string, count int, l *engine.Losing) op {
 	const text = "SELECT l.since, coalesce(l.had, 0), coalesce(l.lost, 0), n.members FROM " +
 		"(SELECT count(*) AS members FROM (SELECT 1 FROM members WHERE source = $1 AND group_id = $2 LIMIT $3) m) n " +
 		"LEFT JOIN group_losses l ON l.source = $1 AND l.group_id = $2"
-	var since *time.Time
-	err = s.read(ctx, op{text: s.sql(text), args: []any{source, group, upTo}, each: func(row scanner) error {
-		return row.Scan(&since, &loss.Had, &loss.Lost, &members)
-	}})
-	if since != nil {
-		loss.Since = since.UTC()
-	}
-	loss.Source, loss.GroupID = source, group
-	return loss, members, err
+	return op{text: s.sql(text), args: []any{source, group, count}, each: func(row scanner) error {
+		*l = engine.Losing{Was: model.GroupLoss{Source: source, GroupID: group}, Count: count}
+		var since *time.Time
+		err := row.Scan(&since, &l.Was.Had, &l.Was.Lost, &l.Members)
+		if since != nil {
+			l.Was.Since = since.UTC()
+		}
+		return err
+	}}
 }
 
 // SealPlan counts what waits in the plan (pending or held), computes the digest over it, stores both, and returns the

@@ -286,29 +286,33 @@ func (e *Engine) judgeMoves(ctx context.Context, source string, moves []move, no
 const unknown = -1
 
 // groupLoss judges what a group of had members loses, notes it in the commit, and makes those who are dropped suspect when it is too
-// much. With had unknown they are counted, as far as it matters: the cost is in proportion to what is lost.
-func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, had int, drop []string, now time.Time) error {
+// much. With had unknown they are counted, as far as it matters: the cost is in proportion to what is lost. losing is nil where nobody has looked.
+func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, had int, losing *Losing, drop []string, now time.Time) error {
 	if len(drop) == 0 {
 		return nil
 	}
-	limits, upTo := e.policy().Guard, 0
-	count := had == unknown
-	if count {
-		upTo = limits.GroupMatters(model.GroupLoss{}, len(drop), now)
-	}
-	was, counted, err := e.o.Store.GroupLoss(ctx, group.Source, group.ID, upTo)
-	if err == nil && count {
-		if more := limits.GroupMatters(was, len(drop), now); counted == upTo && more > upTo { // it has lost others
-			upTo = more
-			was, counted, err = e.o.Store.GroupLoss(ctx, group.Source, group.ID, upTo)
+	limits, count := e.policy().Guard, had == unknown
+	var err error
+	if losing == nil {
+		upTo := 0
+		if count {
+			upTo = limits.GroupMatters(model.GroupLoss{}, len(drop), now)
 		}
-		had = counted
+		losing, err = e.losing(ctx, group, upTo)
+	}
+	if err == nil && count {
+		if more := limits.GroupMatters(losing.Was, len(drop), now); losing.Members == losing.Count && more > losing.Count { // it has lost others
+			losing, err = e.losing(ctx, group, more)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("losses of group %s: %w", group.ID, err)
 	}
-	next, text := limits.GroupLoss(was, group.DisplayName, had, len(drop), now)
-	if next.Had >= limits.GroupEmptied || next.Had > limits.Group.Count || count && had == upTo { // a smaller group cannot lose too many
+	if count {
+		had = losing.Members
+	}
+	next, text := limits.GroupLoss(losing.Was, group.DisplayName, had, len(drop), now)
+	if next.Had >= limits.GroupEmptied || next.Had > limits.Group.Count || count && had == losing.Count { // a smaller group cannot lose too many
 		c.Losses = append(c.Losses, next)
 	}
 	if text == "" {
@@ -321,6 +325,11 @@ func (e *Engine) groupLoss(ctx context.Context, c *Commit, group *model.Record, 
 	}
 	c.Suspects = append(c.Suspects, Suspicion{Records: refs, Hold: jml.Canonical(hold)})
 	return nil
+}
+
+func (e *Engine) losing(ctx context.Context, group *model.Record, count int) (*Losing, error) {
+	l, err := e.o.Store.Losing(ctx, group.Source, group.ID, count)
+	return &l, err
 }
 
 // forget ends the count of what a group lost when a person approved it.

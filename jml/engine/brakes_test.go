@@ -407,9 +407,9 @@ func TestTheLossOfAGroupOfAnotherSourceIsApproved(t *testing.T) {
 			t.Fatalf("%+v", plans)
 		}
 		h.approve(plans[0])
-		loss, _, err := h.store.GroupLoss(h.ctx, "entra", "g", 0)
-		if n := len(h.plat.active()); n != 0 || err != nil || loss.Lost != 0 {
-			t.Errorf("%d builders, %+v, %v", n, loss, err)
+		losing, err := h.store.Losing(h.ctx, "entra", "g", 0)
+		if n := len(h.plat.active()); n != 0 || err != nil || losing.Was.Lost != 0 {
+			t.Errorf("%d builders, %+v, %v", n, losing, err)
 		}
 	})
 }

@@ -79,9 +79,10 @@ type Push struct {
 	// (Attrs, UserName, …, Active), not IdentityID, Link, Version or times. It may be called again when another writer
 	// came first, so it must not keep state. Its error ends the push and is returned as it is.
 	Change func(cur *model.Record) (next *model.Record, members MemberChange, err error)
-	// Members are those of a group that Change will add or drop: looked up with the group, at no cost of their own. It may name others.
-	Members []string
-	// Most asks, of a group with Members, whether it has more members than that; 0: nobody wants to know.
+	// Add and Drop are the members of a group that Change will add or drop: looked up with the group, at no cost of their own. It may
+	// name others.
+	Add, Drop []string
+	// Most asks, of a group with Add or Drop, whether it has more members than that; 0: nobody wants to know.
 	Most int
 	// Twins is shown, before a Create is decided, up to two records of the kind that have the ExternalID already; its error ends the push
 	// and is returned as it is. nil: nobody looks.

@@ -99,6 +99,8 @@ type Subject struct {
 	// Members are ids that are asked about, of a group that is Alone. Most, when it is not 0, asks whether it has more members.
 	Members []string
 	Most    int
+	// Count, when it is not 0, asks such a group for Losing.
+	Count int
 	// ExternalID asks for the records of Kind that have it in Source.
 	ExternalID string
 	Kind       model.Kind
@@ -127,6 +129,14 @@ type Person struct {
 	Twins     []model.Record    // up to two records with Subject.ExternalID
 	Members   map[string]Member // all of Subject.Members, never older than Record; nil: nothing is known of them
 	More      bool              // the group has more than Subject.Most members; false also where nothing was asked about Members
+	Losing    *Losing           // never older than Record; nil: Subject.Count asked for nothing
+}
+
+// Losing is a group that is about to lose members.
+type Losing struct {
+	Was     model.GroupLoss // what it lost lately, Lost 0: nothing
+	Members int             // it has, counted up to Count
+	Count   int
 }
 
 // Member is what is stored about somebody a group may have in it.
@@ -272,8 +282,8 @@ type Intake interface {
 	// Supported counts the people with an active account whose identity has a record of the source: for each target, and
 	// altogether as "".
 	Supported(ctx context.Context, source string) (map[string]int, error)
-	// GroupLoss is what the group has lost lately, with Lost 0 for nothing, and how many members it has, counted up to upTo.
-	GroupLoss(ctx context.Context, source, group string, upTo int) (loss model.GroupLoss, members int, err error)
+	// Losing looks at a group, and counts its members up to count.
+	Losing(ctx context.Context, source, group string, count int) (Losing, error)
 }
 
 // Correlations is what people decided about whom records are, and what waits for them.

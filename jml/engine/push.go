@@ -115,7 +115,10 @@ type auditDetail struct {
 func (e *Engine) prepare(ctx context.Context, rules *jml.Rules, p Push) (Person, *model.Record, MemberChange, error) {
 	var person Person
 	subject := Subject{Source: p.Source, Record: p.ID, Alone: p.Kind == model.KindGroup}
-	subject.Members = uniq(p.Members)
+	subject.Members = uniq(slices.Concat(p.Add, p.Drop))
+	if len(p.Drop) > 0 {
+		subject.Count = e.policy().Guard.GroupMatters(model.GroupLoss{}, len(p.Drop), e.now())
+	}
 	switch n := len(subject.Members); { // more than p.Most are left, whoever goes
 	case p.Most > 0 && n == 1:
 		subject.Most = p.Most + 1
@@ -174,7 +177,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 		if err != nil {
 			return false, err
 		}
-		return true, e.groupLoss(ctx, c, cur, len(have), have, now)
+		return true, e.groupLoss(ctx, c, cur, len(have), nil, have, now)
 	}
 	add, drop, err := e.memberDiff(ctx, p.Source, p.ID, group, m)
 	if err != nil {
@@ -184,7 +187,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 		return false, nil
 	}
 	if len(drop) > 0 {
-		if err := e.groupLoss(ctx, c, cur, unknown, drop, now); err != nil {
+		if err := e.groupLoss(ctx, c, cur, unknown, group.Losing, drop, now); err != nil {
 			return false, err
 		}
 	}

@@ -77,7 +77,7 @@ func (rd *reading) storeGroupChunk(ctx context.Context, entries []model.Entry) e
 		w.AddMembers, w.DropMembers = add, drop
 		c.Records = append(c.Records, w)
 		lost := slices.DeleteFunc(slices.Clone(drop), func(id string) bool { return rd.gone[id] }) // who left, left the group, too
-		if err := e.groupLoss(ctx, c, cur, len(en.Members)-len(add)+len(lost), lost, now); err != nil {
+		if err := e.groupLoss(ctx, c, cur, len(en.Members)-len(add)+len(lost), nil, lost, now); err != nil {
 			return err
 		}
 		for _, id := range add {
@@ -122,7 +122,7 @@ func (rd *reading) dropGroup(ctx context.Context, id string) error {
 		return err
 	}
 	have = slices.DeleteFunc(have, func(id string) bool { return rd.gone[id] })
-	if err := rd.e.groupLoss(ctx, c, cur, len(have), have, now); err != nil {
+	if err := rd.e.groupLoss(ctx, c, cur, len(have), nil, have, now); err != nil {
 		return err
 	}
 	t.Absent++

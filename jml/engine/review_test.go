@@ -36,7 +36,7 @@ func TestReviewOfPeopleToWhomNothingHappensIsOneCommit(t *testing.T) {
 			ids = append(ids, id)
 		}
 		push := func(group, name string, members ...string) {
-			_, err := h.Push(h.ctx, engine.Push{Source: "entra", Kind: model.KindGroup, ID: group, Actor: "test", Action: "scim.patch", Members: members,
+			_, err := h.Push(h.ctx, engine.Push{Source: "entra", Kind: model.KindGroup, ID: group, Actor: "test", Action: "scim.patch", Add: members,
 				Change: func(cur *model.Record) (*model.Record, engine.MemberChange, error) {
 					return &model.Record{DisplayName: name, DisplayNameKey: name, Active: true, Attrs: "{}"}, engine.MemberChange{Add: members}, nil
 				}})
