@@ -159,7 +159,7 @@ func listen(ctx context.Context, cfg *config.Config) (net.Listener, error) {
 func waitForStore(ctx context.Context, cfg *config.Config, doubts error, log *zap.Logger) (*store.Store, error) {
 	end := time.Now().Add(storePatience)
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		db, err := openStore(ctx, cfg, doubts, log, daemonConns)
+		db, err := openStore(ctx, cfg, doubts, log, daemonConns, readyConns)
 		if err == nil || cfg.Database.Postgres == "" || !errors.Is(err, model.ErrUnavailable) || time.Now().Add(pause).After(end) {
 			return db, err
 		}

@@ -43,7 +43,7 @@ func usual() scim.Limits { return scim.Limits{Rate: 500, Burst: 1000, Concurrent
 // serve puts the daemon's SCIM side, the floor and a word about memory on one listener; it returns the URL. The workers of
 // targets do not run: what is measured is what a client waits for.
 func serve(ctx context.Context, t *tb, url string, limits scim.Limits) (served, error) {
-	db, err := store.Open(ctx, store.Options{URL: url})
+	db, err := store.Open(ctx, store.Options{URL: url, ReadyConns: 8}) // as the daemon has them
 	if err != nil {
 		return served{}, err
 	}

@@ -49,6 +49,9 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
 	config.MaxConns = int32(max(o.MaxConns, 4)) // bringing the schema up to date takes three at once
+	if o.ReadyConns > 0 {
+		config.MinConns = min(int32(o.ReadyConns), config.MaxConns)
+	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	set := config.ConnConfig.RuntimeParams
 	set["timezone"] = "UTC"

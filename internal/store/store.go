@@ -25,6 +25,9 @@ type Options struct {
 	Log      *zap.Logger   // nil: silent
 	Timeout  time.Duration // of one operation; 0: 30 s
 	MaxConns int           // PostgreSQL: connections of this process; 0: 16
+	// ReadyConns of them are opened at once and stay. The others come when they are needed, and whoever needs one waits for it, which is longest
+	// when many come at the same time.
+	ReadyConns int
 	// Simulated: the clock is not the server's but stands still, for all processes, where SetClock put it last. For a database of its own.
 	Simulated bool
 	Empty     bool // ErrConflict for a database that has tables; nothing of it is changed
