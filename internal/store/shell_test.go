@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -139,10 +140,19 @@ func TestPlansAreSealedOverWhatWaits(t *testing.T) {
 		must(t, s.Commit(ctx, &engine.Commit{Decided: []model.Change{
 			{ID: "c1", State: model.ChangeCommitted, DecidedBy: "operator ada", DecidedAt: ptr(at(8))},
 		}}))
-		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(0))); n[""] != 2 || n["app"] != 2 {
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(0))); !maps.Equal(n, map[string]int{"": 2, "app": 2}) {
 			t.Errorf("lost %v, want those of the guard and those committed at once", n)
 		}
-		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(4))); n[""] != 1 {
+		twice, other := change(6, model.ChangeCommitted, ""), change(7, model.ChangeCommitted, "")
+		twice.IdentityID, twice.Target, other.Target = "i4", "platform", "platform"
+		must(t, s.Commit(ctx, &engine.Commit{Changes: []model.Change{twice, other}}))
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(0))); !maps.Equal(n, map[string]int{"": 3, "app": 2, "platform": 2}) {
+			t.Errorf("lost %v, want whoever lost several accounts once", n)
+		}
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(40))); !maps.Equal(n, map[string]int{"": 0}) {
+			t.Errorf("lost %v, want nobody", n)
+		}
+		if n := get[map[string]int](t)(s.Lost(ctx, "corp", at(4))); n[""] != 2 || n["app"] != 1 {
 			t.Errorf("lost %v since the fourth", n)
 		}
 		got := get[[]model.Change](t)(s.Changes(ctx, model.ChangeQuery{RunID: "run", IdentityID: "i1", Ops: []model.Op{model.OpDeactivate}}))
