@@ -41,6 +41,13 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 			c.notes.path("members: replace of a member read as add")
 			v = verbAdd
 		}
+		if v != verbRemove { // what is added has to be what a value could be
+			for _, id := range ids {
+				if err := c.addable(id); err != nil {
+					return err
+				}
+			}
+		}
 		c.members = append(c.members, memberOp{verb: v, ids: ids})
 		return nil
 	}
@@ -51,6 +58,9 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 	ids, err := c.memberIDs(raw)
 	if err != nil {
 		return err
+	}
+	if v != verbRemove && slices.Contains(ids, c.id) {
+		return errItself()
 	}
 	if v == verbRemove {
 		// RFC 7644 §3.5.2.2 would remove everybody. Entra means those in the value.
@@ -96,17 +106,12 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 		}
 		switch s, ok := id.(string); {
 		case id == nil:
-		case bracketed(s, either): // no id: who replaces the members by it would have nobody left
-			return nil, invalidValue("A member is a text that begins like JSON and cannot be read as that.")
-		case !likeID(s): // neither is this
-			return nil, invalidValue("The value of a member is a text that is no id.")
-		case !ok || s == "":
+		case !ok:
 			return nil, invalidValue("A member has no value.")
-		case len(s) > 256:
-			return nil, invalidValue("The value of a member is longer than an id.")
-		case s == c.id:
-			return nil, invalidValue("A group cannot be a member of itself.")
 		default:
+			if err := memberID(s); err != nil {
+				return nil, err
+			}
 			ids = append(ids, s)
 		}
 	}
@@ -115,6 +120,31 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 	}
 	return ids, nil
 }
+
+// memberID refuses what cannot be the id of a member.
+func memberID(s string) error {
+	switch {
+	case s == "":
+		return invalidValue("A member has no value.")
+	case bracketed(s, either): // no id: who replaces the members by it would have nobody left
+		return invalidValue("A member is a text that begins like JSON and cannot be read as that.")
+	case !likeID(s): // neither is this
+		return invalidValue("The value of a member is a text that is no id.")
+	case len(s) > 256:
+		return invalidValue("The value of a member is longer than an id.")
+	}
+	return nil
+}
+
+// addable is memberID of who is to be a member of this group.
+func (c *compiler) addable(id string) error {
+	if id == c.id {
+		return errItself()
+	}
+	return memberID(id)
+}
+
+func errItself() error { return invalidValue("A group cannot be a member of itself.") }
 
 // likeID tells ids from what a client sends by mistake in place of one, or of several.
 func likeID(s string) bool {

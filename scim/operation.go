@@ -266,13 +266,13 @@ func (c *compiler) push(op operation) error {
 	return nil
 }
 
-// whole compiles an operation on the core schema, named as extensions are: on each attribute in the value. To remove it would be to
-// remove the resource.
+// whole compiles an operation on the core schema, named as extensions are: on each attribute in the value. To remove all of it would be
+// to remove the resource.
 func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 	raw = c.sole(c.rt.urn, raw)
 	o, ok := raw.(object)
 	switch {
-	case v == verbRemove, raw == nil, raw == "":
+	case v == verbRemove && !ok, raw == nil, raw == "":
 		c.misnamed(byPath, "%s: no attribute, ignored", safeName(urn))
 		return nil
 	case !ok:
@@ -282,16 +282,19 @@ func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 	return c.keys(v, c.rt.urn+":", o)
 }
 
-// extension compiles an operation on a whole extension: on each attribute in the value, or on all of them.
+// extension compiles an operation on a whole extension: on each attribute in the value, or on all of them. A remove, too, is about
+// those in the value: who names some does not mean all.
 func (c *compiler) extension(op operation, raw any) error {
 	raw = c.sole(op.attr.name, raw)
 	o, ok := raw.(object)
 	switch {
-	case op.verb == verbRemove, raw == nil, raw == "":
+	case op.verb == verbRemove && !ok, raw == nil, raw == "":
 		op.verb = verbRemove
 		return c.push(op)
 	case !ok:
 		return invalidValue("%s is not an object.", op.attr.name)
+	case op.verb == verbRemove:
+		c.notes.add("%s: remove with values read as remove those", op.attr.name)
 	}
 	return c.keys(op.verb, op.attr.name+":", o)
 }
