@@ -313,13 +313,12 @@ func (e *Engine) class(target string) model.Class {
 
 // write completes a record that is about to be stored: version, times and the side table.
 func (e *Engine) write(old, next *model.Record, now time.Time) Write {
-	w := Write{Old: old, New: next}
-	var was, is []model.Value
-	if old != nil {
-		was = values(old)
-	}
+	return usual(versioned(old, next, now))
+}
+
+// versioned is the write without the values.
+func versioned(old, next *model.Record, now time.Time) Write {
 	if next != nil {
-		is = values(next)
 		next.Version, next.CreatedAt, next.UpdatedAt = 1, now, now
 		if old != nil {
 			next.Version, next.CreatedAt = old.Version+1, old.CreatedAt
@@ -329,8 +328,19 @@ func (e *Engine) write(old, next *model.Record, now time.Time) Write {
 			}
 		}
 	}
-	w.AddValues = without(is, was)
-	w.DropValues = without(was, is)
+	return Write{Old: old, New: next}
+}
+
+// usual adds the values that records are found by where nobody says others.
+func usual(w Write) Write {
+	var was, is []model.Value
+	if w.Old != nil {
+		was = values(w.Old)
+	}
+	if w.New != nil {
+		is = values(w.New)
+	}
+	w.AddValues, w.DropValues = without(is, was), without(was, is)
 	return w
 }
 

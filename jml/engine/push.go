@@ -80,7 +80,7 @@ func (e *Engine) push(ctx context.Context, p Push, postpone bool) (Pushed, error
 		if d.short { // whoever has the key may be about to give it up
 			d.reviewBy(now.Add(time.Minute), "")
 		}
-		w := p.index(e.write(cur, next, now))
+		w := p.index(versioned(cur, next, now))
 		w.LeaveGroups = p.Afresh
 		c.Records = []Write{w}
 		if _, err := e.commitGuarded(ctx, c, d, p.Source, nil, now); err != nil {
@@ -191,7 +191,7 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 			return false, err
 		}
 	}
-	w := p.index(e.write(cur, next, now))
+	w := p.index(versioned(cur, next, now))
 	if len(add)+len(drop) > 0 && cur != nil && next.UpdatedAt.Equal(cur.UpdatedAt) { // members are content of a group
 		next.UpdatedAt = after(now, cur.UpdatedAt)
 	}
@@ -210,10 +210,10 @@ func (e *Engine) pushGroup(ctx context.Context, c *Commit, group Person, next *m
 	return true, nil
 }
 
-// index puts what the push says of its records in the place of what is usual.
+// index adds what the push says of its records, or what is usual.
 func (p Push) index(w Write) Write {
 	if p.Index == nil {
-		return w
+		return usual(w)
 	}
 	var was, is Index
 	if w.Old != nil {
