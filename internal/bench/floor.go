@@ -103,22 +103,21 @@ func (f byHand) alter(ctx context.Context, action, id string, ch change) (string
 	key := []any{pushed, id}
 	const who = "(SELECT identity_id FROM records WHERE source = $1 AND id = $2 AND identity_id <> '')"
 	got, err := f.db.read(ctx, []stmt{
-		{"SELECT " + identityCols + " FROM identities WHERE id IN " + who, key},
-		{"SELECT " + recordCols + " FROM records WHERE source = $1 AND id = $2", key},
+		{"SELECT " + identityCols + ", (SELECT string_agg(k.name || ' ' || k.value, ',') FROM identity_keys k WHERE k.identity_id = identities.id) " +
+			"FROM identities WHERE id IN " + who, key},
+		{withGroups("id = $2"), key},
 		{"SELECT " + recordCols + " FROM records WHERE identity_id <> '' AND identity_id IN " + who, key},
-		{"SELECT name, value FROM identity_keys WHERE identity_id IN " + who, key},
 		{"SELECT " + accountCols + " FROM accounts WHERE identity_id IN " + who, key},
-		{groupsOf, key},
 		{"SELECT " + accessCols + " FROM access_members WHERE person IN (SELECT identity_id FROM records WHERE source = $1 AND id = $2 " +
 			"UNION ALL SELECT name || ':' || value FROM identity_keys WHERE identity_id IN " + who + ")", key},
 	})
 	if err != nil {
 		return "", err
 	}
-	if got[0] == nil || got[1] == nil || got[4] == nil {
+	if got[0] == nil || got[1] == nil || got[3] == nil {
 		return "", errNobody
 	}
-	identity, record, account := whole(got[0][0]), whole(got[1][0]), whole(got[4][0])
+	identity, record, account := whole(got[0][0]), whole(got[1][0]), whole(got[3][0])
 	iid, name := got[0][1].(string), got[0][3].(string)
 	if !ch.active {
 		if _, err := f.db.read(ctx, []stmt{{"SELECT count(DISTINCT identity_id) FROM changes WHERE source = $1 AND at >= $2 AND state = 'committed' " +
@@ -212,11 +211,15 @@ func (f byHand) email(ctx context.Context, n int64) (string, error) {
 		"AND type = 'work') LIMIT 101", fmt.Sprintf("person%d@example.org", n))
 }
 
-// find reads a record with its groups in one statement, as the daemon does: nobody in here is in a group that is in another.
-func (f byHand) find(ctx context.Context, where string, value any) (string, error) {
-	got, err := f.db.read(ctx, []stmt{{"SELECT found.*, m.group_id, (SELECT g.display_name FROM records g WHERE g.source = $1 AND g.id = m.group_id), " +
+// withGroups is a record with its groups in one statement, as the daemon reads it: nobody in here is in a group that is in another.
+func withGroups(where string) string {
+	return "SELECT found.*, m.group_id, (SELECT g.display_name FROM records g WHERE g.source = $1 AND g.id = m.group_id), " +
 		"(SELECT 1 FROM members p WHERE p.source = $1 AND p.member_id = m.group_id LIMIT 1) FROM (SELECT " + recordCols +
-		" FROM records WHERE source = $1 AND " + where + ") found LEFT JOIN members m ON m.source = $1 AND m.member_id = found.id", []any{pushed, value}}})
+		" FROM records WHERE source = $1 AND " + where + ") found LEFT JOIN members m ON m.source = $1 AND m.member_id = found.id"
+}
+
+func (f byHand) find(ctx context.Context, where string, value any) (string, error) {
+	got, err := f.db.read(ctx, []stmt{{withGroups(where), []any{pushed, value}}})
 	if err != nil {
 		return "", err
 	}

@@ -43,10 +43,6 @@ const (
 	linkedOf = " SELECT " + recordColumns +
 		" FROM ids JOIN EACH records r ON (r.identity_id = ids.iid AND r.identity_id <> '' AND r.kind || '' = 'user')"
 
-	// The record itself comes with the others of its person; on SQLite it is there already.
-	andLinkedOf = " " + oneRecord + " UNION ALL" + linkedOf + " WHERE NOT (r.source = $1 AND r.id = $2)"
-	othersOf    = linkedOf + " WHERE NOT (r.source = $2 AND r.id = $3)"
-
 	keysOf = " SELECT k.name, k.value, k.identity_id FROM ids JOIN EACH identity_keys k ON (k.identity_id = ids.iid)"
 
 	accountsOf = " SELECT " + accountColumns + " FROM ids JOIN EACH accounts a ON (a.identity_id = ids.iid)"
@@ -196,7 +192,7 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 		clear(got.groups)
 		return got, read([]op{above})
 	}
-	rest := s.loadRest(got, &s.about)
+	rest := s.loadRest(got)
 	switch {
 	case s.lite: // one transaction, and nothing travels
 		var found []any
@@ -227,75 +223,23 @@ func (s *Store) load(read func([]op) error, records, keys [][2]string, ids []str
 }
 
 // about are statements about identities that are selected in one way, as the database wants them.
-type about struct{ identities, linked, keys, accounts, groups, direct, access string }
+type about struct{ identities, linked, keys, accounts, groups, access string }
 
-func (d *dialect) asking(ids, linked string) about {
-	text := func(with, rest string) string {
-		all := with + ids + rest
-		if ids == loadOne { // it is known to be one at most: nothing can lead the planner astray
-			all = strings.ReplaceAll(all, "FROM ids JOIN EACH ", "FROM ids JOIN ")
-		}
-		return d.sql(all)
-	}
+func (d *dialect) asking() about {
+	text := func(with, rest string) string { return d.sql(with + loadIDs + rest) }
 	return about{
-		identities: text("WITH ", identitiesOf), linked: text("WITH ", linked), keys: text("WITH ", keysOf), accounts: text("WITH ", accountsOf),
-		groups: text("WITH RECURSIVE ", groupsOf), direct: text("WITH ", directOf), access: text("WITH ", accessOf),
+		identities: text("WITH ", identitiesOf), linked: text("WITH ", linkedOf), keys: text("WITH ", keysOf), accounts: text("WITH ", accountsOf),
+		groups: text("WITH RECURSIVE ", groupsOf), access: text("WITH ", accessOf),
 	}
 }
 
 // loadRest are the statements about the identities, which come first: see Load.
-func (s *Store) loadRest(got *loaded, a *about) []op {
+func (s *Store) loadRest(got *loaded) []op {
+	a := &s.about
 	return []op{
 		{text: a.identities, each: got.identity}, {text: a.linked, each: got.link}, {text: a.keys, each: got.key},
 		{text: a.accounts, each: got.account}, {text: a.groups, each: got.group}, {text: a.access, each: got.access.row},
 	}
-}
-
-// loadOne are the statements about one record and whose it is. above is for all groups there are, in the place of the direct ones, when
-// got.deep says so; on SQLite it is among the others.
-func (s *Store) loadOne(got *loaded, ref engine.RecordRef) (ops []op, above op) {
-	rest := s.loadRest(got, &s.aboutOne)
-	linked := &rest[1]
-	above = rest[4]
-	rest[4] = op{text: s.aboutOne.direct, each: got.direct}
-	linked.each = func(row scanner) error {
-		var r model.Record
-		err := scanRecord(row, &r)
-		if r.Source == ref.Source && r.ID == ref.ID {
-			got.records[ref] = &r
-		}
-		if r.IdentityID != "" && r.Kind == model.KindUser {
-			got.linked[r.IdentityID] = append(got.linked[r.IdentityID], r)
-		}
-		return err
-	}
-	key := []any{ref.Source, ref.ID}
-	if !s.lite {
-		for i := range rest {
-			rest[i].args = key
-		}
-		above.args = key
-		return rest, above
-	}
-	rest = append(rest, above)
-	linked = &rest[1]
-	for i := range rest {
-		rest[i].late = func() []any {
-			r := got.records[ref]
-			switch {
-			case r == nil || r.IdentityID == "":
-				return nil
-			case &rest[i] == linked:
-				return []any{r.IdentityID, ref.Source, ref.ID}
-			case i == len(rest)-1 && !got.deep:
-				return nil
-			case i == len(rest)-1:
-				clear(got.groups)
-			}
-			return []any{r.IdentityID}
-		}
-	}
-	return append([]op{{text: s.sql(oneRecord), args: key, each: linked.each}}, rest...), above
 }
 
 // ids are the identities that matter, once the records and the owners are known.

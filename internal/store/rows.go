@@ -40,10 +40,10 @@ func recordArgs(r *model.Record, to []any) []any {
 		r.MissingRuns, timeArg(r.MissingSince), timeArg(r.AbsentSince), stamp(r.CreatedAt), stamp(r.UpdatedAt))
 }
 
-func scanIdentity(row scanner, i *model.Identity) error {
-	return row.Scan(&i.ID, (*string)(&i.Lifecycle), &i.UserName, &i.DisplayName, &i.Email, &i.SearchKey,
+func scanIdentity(row scanner, i *model.Identity, more ...any) error {
+	return row.Scan(append([]any{&i.ID, (*string)(&i.Lifecycle), &i.UserName, &i.DisplayName, &i.Email, &i.SearchKey,
 		&i.Organisation, &i.External, &i.Categories, &i.Attrs, &i.Provenance, &i.Findings, &i.Version, &i.ReviewAt, &i.ReviewRun, &i.Suspect, &i.Entitlements,
-		&i.Separated, &i.Rules, &i.CreatedAt, &i.UpdatedAt)
+		&i.Separated, &i.Rules, &i.CreatedAt, &i.UpdatedAt}, more...)...)
 }
 
 func identityArgs(i *model.Identity, version int64, to []any) []any {

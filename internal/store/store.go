@@ -109,10 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
 		searches: newTurns(searches), streams: newTurns(streams), mostMarked: mostMarked,
 	}
-	s.about, s.aboutOne = s.asking(loadIDs, linkedOf), s.asking(loadOne, andLinkedOf)
-	if lite {
-		s.aboutOne = s.asking(liteOne, othersOf)
-	}
+	s.about, s.aboutOne = s.asking(), s.askingOne()
 	if o.Simulated {
 		if err := s.addClock(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.close())
