@@ -328,6 +328,11 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		switch v := e.value.(type) {
 		case bool:
 			return v, nil
+		case json.Number:
+			if v == "0" || v == "1" {
+				r.notes.filter("filter: %s compared with a number read as %t", a.label(), v == "1")
+				return v == "1", nil
+			}
 		case string:
 			if b, ok := parseBool(v); ok { // Entra: roles[primary eq "True"]
 				r.notes.filter("filter: %s compared with %q read as %t", a.label(), v, b)

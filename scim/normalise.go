@@ -64,7 +64,7 @@ func (n normaliser) value(a *attribute, raw any) (any, error) {
 }
 
 func (n normaliser) scalar(a *attribute, raw any) (any, error) {
-	if o, ok := raw.(object); ok && len(o) == 1 && strings.EqualFold(o[0].key, "value") {
+	if o, ok := raw.(object); ok && len(o) == 1 && (strings.EqualFold(o[0].key, "value") || strings.EqualFold(o[0].key, a.name)) {
 		n.notes.add("%s: object with a value read as the value", a.label())
 		return n.value(a, o[0].value)
 	}
@@ -77,6 +77,11 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 			if b, ok := parseBool(v); ok {
 				n.notes.add("%s: %q read as %t", a.label(), v, b)
 				return b, nil
+			}
+		case json.Number: // databases that have no booleans
+			if v == "0" || v == "1" {
+				n.notes.add("%s: number read as %t", a.label(), v == "1")
+				return v == "1", nil
 			}
 		}
 		return nil, invalidValue("%s is not a boolean.", a.label())
@@ -127,11 +132,11 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 	return a.canonicalValue(text)
 }
 
-// parseBool reads the word, whatever its case: Entra sends "False".
+// parseBool reads the word, whatever its case (Entra sends "False"), or the digit.
 func parseBool(s string) (value, ok bool) {
 	s = strings.TrimSpace(s)
-	value = strings.EqualFold(s, "true")
-	return value, value || strings.EqualFold(s, "false")
+	value = strings.EqualFold(s, "true") || s == "1"
+	return value, value || strings.EqualFold(s, "false") || s == "0"
 }
 
 // isNumber says whether the text is a number as JSON has it ("1_0", "0x1p2" and "+1" are numbers for strconv only).

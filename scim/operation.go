@@ -64,14 +64,26 @@ func (c *compiler) body(o object) error {
 func (c *compiler) keys(v verb, prefix string, o object) error {
 	for _, m := range o {
 		name, _, _ := strings.Cut(m.key, "[")
-		if a := c.rt.lookup(prefix + name); a != nil && !a.extension && strings.ContainsAny(m.key, ".:[") {
-			c.notes.syntax("%s: path as a key read as a path", a.label())
+		within := prefix
+		if c.qualified(prefix, name) {
+			within = ""
 		}
-		if err := c.key(v, prefix+m.key, m.value); err != nil {
+		switch a := c.rt.lookup(within + name); {
+		case a != nil && !a.extension && strings.ContainsAny(m.key, ".:["):
+			c.notes.syntax("%s: path as a key read as a path", a.label())
+		case within != prefix:
+			c.notes.syntax("%s: schema in a schema read as beside it", safeName(name))
+		}
+		if err := c.key(v, within+m.key, m.value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// qualified says whether a key below a schema is a full name, with its own schema: that has no place there, and can mean one thing only.
+func (c *compiler) qualified(prefix, name string) bool {
+	return prefix != "" && strings.Contains(name, ":") && c.rt.lookup(prefix+name) == nil && (c.rt.core(name) || c.rt.lookup(name) != nil)
 }
 
 func (c *compiler) lists(v any, urn string) bool {
@@ -179,10 +191,10 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	p, err := parsePath(name, c.bounds)
 	if err != nil {
-		if byPath {
+		if byPath && !c.nobodys(name) {
 			return err
 		}
-		c.notes.syntax("%s: unknown, ignored", safeName(name))
+		c.misnamed(byPath, "%s: unknown, ignored", safeName(name))
 		return nil
 	}
 	a := c.rt.lookup(strings.TrimPrefix(p.attr, "/")) // a JSON Pointer (RFC 6901) to an attribute
@@ -199,7 +211,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	switch {
 	case a.name == "id" && a.parent == nil:
-		if s, ok := raw.(string); byPath || c.patch && (!ok || s != c.id) {
+		if s, ok := raw.(string); (byPath || c.patch) && (v == verbRemove || !ok || s != c.id) {
 			return mutability("id cannot be changed.")
 		}
 		return nil
@@ -236,6 +248,14 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		}
 	}
 	return c.push(op)
+}
+
+// nobodys says whether a path that is none begins with no name that anybody knows and has nothing of a filter: a name with blanks or other
+// letters, as identity providers let administrators give them to extensions.
+func (c *compiler) nobodys(text string) bool {
+	p := filterParser{text: strings.TrimSpace(text)}
+	name := strings.TrimPrefix(p.name(), "/")
+	return len(text) <= c.bounds.Filter && !strings.ContainsAny(text, "[]()\"'=") && c.rt.lookup(name) == nil && !c.rt.core(name)
 }
 
 // misnamed notes a name that is not the attribute's, or nobody's.
@@ -286,6 +306,9 @@ func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 // those in the value: who names some does not mean all.
 func (c *compiler) extension(op operation, raw any) error {
 	raw = c.sole(op.attr.name, raw)
+	if list, isList := raw.([]any); isList && len(list) == 0 {
+		raw = nil // PHP writes an empty object so, too
+	}
 	o, ok := raw.(object)
 	switch {
 	case op.verb == verbRemove && !ok, raw == nil, raw == "":

@@ -144,7 +144,27 @@ func queryOf(u *url.URL) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
+	keepPlus(u.RawQuery, values)
 	return values, nil
+}
+
+// keepPlus puts the plus signs of a filter back that ParseQuery took for blanks, where blanks come as %20: who writes those encodes by
+// RFC 3986, to which a plus is a plus, and somebody with one in the address would not be found. A filter that is one only with blanks
+// in their place stays as it is.
+func keepPlus(query string, values url.Values) {
+	for part := range strings.SplitSeq(query, "&") {
+		name, text, _ := strings.Cut(part, "=")
+		if !strings.EqualFold(name, "filter") || !strings.Contains(text, "+") || !strings.Contains(text, "%20") || len(values[name]) != 1 {
+			continue
+		}
+		filter, err := url.PathUnescape(text)
+		if err != nil {
+			continue
+		}
+		if _, err = parseFilter(filter, Bounds{}.filled()); err == nil {
+			values[name] = []string{filter}
+		}
+	}
 }
 
 func first(list []string) string {
