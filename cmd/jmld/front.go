@@ -22,7 +22,7 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, *scim.Handler
 	}
 	provider := scim.New(options)
 	o := httpd.Options{
-		Listener: l, Insecure: d.cfg.Listen.Insecure,
+		Listener: l, Insecure: d.cfg.Listen.Insecure, URL: longestURL(options.Sources),
 		SCIM: d.recorder.Wrap(provider), Console: console.New(a.consoleOptions(d)),
 		Ready: d.store.Ping, Figures: d.store, Collectors: []prometheus.Collector{&d.reloads.shown}, Log: d.log, Version: version, Drain: drainTime, Now: a.now,
 	}
@@ -31,6 +31,13 @@ func (a *app) newFront(d *running, l net.Listener) (*httpd.Server, *scim.Handler
 	}
 	front, err := httpd.New(o)
 	return front, provider, err
+}
+
+func longestURL(sources []scim.Source) (most int) {
+	for _, s := range sources {
+		most = max(most, s.Bounds.URL)
+	}
+	return most
 }
 
 func (a *app) scimOptions(d *running) (scim.Options, error) {

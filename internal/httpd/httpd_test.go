@@ -427,26 +427,39 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
+// The URL has room beside the headers, however long it may be.
 func TestHeadersAreLimited(t *testing.T) {
 	t.Parallel()
-	s := server(t, httpd.Options{Console: status(200)})
-	stop := run(t, s)
-	c, err := net.Dial("tcp", s.Addr().String()) //nolint:noctx // a test
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	go func() { // the server may close before it read all
-		_, _ = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 100<<10))
-	}()
-	b := make([]byte, 64)
-	n, err := c.Read(b)
-	if err != nil || !strings.Contains(string(b[:n]), " 431 ") {
-		t.Errorf("%q %v", b[:n], err)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
+	for name, tt := range map[string]struct{ most, url, header, want int }{
+		"headers":              {0, 1, 16 << 10, 200},
+		"many headers":         {0, 1, 32 << 10, 431},
+		"a URL and headers":    {0, 8 << 10, 16 << 10, 200},
+		"a long URL":           {48 << 10, 48 << 10, 16 << 10, 200},
+		"a longer URL":         {48 << 10, 72 << 10, 1, 431},
+		"a URL as it is usual": {1 << 10, 8 << 10, 16 << 10, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := server(t, httpd.Options{Console: status(200), URL: tt.most})
+			stop := run(t, s)
+			c, err := net.Dial("tcp", s.Addr().String()) //nolint:noctx // a test
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			go func() { // the server may close before it read all
+				_, _ = fmt.Fprintf(c, "GET /%s HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\nConnection: close\r\n\r\n", strings.Repeat("u", tt.url-1), strings.Repeat("x", tt.header))
+			}()
+			b := make([]byte, 64)
+			n, err := c.Read(b)
+			if err != nil || !strings.Contains(string(b[:n]), fmt.Sprintf(" %d ", tt.want)) {
+				t.Errorf("%q %v", b[:n], err)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -19,12 +19,16 @@ import (
 
 // Limits on what one client can hold on to.
 const (
-	headerTimeout  = 10 * time.Second
-	readTimeout    = 2 * time.Minute // headers and body: a slow client with a large group
-	writeTimeout   = 5 * time.Minute // from the end of the headers to the end of the answer
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 64 << 10
-	defaultDrain   = 20 * time.Second
+	headerTimeout = 10 * time.Second
+	readTimeout   = 2 * time.Minute // headers and body: a slow client with a large group
+	writeTimeout  = 5 * time.Minute // from the end of the headers to the end of the answer
+	idleTimeout   = 2 * time.Minute
+	defaultDrain  = 20 * time.Second
+
+	// What a client may send before anybody knows who it is takes about four times its size in memory, of each connection. maxHeaders is beside
+	// the URL: a token, and what proxies and browsers add.
+	maxHeaders = 16 << 10
+	usualURL   = 8 << 10
 )
 
 // Options make a Server.
@@ -33,6 +37,8 @@ type Options struct {
 	Listener net.Listener // instead of Address: one that is open already
 	TLS      *TLS         // nil: plain HTTP
 	Insecure bool         // plain HTTP on an address that is not loopback
+
+	URL int // bytes of the longest URL that SCIM takes; 0: 8 KiB
 
 	SCIM    http.Handler // serves /scim/; nil: there is no such path
 	Console http.Handler // serves every other path; nil: not found
@@ -122,7 +128,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler: s.handler, TLSConfig: s.tls, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: max(s.o.URL, usualURL) + maxHeaders,
 		// Requests outlive ctx by the drain time: they end with the connection, not with the daemon's context.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
