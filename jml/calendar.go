@@ -67,6 +67,7 @@ func (c Calendar) zoneOf(name string) (*time.Location, error) {
 // StartOf is the moment at which something begins: the given one, or the beginning of the given day in the zone. "" is zero.
 //
 //	2027-03-31                  the day in the zone
+//	2027-03-31+02:00            the day at that offset, xsd:date
 //	2027-03-31T18:00:00         the time in the zone
 //	2027-03-31T18:00:00+02:00   that moment
 //	20270331180000Z             that moment, RFC 4517 §3.3.13
@@ -96,8 +97,10 @@ func never(text string) bool {
 	return false
 }
 
+const dayAtOffset = "2006-01-02Z07:00"
+
 func layouts() []string {
-	return []string{time.DateOnly, time.RFC3339, "20060102150405Z0700", "2006-01-02T15:04:05"}
+	return []string{time.DateOnly, dayAtOffset, time.RFC3339, "20060102150405Z0700", "2006-01-02T15:04:05"}
 }
 
 func moment(text string, zone *time.Location, days int) (time.Time, error) {
@@ -107,6 +110,9 @@ func moment(text string, zone *time.Location, days int) (time.Time, error) {
 	}
 	if d, err := time.Parse(time.DateOnly, text); err == nil && inEra(d) {
 		return midnight(d.AddDate(0, 0, days), zone), nil
+	}
+	if d, err := time.ParseInLocation(dayAtOffset, text, time.UTC); err == nil && inEra(d) { // not in Local, which may have the offset for half a year
+		return midnight(d.AddDate(0, 0, days), d.Location()), nil
 	}
 	for _, layout := range []string{time.RFC3339, "20060102150405Z0700"} {
 		if t, err := time.Parse(layout, text); err == nil && inEra(t) {
