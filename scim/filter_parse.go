@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,6 +18,11 @@ type expr struct {
 	value any    // compare: nil, bool, string or json.Number
 	sub   string // element followed by a comparison: emails[type eq "work"].value eq "…"
 	loose bool   // compare: the literal is none of JSON
+}
+
+// nested says whether there is a filter of values in the filter, which another one cannot hold.
+func (e *expr) nested() bool {
+	return e.kind == exprElement || slices.ContainsFunc(e.terms, (*expr).nested)
 }
 
 type exprKind uint8

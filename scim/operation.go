@@ -328,6 +328,11 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 	if !a.multi {
 		return invalidPath("%s has one value; a filter cannot select from it.", a.label())
 	}
+	if name := a.stranger(p.filter); name != "" {
+		// As with a name outside of filters: nothing is selected, nothing made, and what stands beside it is done.
+		c.notes.path("%s[%s]: unknown in a filter, ignored", a.label(), safeName(name))
+		return nil
+	}
 	var err error
 	if op.on, err = elementFilter(a, p.filter, c.notes); err != nil {
 		return invalidPath("The filter in the path does not fit %s.", a.label())
@@ -357,6 +362,25 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 		}
 	}
 	return c.push(op)
+}
+
+// stranger is a name in a filter of the elements of a that nobody knows; "" where there is none, or the filter is none of elements.
+func (a *attribute) stranger(e *expr) string {
+	if e.kind == exprCompare {
+		if a.typ == typeComplex && a.sub(e.attr) != nil || a.typ != typeComplex && strings.EqualFold(e.attr, "value") {
+			return ""
+		}
+		return e.attr
+	}
+	if e.nested() {
+		return ""
+	}
+	for _, t := range e.terms {
+		if name := a.stranger(t); name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func (c *compiler) elementValue(a *attribute, raw any) (any, error) {

@@ -67,6 +67,10 @@ func TestPatch(t *testing.T) {
 			ops: `[{"op":"remove","path":` + ent + `,"value":{"colour":"red"}},{"op":"remove","path":` + ent + `,"value":{}}]`, want: `{` + ent + `:{"department":"D"},"userName":"ada"}`},
 		{name: "some of a resource are removed", stored: two, ops: `[{"op":"remove","path":"urn:ietf:params:scim:schemas:core:2.0:User","value":{"title":"T","emails":[{"value":"b@example.org"}]}}]`,
 			want: `{"emails":[{"primary":true,"type":"work","value":"a@example.org"}],"userName":"ada"}`},
+		// As for an attribute that nobody knows (R120): refused, it would keep the deactivation beside it from being done.
+		{name: "a filter on what is not there", stored: two, ops: `[{"op":"replace","path":"emails[colour eq \"x\"].value","value":"x"},{"op":"add","path":"emails[type eq \"work\" or not (colour pr)]","value":"x"},{"op":"replace","path":"active","value":false}]`,
+			want: strings.Replace(two, `{`, `{"active":false,`, 1)},
+		{name: "a remove with a filter on what is not there", stored: two, ops: `[{"op":"remove","path":"emails[colour eq \"x\"]"},{"op":"remove","path":"emails[type eq \"work\" or colour eq \"x\"].value"},{"op":"remove","path":"emails[not (colour eq \"x\")]"}]`, want: two},
 		{name: "names that nobody can know", stored: `{"userName":"ada"}`, ops: `[{"op":"add","path":"urn:example:My Application:2.0:User:Cost Center","value":"7"},{"op":"add","path":"größe","value":"7"},{"op":"remove","path":"my colour"},{"op":"replace","path":"active","value":false}]`,
 			want: `{"active":false,"userName":"ada"}`},
 		{name: "full names below a schema", stored: `{"userName":"ada"}`,
@@ -120,7 +124,9 @@ func TestPatch(t *testing.T) {
 		{name: "a path that is none", stored: two, ops: `[{"op":"add","path":"emails[","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "a path that is a number", stored: two, ops: `[{"op":"add","path":7,"value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "a filter on one value", stored: two, ops: `[{"op":"add","path":"title[value eq \"x\"]","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
-		{name: "a filter on what is not there", stored: two, ops: `[{"op":"add","path":"emails[colour eq \"x\"]","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
+		{name: "a filter within a filter, on what is not there", stored: two, ops: `[{"op":"add","path":"emails[colour eq \"x\" and type[colour eq \"x\"]]","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
+		{name: "a filter that compares with what the part cannot be", stored: two, ops: `[{"op":"add","path":"emails[primary eq \"x\"]","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
+		{name: "a filter on what is not there that is none", stored: two, ops: `[{"op":"add","path":"emails[colour is \"x\"]","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "a known name with more behind it", stored: two, ops: `[{"op":"replace","path":"active false","value":false}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "a name in quotation marks", stored: two, ops: `[{"op":"replace","path":"\"colour\"","value":"x"}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "the id removed", stored: two, ops: `[{"op":"remove","path":"id","value":"r1"}]`, kind: elimity.ScimTypeMutability},
@@ -226,6 +232,8 @@ func TestPatchMembers(t *testing.T) {
 		{name: "without a value", ops: `[{"op":"add","path":"members","value":[{"display":"x"}]}]`, kind: elimity.ScimTypeInvalidValue},
 		{name: "a number", ops: `[{"op":"add","path":"members","value":[7]}]`, kind: elimity.ScimTypeInvalidValue},
 		{name: "what is in a member", ops: `[{"op":"replace","path":"members[value eq \"a\"].display","value":"x"}]`, kind: elimity.ScimTypeMutability},
+		{name: "by a filter on what is not there", ops: `[{"op":"remove","path":"members[colour eq \"x\"]"}]`, kind: elimity.ScimTypeInvalidPath},
+		{name: "by a filter on what is not there, beside an id", ops: `[{"op":"remove","path":"members[value eq \"a\" and colour eq \"x\"]"}]`, kind: elimity.ScimTypeInvalidPath},
 		{name: "by another filter", ops: `[{"op":"remove","path":"members[type eq \"User\"]"}]`, kind: elimity.ScimTypeInvalidPath},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

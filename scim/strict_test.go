@@ -109,6 +109,7 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"an operation with an empty path", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"","value":{"nickName":"N"}}`), "invalidPath"},
 		{"an unknown path", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"colour","value":"red"}`), "invalidPath"},
 		{"an unknown path below a filter", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"emails[type eq \"home\"].colour","value":"red"}`), "invalidPath"},
+		{"an unknown part in a filter", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"emails[colour eq \"red\"].value","value":"x"}`), "invalidPath"},
 		{"a path without URN", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"department","value":"D"}`), "invalidPath"},
 		{"active as text", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"active","value":"False"}`), "invalidValue"},
 		{"replace of what the filter does not select", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"emails[type eq \"work\"].value","value":"w@example.org"}`), "noTarget"},
