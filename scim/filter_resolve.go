@@ -342,9 +342,12 @@ func (r *resolver) literal(a *attribute, e *expr) (any, error) {
 		return wrong()
 	case typeDateTime:
 		s, ok := e.value.(string)
-		t, parsed := parseTime(s)
+		t, written, parsed := readTime(s)
 		if !ok || !parsed {
 			return wrong()
+		}
+		if written != s {
+			r.notes.filter("filter: %s compared with a date and time of another form read as xsd:dateTime", a.label())
 		}
 		return t, nil
 	case typeInteger, typeDecimal:

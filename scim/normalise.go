@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -115,10 +114,14 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 	}
 	switch a.typ {
 	case typeDateTime:
-		if _, ok := parseTime(text); !ok {
+		_, written, ok := readTime(text)
+		switch {
+		case !ok:
 			return nil, invalidValue("%s is not a date and time (xsd:dateTime).", a.label())
-		}
-		if !strings.Contains(text, "T") { // RFC 7643 §2.3.5
+		case written != text:
+			n.notes.add("%s: date and time of another form read as xsd:dateTime", a.label())
+			text = written
+		case !strings.Contains(text, "T"): // RFC 7643 §2.3.5
 			n.notes.add("%s: date read as its first moment", a.label())
 		}
 	case typeBinary:
@@ -159,16 +162,6 @@ func isBase64(s string) bool {
 	}
 	_, err := base64.RawURLEncoding.DecodeString(s)
 	return err == nil
-}
-
-// parseTime reads xsd:dateTime with or without zone, and a date alone. Without a zone it is UTC.
-func parseTime(s string) (time.Time, bool) {
-	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", time.DateOnly, "2006-01-02Z07:00"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true
-		}
-	}
-	return time.Time{}, false
 }
 
 // complex reads the value of a complex attribute, or one element of a multi-valued one.

@@ -68,6 +68,9 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 	user := func(more string) string {
 		return `{"schemas":[` + userURN + `,"` + extURN + `"],"userName":"new"` + more + `}`
 	}
+	dated := func(end string) string {
+		return `{"schemas":[` + userURN + `,"` + scim.URNLifecycle + `"],"userName":"new","` + scim.URNLifecycle + `":{"endDate":"` + end + `"}}`
+	}
 	search := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],`
 	filter := func(f string) string { return "/Users?filter=" + url.QueryEscape(f) }
 	for _, tt := range []struct{ name, method, target, body, kind string }{
@@ -93,7 +96,10 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"text for a manager", "POST", "/Users", user(`,"` + extURN + `":{"manager":"m"}`), "invalidValue"},
 		{"JSON in text", "POST", "/Users", user(`,"name":"{\"givenName\":\"Ada\"}"`), "invalidValue"},
 		{"a list of one extension", "POST", "/Users", user(`,"` + extURN + `":[{"department":"D"}]`), "invalidValue"},
-		{"a date without time", "POST", "/Users", `{"schemas":[` + userURN + `,"` + scim.URNLifecycle + `"],"userName":"new","` + scim.URNLifecycle + `":{"endDate":"2026-12-31"}}`, "invalidValue"},
+		{"a date without time", "POST", "/Users", dated("2026-12-31"), "invalidValue"},
+		{"a date with an offset of four digits", "POST", "/Users", dated("2026-11-23T10:00:00.000+0000"), "invalidValue"},
+		{"a date without seconds", "POST", "/Users", dated("2026-11-23T10:00Z"), "invalidValue"},
+		{"a date with a blank", "POST", "/Users", dated("2026-11-23 10:00:00"), "invalidValue"},
 		{"a certificate with line feeds", "POST", "/Users", user(`,"x509Certificates":[{"value":"AAAA\nAAAA"}]`), "invalidValue"},
 		{"members as text", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":["{user}"]}`, "invalidValue"},
 		{"members by $ref", "POST", "/Groups", `{"schemas":[` + groupURN + `],"displayName":"New","members":[{"$ref":"../Users/{user}"}]}`, "invalidValue"},
@@ -126,6 +132,9 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"a boolean in quotation marks", "GET", filter(`active eq "true"`), "", "invalidFilter"},
 		{"a number for text", "GET", filter(`externalId eq 7`), "", "invalidFilter"},
 		{"a boolean for text", "GET", filter(`externalId eq true`), "", "invalidFilter"},
+		{"a date with an offset of four digits in a filter", "GET", filter(`meta.lastModified gt "2026-11-23T10:00:00.000+0000"`), "", "invalidFilter"},
+		{"a date without seconds in a filter", "GET", filter(`meta.lastModified gt "2026-11-23T10:00Z"`), "", "invalidFilter"},
+		{"a date with a blank in a filter", "GET", filter(`meta.lastModified gt "2026-11-23 10:00:00+02:00"`), "", "invalidFilter"},
 		{"a complex attribute", "GET", filter(`emails eq "s@example.org"`), "", "invalidFilter"},
 		{"members", "GET", "/Groups?filter=" + url.QueryEscape(`members eq "{user}"`), "", "invalidFilter"},
 		{"groups", "GET", filter(`groups eq "s"`), "", "invalidFilter"},
