@@ -19,6 +19,12 @@ func applyOver(rt *resourceType, cur *model.Record, doc map[string]any, ops []op
 			return err
 		}
 	}
+	for _, ext := range rt.extensions {
+		if m, ok := doc[ext.name].(map[string]any); ok {
+			restoreMarks(ext.subs, m)
+		}
+	}
+	restoreMarks(rt.attrs, doc)
 	if cur != nil && len(rt.declared) > 0 {
 		was, err := document(cur.Attrs)
 		if err != nil {
@@ -161,9 +167,12 @@ func (op *operation) multi(m map[string]any) error {
 	set := newCollection(a, cloned(old))
 	for _, e := range cloned(values) {
 		if isPrimary(e) {
-			demote(set.list)
+			a.demote(set.list)
 		}
 		set.add(e)
+		if isPrimary(e) && a.stands(e) {
+			forgetLost(set.list)
+		}
 	}
 	return store(a, m, set.list, op.most)
 }
@@ -227,7 +236,7 @@ func (op *operation) selected(m map[string]any) error {
 		}
 		made := maps.Clone(op.seed)
 		if made["primary"] == true {
-			demote(list)
+			a.demote(list)
 		}
 		list, hit = append(list, made), []map[string]any{made}
 	}
@@ -264,14 +273,20 @@ func (op *operation) everyElement(m map[string]any) error {
 
 // set changes the elements that were hit and stores the list.
 func (op *operation) set(m map[string]any, list []any, hit []map[string]any) error {
-	primary := op.sub != nil && op.sub.name == "primary" && op.value == true || isPrimary(op.value)
+	value, _ := op.value.(map[string]any)
+	_, said := value["primary"]
+	said = said || op.sub != nil && op.sub.name == "primary"
+	primary := said && op.value == true || isPrimary(op.value)
 	if primary && op.verb != verbRemove {
 		if len(hit) > 1 {
 			return invalidValue("%s can have one primary value.", op.attr.label())
 		}
-		demote(list)
+		op.attr.demote(list)
 	}
 	for _, e := range hit {
+		if said {
+			delete(e, lost)
+		}
 		switch {
 		case op.sub != nil && op.sub.mutability == immutable && e[op.sub.name] != nil:
 			return mutability("%s cannot be changed.", op.sub.label())
@@ -284,6 +299,9 @@ func (op *operation) set(m map[string]any, list []any, hit []map[string]any) err
 			delete(e, op.sub.name)
 		default:
 			e[op.sub.name] = op.value
+		}
+		if isPrimary(e) && op.attr.stands(e) {
+			forgetLost(list)
 		}
 	}
 	return store(op.attr, m, list, op.most)
@@ -314,11 +332,43 @@ func store(a *attribute, m map[string]any, list []any, most int) error {
 	return nil
 }
 
+// lost marks an element, until all operations are done, from which the primary mark went to one that has no value yet and may never
+// have one.
+const lost = "\x00primary"
+
 // demote takes the primary mark from all elements: another one is about to get it (RFC 7644 §3.5.2).
-func demote(list []any) {
+func (a *attribute) demote(list []any) {
 	for _, e := range list {
-		if m, ok := e.(map[string]any); ok && m["primary"] == true {
-			m["primary"] = false
+		m, ok := e.(map[string]any)
+		if !ok || m["primary"] != true {
+			continue
+		}
+		m["primary"] = false
+		if a.stands(m) {
+			forgetLost(list)
+			m[lost] = true
+		}
+	}
+}
+
+// forgetLost is for a mark that has come to an element that is kept.
+func forgetLost(list []any) {
+	for _, e := range list {
+		if m, ok := e.(map[string]any); ok {
+			delete(m, lost)
+		}
+	}
+}
+
+// restoreMarks gives the primary mark back where it went to an element that is not kept: what leaves nothing behind takes nothing either.
+func restoreMarks(attrs []*attribute, m map[string]any) {
+	for _, a := range attrs {
+		list, _ := m[a.name].([]any)
+		for _, e := range list {
+			if loser, ok := e.(map[string]any); ok && loser[lost] == true {
+				delete(loser, lost)
+				loser["primary"] = true
+			}
 		}
 	}
 }
@@ -375,7 +425,7 @@ func tidy(attrs []*attribute, m map[string]any) error {
 		case []any:
 			kept := v[:0:0]
 			for _, e := range v {
-				if a.declared && a.index["value"] == nil || !remnant(e) {
+				if a.stands(e) {
 					kept = append(kept, e)
 				}
 			}
@@ -404,13 +454,16 @@ func newUnique(a *attribute, list []any) []any {
 	return c.list
 }
 
+// stands says whether the element is more than the description of a value that it does not have.
+func (a *attribute) stands(e any) bool { return a.declared && a.index["value"] == nil || !remnant(e) }
+
 func remnant(e any) bool {
 	m, ok := e.(map[string]any)
 	if !ok {
 		return e == nil
 	}
 	for k := range m {
-		if k != "type" && k != "primary" && k != "display" {
+		if k != "type" && k != "primary" && k != "display" && k != lost {
 			return false
 		}
 	}

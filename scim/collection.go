@@ -70,6 +70,9 @@ func (c *collection) add(e any) bool {
 	}
 	old, isOld := c.list[i].(map[string]any)
 	if m, isNew := e.(map[string]any); isOld && isNew {
+		if _, said := m["primary"]; said {
+			delete(old, lost)
+		}
 		for k, v := range m {
 			if k != "value" && k != "type" || old[k] == nil { // they are equal, if not in case
 				old[k] = v
