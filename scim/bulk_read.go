@@ -60,11 +60,13 @@ func (q *request) failOnErrors(o object) (int, error) {
 		return 0, nil
 	case isText:
 		q.notes.add("failOnErrors: text read as a number")
-		number = json.Number(strings.TrimSpace(text))
-	case !isNumber:
+		text = strings.TrimSpace(text)
+	case isNumber:
+		text = whole(number)
+	default:
 		return 0, invalidValue("failOnErrors is not an integer.")
 	}
-	n, err := strconv.Atoi(string(number))
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
 		return 0, invalidValue("failOnErrors is not a positive integer.")
 	}

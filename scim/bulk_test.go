@@ -160,6 +160,9 @@ func TestR125WhatIsNotABulkRequestDoesNothing(t *testing.T) {
 		{"failOnErrors that is a list", `{"failOnErrors":[],"Operations":[` + good + `]}`, "invalidValue"},
 		{"failOnErrors below nought", `{"failOnErrors":-1,"Operations":[` + good + `]}`, "invalidValue"},
 		{"failOnErrors that is a fraction", `{"failOnErrors":1.5,"Operations":[` + good + `]}`, "invalidValue"},
+		{"failOnErrors that is nearly one", `{"failOnErrors":1.00000000000000000001,"Operations":[` + good + `]}`, "invalidValue"},
+		{"failOnErrors that is a fraction as text", `{"failOnErrors":"1.0","Operations":[` + good + `]}`, "invalidValue"},
+		{"failOnErrors below nought with a point", `{"failOnErrors":-1.0,"Operations":[` + good + `]}`, "invalidValue"},
 		{"deep data", bulkOf(good, `{"method":"POST","path":"/Users","bulkId":"x","data":`+strings.Repeat(`{"a":`, 50)+`1`+strings.Repeat("}", 51)), "invalidSyntax"},
 	} {
 		if a := c.must(t, "POST", "/Bulk", tt.body, 400); a.at("scimType") != tt.kind {
@@ -228,6 +231,7 @@ func TestR127FailOnErrorsBeginsNothingAfterSoMany(t *testing.T) {
 		people any
 	}{
 		{`"failOnErrors":1,`, []string{"POST a 201", "DELETE 404"}, 1.0},
+		{`"failOnErrors":1.0,`, []string{"POST a 201", "DELETE 404"}, 1.0}, // JSON has one type of numbers
 		{`"failOnErrors":2,`, []string{"POST a 201", "DELETE 404", "POST b 201", "DELETE 404"}, 2.0},
 		{`"failOnErrors":3,`, []string{"POST a 201", "DELETE 404", "POST b 201", "DELETE 404", "POST c 201"}, 3.0},
 		{`"failOnErrors":0,`, []string{"POST a 201", "DELETE 404", "POST b 201", "DELETE 404", "POST c 201"}, 3.0},

@@ -310,6 +310,15 @@ func (d *decoder) number() (any, error) {
 	return json.Number(d.text[start:d.pos]), nil
 }
 
+// whole is a number as an integer is written: JSON has one type of numbers, and some languages write 1 as 1.0. Any other stays as it is.
+func whole(n json.Number) string {
+	text := string(n)
+	if digits, fraction, found := strings.Cut(text, "."); found && strings.Trim(fraction, "0") == "" {
+		return digits
+	}
+	return text
+}
+
 func (d *decoder) string() (string, error) {
 	d.pos++
 	start := d.pos

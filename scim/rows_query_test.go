@@ -239,6 +239,14 @@ func TestQueryRows(t *testing.T) {
 				}
 			}
 			// R68, R91: a search request says that everything is meant.
+			if a := c.must(t, "POST", "/.search", `{"count":2.0,"startIndex":2.00}`, 200); found(a, ids) != "bob cleo" || a.at("startIndex") != 2.0 || a.at("itemsPerPage") != 2.0 {
+				t.Errorf("whole numbers with a point: %s", a) // JSON has one type of numbers
+			}
+			for _, body := range []string{`{"count":1.5}`, `{"startIndex":2.01}`, `{"count":"2.0"}`} {
+				if a := c.must(t, "POST", "/.search", body, 400); a.at("scimType") != "invalidValue" {
+					t.Errorf("%s: %s", body, a)
+				}
+			}
 			if a := c.must(t, "POST", "/.search", `{"count":4}`, 200); found(a, ids) != "ada bob cleo team" || a.at("totalResults") != 5.0 {
 				t.Error(a)
 			}

@@ -54,7 +54,7 @@ func (q *request) searchRequest() (searchRequest, error) {
 				}
 				values[name] = []string{v}
 			case json.Number:
-				values[name] = []string{string(v)}
+				values[name] = []string{whole(v)}
 			case []any:
 				one := slices.Contains([]string{"filter", "sortby", "sortorder", "startindex", "count", "cursor"}, name)
 				if one && len(v) != 1 { // none, or which?

@@ -197,6 +197,7 @@ func TestStrictTakesWhatTheStandardHas(t *testing.T) {
 		{"a member", "GET", "/Groups?filter=" + url.QueryEscape(`members.value eq "x" or members[value eq "x"]`), "", 200},
 		{"an extension attribute", "GET", filter(extURN + `:department eq "D"`), "", 200},
 		{"a search", "POST", "/Users/.search", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"attributes":["id"],"count":1,"filter":"userName pr"}`, 200},
+		{"whole numbers with a point", "POST", "/Users/.search", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":1.0,"startIndex":1.0}`, 200},
 		{"an unknown attribute in a filter", "GET", filter(`colour eq "red"`), "", 400},
 	} {
 		if a := c.to(t, "okta", tt.method, tt.target, tt.body); a.status != tt.status {
