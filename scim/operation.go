@@ -307,6 +307,7 @@ func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 func (c *compiler) extension(op operation, raw any) error {
 	raw = c.sole(op.attr.name, raw)
 	if list, isList := raw.([]any); isList && len(list) == 0 {
+		c.notes.add("%s: empty array read as none of it", op.attr.name)
 		raw = nil // PHP writes an empty object so, too
 	}
 	o, ok := raw.(object)
