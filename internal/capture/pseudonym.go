@@ -256,7 +256,8 @@ func (p *Pseudonyms) date(s string) (string, bool) {
 	return moved.Format(time.DateOnly) + s[10:], true
 }
 
-// isDate says whether the text is a date, or a date and time, as xsd:dateTime writes it.
+// isDate says whether the text is a date, or a date and time, as xsd:dateTime writes it or as it is read, too: with a blank, or a day with
+// an offset.
 func isDate(s string) bool {
 	if len(s) < 10 || len(s) > 40 || s[4] != '-' || s[7] != '-' {
 		return false
@@ -264,10 +265,22 @@ func isDate(s string) bool {
 	if _, err := time.Parse(time.DateOnly, s[:10]); err != nil {
 		return false
 	}
-	if s = s[10:]; s == "" {
+	s = s[10:]
+	if s == "" || s == "Z" {
 		return true
 	}
-	return len(s) >= 6 && (s[0] == 'T' || s[0] == 't') && strings.Trim(s[1:], "0123456789:.+-Zz") == ""
+	switch s[0] {
+	case 'T', 't':
+	case ' ':
+		if len(s) < len(" 10:00:00") || s[3] != ':' || s[6] != ':' {
+			return false
+		}
+	case '+', '-':
+		return len(s) == len("+02:00") && s[3] == ':' && strings.Trim(s[1:], "0123456789:") == ""
+	default:
+		return false
+	}
+	return len(s) >= 6 && strings.Trim(s[1:], "0123456789:.+-Zz") == ""
 }
 
 func isUUID(s string) bool {

@@ -44,6 +44,22 @@ func TestTextKeepsItsShape(t *testing.T) {
 	}
 }
 
+// A date becomes another one with the same time, in each form that is read; digits that are no time do not stay.
+func TestDatesAreMoved(t *testing.T) {
+	t.Parallel()
+	p := NewPseudonyms([]byte("a key of a test"))
+	moved := p.Text("2026-03-01")
+	for tail, stays := range map[string]bool{
+		"": true, "T10:00:00Z": true, "T10:00:00.000+0000": true, "T10:00Z": true, "Z": true, "+02:00": true, "-09:30": true,
+		" 10:00:00": true, " 10:00:00.25": true, " 10:00:00-0800": true, " 10:00:00+00": true,
+		" 12345678": false, "+493012": false, "-12-34": false, " 10:00:00 9": false, " 030:12345": false, "Z9": false,
+	} {
+		if got := p.Text("2026-03-01" + tail); (got == moved+tail) != stays {
+			t.Errorf("%q becomes %q", "2026-03-01"+tail, got)
+		}
+	}
+}
+
 // shape is the class of each character.
 func shape(s string) string {
 	var b strings.Builder
@@ -234,6 +250,8 @@ func TestTheProtocolStays(t *testing.T) {
 		`{"totalResults":17,"startIndex":1,"itemsPerPage":0,"Resources":[]}`,
 		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"invalidPath","detail":"The path does not begin with an attribute name."}`,
 		`{"a":1,,}]` + "x"[1:], `{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":""}}`, ``, `{`, `[[[`,
+		`{"Operations":[{"op":"add","path":"endDate","value":"2026-02-01 10:00:00.5+0200"},{"op":"add","path":"startDate","value":"2026-02-01+02:00"}]}`,
+		`{"startDate":"2026-02-01 10:00:00","enddate":"2026-02-01T10:00Z"}`,
 		`{"startDate":"2026-02-01","urn:x:User:endDate":"2026-02-01"}`,
 	} {
 		// In the sixth a number is a value; what matters there is the comma too many.
@@ -249,7 +267,7 @@ func TestTheProtocolStays(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		`members[value eq "0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"]`, `meta.lastModified gt "2026-01-01T00:00:00Z"`, `active eq true and not (title pr)`,
+		`members[value eq "0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"]`, `meta.lastModified gt "2026-01-01T00:00:00Z"`, `meta.lastModified gt "2026-01-01 00:00:00"`, `active eq true and not (title pr)`,
 		`emails[type eq "work" and primary eq true].value pr`, `schemas eq "urn:ietf:params:scim:schemas:core:2.0:User"`,
 	} {
 		if got := r.filter(s); got != s {
