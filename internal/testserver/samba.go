@@ -24,7 +24,7 @@ const (
 	SambaHost    = "dc1.ad.example.org"            // in the certificate, and ldap/ with it is a service principal
 	SambaRealm   = "AD.EXAMPLE.ORG"
 
-	sambaPackages = "samba samba-ad-provision samba-dsdb-modules python3-samba python3-markdown python3-dnspython"
+	sambaPackages = "samba samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba python3-markdown python3-dnspython"
 	// sambaFirst is the administrator's password until Samba may take a simpler one.
 	sambaFirst = "Correct-Horse-Battery-1"
 )
