@@ -60,6 +60,7 @@ type path struct {
 	attr   string
 	filter *expr
 	sub    string
+	blanks bool // there were some around the filter
 }
 
 func parsePath(text string, b Bounds) (path, error) {
@@ -72,7 +73,7 @@ func parsePath(text string, b Bounds) (path, error) {
 		return path{}, invalidPath("The path does not begin with an attribute name.")
 	}
 	var err error
-	if p.peek() == '[' {
+	if out.blanks = p.blanksUpTo('['); p.peek() == '[' {
 		p.pos++
 		if out.filter, err = p.or(1); err != nil {
 			return path{}, invalidPath("The filter in the path is malformed.")
@@ -81,8 +82,12 @@ func parsePath(text string, b Bounds) (path, error) {
 			return path{}, invalidPath("Position %d of the path: expected a closing bracket.", p.pos)
 		}
 		p.pos++
+		out.blanks = p.blanksUpTo('.') || out.blanks
 		if p.peek() == '.' {
-			p.pos++
+			start := p.pos + 1
+			p.pos = start
+			p.space()
+			out.blanks = out.blanks || p.pos > start
 			if out.sub = p.name(); out.sub == "" {
 				return path{}, invalidPath("Position %d of the path: expected a sub-attribute.", p.pos)
 			}
@@ -116,6 +121,15 @@ func (p *filterParser) space() {
 	for p.peek() == ' ' || p.peek() == '\t' {
 		p.pos++
 	}
+}
+
+// blanksUpTo passes over blanks in front of c; it passes over none in front of anything else.
+func (p *filterParser) blanksUpTo(c byte) bool {
+	start := p.pos
+	if p.space(); p.peek() != c {
+		p.pos = start
+	}
+	return p.pos > start
 }
 
 // name reads an attribute name with its URN and sub-attribute, or a word.

@@ -64,6 +64,7 @@ func (c *compiler) body(o object) error {
 func (c *compiler) keys(v verb, prefix string, o object) error {
 	for _, m := range o {
 		name, _, _ := strings.Cut(m.key, "[")
+		name = strings.TrimSpace(name)
 		within := prefix
 		if c.qualified(prefix, name) {
 			within = ""
@@ -197,7 +198,11 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		c.misnamed(byPath, "%s: unknown, ignored", safeName(name))
 		return nil
 	}
-	a := c.rt.lookup(strings.TrimPrefix(p.attr, "/")) // a JSON Pointer (RFC 6901) to an attribute
+	pointer, isPointer := strings.CutPrefix(p.attr, "/") // RFC 6901, to an attribute or a part of one
+	a := c.rt.lookup(pointer)
+	if a == nil && isPointer {
+		a = c.rt.lookup(strings.ReplaceAll(pointer, "/", "."))
+	}
 	if a == nil && p.filter == nil && c.rt.core(p.attr) {
 		return c.whole(v, p.attr, raw, byPath)
 	}
@@ -208,6 +213,9 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	if read, ok := c.rt.misnamed(a, p.attr); ok {
 		c.misnamed(byPath, "%s read as %s", safeName(p.attr), read)
+	}
+	if p.blanks {
+		c.misnamed(byPath, "%s: path with blanks read without them", a.label())
 	}
 	switch {
 	case a.name == "id" && a.parent == nil:

@@ -207,6 +207,48 @@ func TestPatchNotesTheDialect(t *testing.T) {
 	}
 }
 
+func TestPatchReadsPathsOfOtherForms(t *testing.T) {
+	t.Parallel()
+	s := newSchemas()
+	for _, tt := range []struct{ path, want, note string }{
+		{`emails [type eq "work"].value`, `{"emails":[{"type":"work","value":"x"}],"userName":"ada"}`, `emails: path with blanks read without them`},
+		{`emails[type eq "work"] .value`, `{"emails":[{"type":"work","value":"x"}],"userName":"ada"}`, `emails: path with blanks read without them`},
+		{"emails\t[ type eq \"work\" ] . value", `{"emails":[{"type":"work","value":"x"}],"userName":"ada"}`, `emails: path with blanks read without them`},
+		{`emails[type eq "work"].value `, `{"emails":[{"type":"work","value":"x"}],"userName":"ada"}`, ``},
+		{`/title`, `{"title":"x","userName":"ada"}`, `?title read as title`},
+		{`/name/givenName`, `{"name":{"givenName":"x"},"userName":"ada"}`, `?name?givenName read as name.givenName`},
+		{`/` + urnEnterprise + `/department`, `{"` + urnEnterprise + `":{"department":"x"},"userName":"ada"}`, `?` + urnEnterprise + `?department read as department of ` + urnEnterprise},
+		{`/emails/0/value`, `{"userName":"ada"}`, `?emails?0?value: unknown, ignored`},
+		{`name/givenName`, `{"userName":"ada"}`, `name?givenName: unknown, ignored`},
+	} {
+		ops, err := json.Marshal([]any{map[string]any{"op": "add", "path": tt.path, "value": "x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, noted, err := patched(s.user, `{"userName":"ada"}`, string(ops))
+		if diff := cmp.Diff(tt.want, got) + cmp.Diff(tt.note, strings.Join(noted, "; ")); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", tt.path, err, diff)
+		}
+		key, err := json.Marshal([]any{map[string]any{"op": "add", "value": map[string]any{tt.path: "x"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _, err := patched(s.user, `{"userName":"ada"}`, string(key)); err != nil || got != tt.want {
+			t.Errorf("%s as a key: %v %s", tt.path, err, got)
+		}
+	}
+	_, change, _, err := patched(s.group, `{"displayName":"G"}`, `[{"op":"remove","path":"members [value eq \"a\"]"}]`)
+	if diff := cmp.Diff(engine.MemberChange{Drop: []string{"a"}}, change); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	for _, path := range []string{`emails [type eq "work"] value`, `emails type`, `active [`, `emails[type eq "work"] . `} {
+		_, _, _, err := patched(s.user, `{"userName":"ada"}`, `[{"op":"add","path":`+canonical(path)+`,"value":"x"}]`)
+		if err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidPath {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestPatchMembers(t *testing.T) {
 	t.Parallel()
 	rt := newSchemas().group

@@ -132,6 +132,8 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"active as a number", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"active","value":0}`), "invalidValue"},
 		{"active as a digit in text", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"active","value":"0"}`), "invalidValue"},
 		{"an unknown part in a filter", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"emails[colour eq \"red\"].value","value":"x"}`), "invalidPath"},
+		{"blanks in a path", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"emails [type eq \"home\"].value","value":"x"}`), "invalidPath"},
+		{"a pointer", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"/name/givenName","value":"x"}`), "invalidPath"},
 		{"a path without URN", "PATCH", "/Users/{user}", patchOf(`{"op":"add","path":"department","value":"D"}`), "invalidPath"},
 		{"active as text", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"active","value":"False"}`), "invalidValue"},
 		{"replace of what the filter does not select", "PATCH", "/Users/{user}", patchOf(`{"op":"replace","path":"emails[type eq \"work\"].value","value":"w@example.org"}`), "noTarget"},
