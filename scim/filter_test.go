@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,26 @@ func FuzzFilter(f *testing.F) {
 			}
 		}
 	})
+}
+
+// D-15: a plus sign that is not read as a blank is noted; to RFC 3986 it is one, so that no strict source refuses it.
+func TestPlusInAFilterIsNoted(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string][]string{
+		`filter=userName%20eq%20%22a+b%22`:              {"filter: a plus sign read as itself, as blanks are %20"},
+		`filter=userName%20eq%20%22a%2Bb%22`:            nil,
+		`filter=userName+eq+%22a%2Bb%22`:                nil,
+		`filter=userName+eq%20%22a+b%22`:                nil,
+		`filter=userName%20eq%20%22a%22&attributes=a+b`: nil,
+	} {
+		n := notes{strict: true}
+		if _, err := queryOf(&url.URL{RawQuery: query}, &n); err != nil || n.refused != nil || n.differently {
+			t.Errorf("%s: %v %v", query, err, n.refused)
+		}
+		if diff := cmp.Diff(want, n.list); diff != "" {
+			t.Errorf("%s: %s", query, diff)
+		}
+	}
 }
 
 // FuzzPath: no text crashes the parser of paths, and what is accepted is what was given.

@@ -305,7 +305,7 @@ func (q *request) serve() error {
 		}
 	}
 	q.base = base + "/scim/" + url.PathEscape(q.source.Name) + "/v2"
-	if q.params, err = queryOf(q.r.URL); err == nil { // else whoever reads it refuses it
+	if q.params, err = queryOf(q.r.URL, &q.notes); err == nil { // else whoever reads it refuses it
 		q.shape = shapeOf(q.r.Method, q.params, nil)
 	}
 	return q.dispatch(segments[1:])

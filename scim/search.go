@@ -115,7 +115,7 @@ func (q *request) parameters() (url.Values, error) {
 	given := q.params
 	if given == nil {
 		var err error
-		if given, err = queryOf(q.r.URL); err != nil {
+		if given, err = queryOf(q.r.URL, &q.notes); err != nil {
 			return nil, invalidSyntax("The query of the URL is not well-formed.")
 		}
 	}
@@ -131,7 +131,7 @@ func (q *request) parameters() (url.Values, error) {
 }
 
 // queryOf reads the query of a URL; nil when there is none, or when only a part of it can be read.
-func queryOf(u *url.URL) (url.Values, error) {
+func queryOf(u *url.URL, n *notes) (url.Values, error) {
 	if u.RawQuery == "" {
 		return nil, nil
 	}
@@ -144,14 +144,17 @@ func queryOf(u *url.URL) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	keepPlus(u.RawQuery, values)
+	if keepPlus(u.RawQuery, values) {
+		n.remark("filter: a plus sign read as itself, as blanks are %%20")
+	}
 	return values, nil
 }
 
 // keepPlus puts the plus signs of a filter back that ParseQuery took for blanks, where blanks come as %20: who writes those encodes by
 // RFC 3986, to which a plus is a plus, and somebody with one in the address would not be found. A filter that is one only with blanks
-// in their place stays as it is.
-func keepPlus(query string, values url.Values) {
+// in their place stays as it is. It reports whether it did.
+func keepPlus(query string, values url.Values) bool {
+	kept := false
 	for part := range strings.SplitSeq(query, "&") {
 		name, text, _ := strings.Cut(part, "=")
 		if !strings.EqualFold(name, "filter") || !strings.Contains(text, "+") || !strings.Contains(text, "%20") || len(values[name]) != 1 {
@@ -162,9 +165,10 @@ func keepPlus(query string, values url.Values) {
 			continue
 		}
 		if _, err = parseFilter(filter, Bounds{}.filled()); err == nil {
-			values[name] = []string{filter}
+			values[name], kept = []string{filter}, true
 		}
 	}
+	return kept
 }
 
 func first(list []string) string {
