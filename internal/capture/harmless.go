@@ -67,6 +67,8 @@ func harmless(name, s string) bool {
 			"invalidvers", "sensitive", "invalidcursor", "expiredcursor", "invalidcount")
 	case "status", "startindex", "count", "failonerrors":
 		return isSmall(s, 7)
+	case "active", "primary":
+		return s == "0" || s == "1" // read as truth values, whose words stay everywhere
 	case "version":
 		return isTag(s)
 	case "created", "lastmodified", "startdate", "enddate":

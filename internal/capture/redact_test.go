@@ -251,6 +251,7 @@ func TestTheProtocolStays(t *testing.T) {
 		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"invalidPath","detail":"The path does not begin with an attribute name."}`,
 		`{"a":1,,}]` + "x"[1:], `{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":""}}`, ``, `{`, `[[[`,
 		`{"Operations":[{"op":"add","path":"endDate","value":"2026-02-01 10:00:00.5+0200"},{"op":"add","path":"startDate","value":"2026-02-01+02:00"}]}`,
+		`{"active":1,"emails":[{"primary":"1"},{"primary":0}],"Operations":[{"op":"replace","path":"active","value":1},{"op":"replace","path":"active","value":"1"}]}`,
 		`{"startDate":"2026-02-01 10:00:00","enddate":"2026-02-01T10:00Z"}`,
 		`{"startDate":"2026-02-01","urn:x:User:endDate":"2026-02-01"}`,
 	} {
@@ -267,7 +268,7 @@ func TestTheProtocolStays(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		`members[value eq "0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"]`, `meta.lastModified gt "2026-01-01T00:00:00Z"`, `meta.lastModified gt "2026-01-01 00:00:00"`, `active eq true and not (title pr)`,
+		`members[value eq "0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"]`, `meta.lastModified gt "2026-01-01T00:00:00Z"`, `meta.lastModified gt "2026-01-01 00:00:00"`, `active eq true and not (title pr)`, `active eq 1`, `emails[primary eq "1"]`,
 		`emails[type eq "work" and primary eq true].value pr`, `schemas eq "urn:ietf:params:scim:schemas:core:2.0:User"`,
 	} {
 		if got := r.filter(s); got != s {
