@@ -29,7 +29,7 @@ func TestLogHasNoSecretsAndNoValues(t *testing.T) {
 	c.must(t, "GET", "/Users?filter=userName%20eq%20%22ada.private%40example.org%22", "", 200)
 	c.must(t, "GET", "/Users/ada.private@example.org", "", 404)
 	c.must(t, "PATCH", "/Users/"+id, `{"Operations":[{"op":"Replace","path":"emails[value eq \"ada.private@example.org\"].type","value":"work"},{"op":"add","path":"password","value":"battery staple"}]}`, 200)
-	c.must(t, "PATCH", "/Users/"+id, `{"Operations":[{"op":"add","path":"ada.private@example.org","value":"x"}]}`, 400)
+	c.must(t, "PATCH", "/Users/"+id, `{"Operations":[{"op":"add","path":"ada.private@example.org","value":"x"},{"op":"add","value":{"ada.private@example.org":"x"}}]}`, 200)
 	c.must(t, "GET", "/Users?filter=password%20eq%20%22correct%20horse%22", "", 400)
 	var text strings.Builder
 	for _, e := range logs.All() {

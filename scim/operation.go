@@ -195,7 +195,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		if byPath && !c.nobodys(name) {
 			return err
 		}
-		c.misnamed(byPath, "%s: unknown, ignored", safeName(name))
+		c.nameless(byPath, name)
 		return nil
 	}
 	pointer, isPointer := strings.CutPrefix(p.attr, "/") // RFC 6901, to an attribute or a part of one
@@ -264,6 +264,17 @@ func (c *compiler) nobodys(text string) bool {
 	p := filterParser{text: strings.TrimSpace(text)}
 	name := strings.TrimPrefix(p.name(), "/")
 	return len(text) <= c.bounds.Filter && !strings.ContainsAny(text, "[]()\"'=") && c.rt.lookup(name) == nil && !c.rt.core(name)
+}
+
+// nameless notes a text that is no name. It may be a value in the wrong place, so that only a schema it begins with is shown.
+func (c *compiler) nameless(byPath bool, text string) {
+	p := filterParser{text: strings.TrimSpace(text)}
+	name := p.name()
+	if i := strings.LastIndexByte(name, ':'); i > 0 && strings.HasPrefix(strings.ToLower(name), "urn:") {
+		c.misnamed(byPath, "%s: a path below it that is no name, ignored", safeName(name[:i]))
+		return
+	}
+	c.misnamed(byPath, "a path that is no name: ignored")
 }
 
 // misnamed notes a name that is not the attribute's, or nobody's.

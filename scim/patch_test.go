@@ -237,6 +237,11 @@ func TestPatchReadsPathsOfOtherForms(t *testing.T) {
 			t.Errorf("%s as a key: %v %s", tt.path, err, got)
 		}
 	}
+	// A text that is no name may be a value in the wrong place: nothing of it is noted, but for the schema that it begins with.
+	_, _, noted, err := patched(s.user, `{"userName":"ada"}`, `[{"op":"add","path":"ada@example.org","value":"x"},{"op":"add","path":"urn:example:2.0:Cost Center","value":"x"},{"op":"add","value":{"eve@example.org":1}}]`)
+	if diff := cmp.Diff([]string{"a path that is no name: ignored", "urn:example:2.0: a path below it that is no name, ignored"}, noted); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
 	_, change, _, err := patched(s.group, `{"displayName":"G"}`, `[{"op":"remove","path":"members [value eq \"a\"]"}]`)
 	if diff := cmp.Diff(engine.MemberChange{Drop: []string{"a"}}, change); err != nil || diff != "" {
 		t.Error(err, diff)
