@@ -157,7 +157,7 @@ func (r *redaction) unquotedLiteral(word, name, full string) string {
 func (r *redaction) compared(name, full, s string) string {
 	if f := (frame{key: full, native: true}); f.ours() {
 		switch {
-		case isOurID(s):
+		case isOurID(s), isNoID(s):
 			return s
 		case strings.Contains(s, "://"):
 			return r.url(s)

@@ -122,7 +122,27 @@ func (r *redaction) argument(name, value string) string {
 	if err != nil {
 		return url.QueryEscape(r.words(strings.ReplaceAll(value, "%", " "))) + "%zz"
 	}
+	if plain, err := url.PathUnescape(value); err == nil && strings.EqualFold(name, "filter") && strings.Contains(value, "%20") && plusQuoted(plain) {
+		out := url.QueryEscape(r.value(frame{key: "filter"}, plain))
+		return strings.NewReplacer("+", "%20", "%2B", "+").Replace(out)
+	}
 	return url.QueryEscape(r.value(frame{key: strings.ToLower(name)}, s))
+}
+
+// plusQuoted says whether a filter has plus signs and all of them stand in texts: where blanks come as %20, these are no blanks.
+func plusQuoted(filter string) bool {
+	found, quoted := false, false
+	for i := range len(filter) {
+		switch c := filter[i]; {
+		case c == '"' && (i == 0 || filter[i-1] != '\\'):
+			quoted = !quoted
+		case c == '+' && !quoted:
+			return false
+		case c == '+':
+			found = true
+		}
+	}
+	return found
 }
 
 // url redacts a URL. One of ours keeps what follows the source; where the daemon is, is not told.
