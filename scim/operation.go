@@ -2,6 +2,7 @@ package scim
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	elimity "github.com/elimity-com/scim/errors"
@@ -37,6 +38,7 @@ type compiler struct {
 	normaliser
 	rt      *resourceType
 	id      string // of the resource, "" when it is new
+	base    string // of all addresses of the source
 	patch   bool
 	ops     []operation
 	members []memberOp
@@ -250,12 +252,40 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		}
 		if s, ok := op.value.(string); ok && a.name == "value" && a.parent != nil && a.parent.refers() {
 			op.value = c.idOf(a.parent.label(), s)
+		} else if ok && v != verbRemove && a.name == "$ref" && a.parent != nil && a.parent.refers() && !a.parent.multi {
+			id := c.userAt(s)
+			if id == "" {
+				c.notes.remark("%s: not the address of a user here, left as it is", a.label())
+				return nil
+			}
+			// Alone it would stand beside the value of somebody else.
+			c.notes.remark("%s: $ref read as value", a.parent.label())
+			op.attr, op.value = a.parent, map[string]any{a.name: s, "value": id}
 		}
 		if v == verbRemove {
 			c.notes.add("%s: remove with values read as remove those", a.label())
 		}
 	}
 	return c.push(op)
+}
+
+// userAt is the id in the address of a user of this source, which may be relative to that of another one.
+func (c *compiler) userAt(address string) string {
+	id, ours := strings.CutPrefix(address, c.base+"/Users/")
+	if !ours || c.base == "" {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "" || u.Host != "" {
+			return ""
+		}
+		i := strings.LastIndexByte(address, '/') + 1
+		if id = address[i:]; !strings.HasSuffix(strings.ToLower("/"+address[:i]), "/users/") {
+			return ""
+		}
+	}
+	if memberID(id) != nil {
+		return ""
+	}
+	return id
 }
 
 // nobodys says whether a path that is none begins with no name that anybody knows and has nothing of a filter: a name with blanks or other

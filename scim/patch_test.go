@@ -22,7 +22,7 @@ func patched(rt *resourceType, stored, operations string) (doc string, change en
 		return "", change, nil, err
 	}
 	n := &notes{}
-	c := compiler{normaliser: normaliser{n, Bounds{}.filled()}, rt: rt, id: "r1"}
+	c := compiler{normaliser: normaliser{n, Bounds{}.filled()}, rt: rt, id: "r1", base: "https://jmld.example.org/scim/corp/v2"}
 	if err := c.request(o); err != nil {
 		return "", change, n.list, err
 	}
@@ -251,6 +251,46 @@ func TestPatchReadsPathsOfOtherForms(t *testing.T) {
 		if err == nil || refusalOf(err).ScimType != elimity.ScimTypeInvalidPath {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A manager is one person: $ref and value do not name two.
+func TestPatchOfTheReferenceOfAManager(t *testing.T) {
+	t.Parallel()
+	rt := newSchemas().user
+	with := func(manager string) string {
+		return `{"` + urnEnterprise + `":{"manager":` + manager + `},"userName":"ada"}`
+	}
+	const (
+		ours  = "https://jmld.example.org/scim/corp/v2/Users/"
+		one   = `{"$ref":"../Users/m1","value":"m1"}`
+		read  = "manager: $ref read as value"
+		other = "manager.$ref: not the address of a user here, left as it is"
+	)
+	for _, tt := range []struct{ path, ref, want, note string }{
+		{"manager.$ref", ours + "m2", `{"$ref":"` + ours + `m2","value":"m2"}`, read},
+		{"manager.$REF", "../Users/m2", `{"$ref":"../Users/m2","value":"m2"}`, read},
+		{"manager.$ref", "/scim/corp/v2/Users/m2", `{"$ref":"/scim/corp/v2/Users/m2","value":"m2"}`, read},
+		{"manager.$ref", "../Users/m1", one, read},
+		{"manager.$ref", "https://other.example.org/scim/corp/v2/Users/m2", one, other},
+		{"manager.$ref", "//other.example.org/Users/m2", one, other},
+		{"manager.$ref", ours, one, other},
+		{"manager.$ref", ours + "m2/x", one, other},
+		{"manager.$ref", "../Groups/m2", one, other},
+		{"manager.$ref", "../Users/", one, other},
+		{"manager.$ref", "../Users/m2?x", one, other},
+		{"manager.$ref", "urn:uuid:m2", one, other},
+		{"manager.$ref", "", `{"value":"m1"}`, ""},
+	} {
+		ops := `[{"op":"replace","path":"` + urnEnterprise + ":" + tt.path + `","value":` + canonical(tt.ref) + `}]`
+		got, _, noted, err := patched(rt, with(one), ops)
+		if diff := cmp.Diff(with(tt.want), got) + cmp.Diff(tt.note, strings.Join(noted, "; ")); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", tt.ref, err, diff)
+		}
+	}
+	got, _, _, err := patched(rt, with(one), `[{"op":"remove","path":"manager.$ref"}]`)
+	if diff := cmp.Diff(with(`{"value":"m1"}`), got); err != nil || diff != "" {
+		t.Error(err, diff)
 	}
 }
 

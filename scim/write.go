@@ -108,7 +108,7 @@ func (q *request) patch(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
-	c := compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id}
+	c := compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id, base: q.base}
 	if err := c.request(o); err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (q *request) resource(rt *resourceType, id string) (*compiler, projection, 
 	if err != nil {
 		return nil, p, err
 	}
-	c := &compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id}
+	c := &compiler{normaliser: normaliser{&q.notes, q.source.Bounds}, rt: rt, id: id, base: q.base}
 	return c, p, c.body(o)
 }
 
