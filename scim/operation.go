@@ -358,6 +358,9 @@ func (c *compiler) extension(op operation, raw any) error {
 	if list, isList := raw.([]any); isList && len(list) == 0 {
 		c.notes.add("%s: empty array read as none of it", op.attr.name)
 		raw = nil // PHP writes an empty object so, too
+		if op.verb == verbRemove {
+			raw = object{}
+		}
 	}
 	o, ok := raw.(object)
 	switch {

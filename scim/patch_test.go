@@ -64,7 +64,7 @@ func TestPatch(t *testing.T) {
 			ops:  `[{"op":"remove","path":` + ent + `,"value":{"department":"D","Manager":{"value":"m1"},"colour":"red"}}]`,
 			want: `{` + ent + `:{"costCenter":"C"},"userName":"ada"}`},
 		{name: "of an extension what nobody knows is not removed", stored: `{"userName":"ada",` + ent + `:{"department":"D"}}`,
-			ops: `[{"op":"remove","path":` + ent + `,"value":{"colour":"red"}},{"op":"remove","path":` + ent + `,"value":{}}]`, want: `{` + ent + `:{"department":"D"},"userName":"ada"}`},
+			ops: `[{"op":"remove","path":` + ent + `,"value":{"colour":"red"}},{"op":"remove","path":` + ent + `,"value":{}},{"op":"remove","path":` + ent + `,"value":[]}]`, want: `{` + ent + `:{"department":"D"},"userName":"ada"}`},
 		{name: "some of a resource are removed", stored: two, ops: `[{"op":"remove","path":"urn:ietf:params:scim:schemas:core:2.0:User","value":{"title":"T","emails":[{"value":"b@example.org"}]}}]`,
 			want: `{"emails":[{"primary":true,"type":"work","value":"a@example.org"}],"userName":"ada"}`},
 		// As for an attribute that nobody knows (R120): refused, it would keep the deactivation beside it from being done.
