@@ -14,6 +14,8 @@ import (
 // Realm is the realm of every test KDC.
 const Realm = "EXAMPLE.ORG"
 
+const kdcPackages = "krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit"
+
 // KDCServer is a running Kerberos server of its own.
 type KDCServer struct {
 	Config string // krb5.conf
@@ -26,15 +28,14 @@ type KDCServer struct {
 // or fails when CI is set.
 func KDC(tb testing.TB) *KDCServer {
 	tb.Helper()
-	const pkg = "krb5-kdc krb5-admin-server libsasl2-modules-gssapi-mit"
 	paths := map[string]string{}
 	for _, name := range []string{"krb5kdc", "kdb5_util", "kadmin.local"} {
 		if paths[name] = findProgram(name); paths[name] == "" {
-			Missing(tb, "a Kerberos server", pkg)
+			Missing(tb, "a Kerberos server", kdcPackages)
 		}
 	}
 	if plugins, err := filepath.Glob("/usr/lib/*/sasl2/libgssapiv2.so"); err != nil || len(plugins) == 0 {
-		Missing(tb, "Cyrus SASL with GSSAPI", pkg)
+		Missing(tb, "Cyrus SASL with GSSAPI", kdcPackages)
 	}
 	dir, err := os.MkdirTemp("", "kdc")
 	if err != nil {
