@@ -61,7 +61,11 @@ func (s *Store) Query(ctx context.Context, q model.Query) (model.Page, error) {
 		return model.Page{}, err
 	}
 	if !c.few || c.heavy {
-		leave, err := s.searches.enter(ctx, q.Source)
+		turns := s.searches
+		if q.Filter == nil && q.SortBy == nil { // the next so many in an index
+			turns = s.lists
+		}
+		leave, err := turns.enter(ctx, q.Source)
 		if err != nil {
 			return model.Page{}, err
 		}

@@ -39,7 +39,7 @@ type Store struct {
 	db      backend
 	timeout time.Duration
 	// Requests that look at many rows have few connections at a time, so that those that look one up find one free.
-	searches, streams *turns
+	searches, lists, streams *turns
 	// What Load asks: about several, and about the person of one record.
 	about, aboutOne about
 	// unwritable: a write met a full disk or a database that is only read, and Ping has not found room since.
@@ -109,6 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		dialect: newDialect(lite, o.Simulated), db: db, timeout: o.Timeout,
 		searches: newTurns(searches), streams: newTurns(streams), mostMarked: mostMarked,
 	}
+	s.lists = s.searches.shorter()
 	s.about, s.aboutOne = s.asking(), s.askingOne()
 	if o.Simulated {
 		if err := s.addClock(ctx); err != nil {

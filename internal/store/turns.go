@@ -26,6 +26,12 @@ func newTurns(all int) *turns {
 	return &turns{all: make(chan struct{}, all), each: max(1, min(runtime.GOMAXPROCS(0), all)-1), of: map[string]chan struct{}{}}
 }
 
+// shorter returns another way to the same turns, for what takes so little time that one source may have them all. As many as there are wait
+// for one in front of another source, not more.
+func (t *turns) shorter() *turns {
+	return &turns{all: t.all, each: cap(t.all), of: map[string]chan struct{}{}}
+}
+
 func (t *turns) own(source string) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -49,6 +49,41 @@ func TestTurnsOfOneSourceAreNotAll(t *testing.T) {
 	}
 }
 
+// What is short may have all turns, and takes them from no place of its own: another source comes next.
+func TestShorterTurnsAreAmongAll(t *testing.T) {
+	t.Parallel()
+	for most := 1; most <= 16; most++ {
+		searches := newTurns(most)
+		lists := searches.shorter()
+		var leave []func()
+		for range most {
+			l, err := lists.enter(t.Context(), "busy")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for name, turns := range map[string]*turns{"busy": lists, "other": searches} {
+			if _, err := turns.enter(gone, name); !errors.Is(err, context.Canceled) {
+				t.Errorf("all %d turns are taken, and %s got one: %v", most, name, err)
+			}
+		}
+		leave[0]()
+		l, err := searches.enter(t.Context(), "other")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range append(leave[1:], l) {
+			l()
+		}
+		if len(searches.all) != 0 {
+			t.Errorf("of %d turns %d are taken by nobody", most, len(searches.all))
+		}
+	}
+}
+
 // Several sources search at the same time, and what looks one record up has connections beside them all.
 func TestTurnsOfEachDatabase(t *testing.T) {
 	t.Parallel()
