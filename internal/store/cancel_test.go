@@ -66,42 +66,50 @@ func TestDeadlineEndsTheStatement(t *testing.T) {
 // Who asks and goes costs no connection, and the statement is over when the call is: what waits for its turn would come on top of it.
 func TestWhoGoesCostsNoConnection(t *testing.T) {
 	t.Parallel()
-	s := openHere(t, testserver.Postgres(t))
-	pool := s.db.(*pgDB).pool
-	var n int64
-	each := func(row scanner) error { return row.Scan(&n) }
-	if err := s.read(t.Context(), op{text: "SELECT 0", each: each}); err != nil {
-		t.Fatal(err)
-	}
-	before := pool.Stat().NewConnsCount()
-	for range 5 {
-		ctx, cancel := context.WithCancel(t.Context())
-		held := make(chan error, 1)
-		go func() {
-			held <- s.read(ctx, op{text: "SELECT 1 FROM pg_sleep(3600) /* of nobody */", each: each})
-		}()
-		const running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%' || $1::text || '%'"
-		look := func() int64 {
-			if err := s.read(t.Context(), op{text: running, args: []any{"of nobody"}, each: each}); err != nil {
+	for name, how := range map[string]func(*Store, context.Context, ...op) error{
+		"read": (*Store).read, "lookup": (*Store).lookup, "search": (*Store).search, "survey": (*Store).survey, "stream": (*Store).stream, "write": (*Store).write,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openHere(t, testserver.Postgres(t))
+			pool := s.db.(*pgDB).pool
+			var n int64
+			each := func(row scanner) error { return row.Scan(&n) }
+			if err := s.read(t.Context(), op{text: "SELECT 0", each: each}); err != nil {
 				t.Fatal(err)
 			}
-			return n
-		}
-		for end := time.Now().Add(time.Minute); look() == 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("the statement does not run")
+			before := pool.Stat().NewConnsCount()
+			for range 5 {
+				ctx, cancel := context.WithCancel(t.Context())
+				held := make(chan error, 1)
+				go func() {
+					held <- how(s, ctx, op{text: "SELECT 1 FROM pg_sleep(3600) /* of nobody */", each: each})
+				}()
+				const running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND datname = current_database() " +
+					"AND query LIKE '%' || $1::text || '%'"
+				look := func() int64 {
+					if err := s.read(t.Context(), op{text: running, args: []any{"of nobody"}, each: each}); err != nil {
+						t.Fatal(err)
+					}
+					return n
+				}
+				for end := time.Now().Add(time.Minute); look() == 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatal("the statement does not run")
+					}
+				}
+				cancel()
+				if err := <-held; !errors.Is(err, context.Canceled) {
+					t.Fatal(err)
+				}
+				if look() != 0 {
+					t.Error("a statement of somebody who has gone still runs")
+				}
 			}
-		}
-		cancel()
-		if err := <-held; !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		if look() != 0 {
-			t.Error("a statement of somebody who has gone still runs")
-		}
-	}
-	if after := pool.Stat().NewConnsCount(); after > before+1 { // two are in use at a time
-		t.Errorf("%d new connections", after-before)
+			if after := pool.Stat().NewConnsCount(); after > before+1 { // two are in use at a time
+				t.Errorf("%d new connections", after-before)
+			}
+		})
 	}
 }
 

@@ -206,7 +206,12 @@ func (db *pgDB) batch(ctx context.Context, ops []op) (err error) {
 	for i := range ops {
 		b.Queue(ops[i].text, ops[i].args...)
 	}
-	results := db.pool.SendBatch(ctx, b)
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack(ctx, conn)
+	results := conn.SendBatch(ctx, b)
 	defer func() {
 		if e := results.Close(); err == nil {
 			err = e
@@ -225,6 +230,17 @@ func (db *pgDB) batch(ctx context.Context, ops []op) (err error) {
 		}
 	}
 	return nil
+}
+
+// giveBack ends a transaction that failed or was cancelled: the pool would close the connection.
+func giveBack(ctx context.Context, conn *pgxpool.Conn) {
+	defer conn.Release()
+	if conn.Conn().PgConn().TxStatus() != 'E' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "ROLLBACK") // where that fails, the pool does close it
 }
 
 func (db *pgDB) single(ctx context.Context, o *op) error {
