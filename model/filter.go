@@ -20,8 +20,8 @@ type Compare struct {
 	Value any // string, bool, float64, time.Time or nil
 }
 
-// ValuePath holds when one element of a multi-valued complex attribute satisfies Term: emails[type eq "work"]. The
-// attributes in Term are relative to the element (Path has only the sub-attribute).
+// ValuePath holds when one element of a multi-valued attribute satisfies Term: emails[type eq "work"]. The attributes in Term are
+// relative to the element (Path has only the sub-attribute; value where the attribute is not complex).
 type ValuePath struct {
 	Attr AttrRef
 	Term Filter

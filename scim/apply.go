@@ -215,13 +215,15 @@ func (op *operation) selected(m map[string]any) error {
 	list := cloned(stored)
 	var hit []map[string]any
 	var kept []any
-	for _, e := range list {
+	for i, e := range list {
 		if !matches(op.on, elementView{e}, nil) {
 			kept = append(kept, e)
 			continue
 		}
 		if element, ok := e.(map[string]any); ok {
 			hit = append(hit, element)
+		} else {
+			list[i] = op.value // it has no parts that could stay
 		}
 	}
 	clear := op.value == nil
@@ -230,8 +232,12 @@ func (op *operation) selected(m map[string]any) error {
 		return store(a, m, kept, op.most)
 	case len(hit) == 0 && (op.verb == verbRemove || clear):
 		return nil
+	case a.typ != typeComplex && len(kept) < len(list):
+		return store(a, m, list, op.most)
+	case a.typ != typeComplex && op.seed != nil:
+		return store(a, m, append(list, op.value), op.most)
 	case len(hit) == 0:
-		if op.seed == nil || a.typ != typeComplex {
+		if op.seed == nil {
 			return noTarget("No value of %s is selected by the filter.", a.label())
 		}
 		made := maps.Clone(op.seed)

@@ -147,6 +147,18 @@ func TestDeclaredAttributesGoWhereTheyAreSent(t *testing.T) {
 	patch(200, `{"op":"replace","path":"`+hrURN+`:phones[type eq \"desk\"].value","value":"3"}`, `{"op":"remove","path":"`+hrURN+`:phones[cost gt 1]"}`)
 	want["phones"] = []any{map[string]any{"value": "3", "type": "desk"}}
 	check("filters")
+	skills := hrURN + `:skills[value eq \"`
+	patch(200, `{"op":"replace","path":"`+skills+`go\"]","value":"Rust"}`, `{"op":"remove","path":"`+skills+`SQL\"]"}`, `{"op":"replace","path":"`+skills+`CEL\"].value","value":"C"}`)
+	want["skills"] = []any{"Rust", "C"} // R118
+	check("a filter of values that have no parts")
+	patch(200, `{"op":"replace","path":"`+skills+`C\"]","value":"rust"}`, `{"op":"add","path":"`+skills+`Go\"]","value":"Go"}`)
+	want["skills"] = []any{"Rust", "Go"}
+	check("each value once")
+	if a := patch(400, `{"op":"replace","path":"`+hrURN+`:skills[value sw \"x\"]","value":"y"}`); a.at("scimType") != "noTarget" {
+		t.Error(a)
+	}
+	patch(200, `{"op":"replace","path":"`+hrURN+`:skills","value":["Go","CEL","SQL"]}`)
+	want["skills"] = []any{"Go", "CEL", "SQL"}
 	patch(200, `{"op":"add","value":{"`+hrURN+`":{"grade":"SENIOR"},"`+hrURN+`:badge":"b1"}}`)
 	want["grade"], want["badge"] = "Senior", "b1"
 	check("keys without a path")
@@ -499,7 +511,7 @@ func extensionFilter(t *rapid.T, depth int) string {
 	number := rapid.SampledFrom([]string{"7", "-3", "70", "3", "-1", "0", "1000", "-0.5", "10.25", "2", "20"}).Draw(t, "number")
 	order := rapid.SampledFrom([]string{"eq", "ne", "gt", "ge", "lt", "le"}).Draw(t, "order")
 	op := rapid.SampledFrom([]string{"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"}).Draw(t, "operator")
-	switch rapid.IntRange(0, 7).Draw(t, "term") {
+	switch rapid.IntRange(0, 8).Draw(t, "term") {
 	case 0:
 		return hrURN + ":" + rapid.SampledFrom([]string{"badge", "number", "union", "hired", "skills", "site", "site.floor", "phones", "phones.value", "salary", "shifts"}).Draw(t, "present") + " pr"
 	case 1:
@@ -512,6 +524,9 @@ func extensionFilter(t *rapid.T, depth int) string {
 		return hrURN + ":" + rapid.SampledFrom([]string{"number", "badge", "union", "hired", "site.building", "code"}).Draw(t, "null") + " " + rapid.SampledFrom([]string{"eq", "ne"}).Draw(t, "equal") + " null"
 	case 5:
 		return hrURN + `:phones[type eq "desk" and ` + rapid.SampledFrom([]string{"cost " + order + " " + number, "value eq " + word}).Draw(t, "part") + "]"
+	case 6: // of values that have no parts
+		return hrURN + ":" + rapid.SampledFrom([]string{"shifts[value " + order + " " + number + "]", "skills[value " + op + " " + word + "]",
+			"skills[value pr and not (value " + op + " " + word + ")]", "shifts[value gt 1 and (value lt 20 or value " + order + " " + number + ")]"}).Draw(t, "simple")
 	}
 	return hrURN + ":" + rapid.SampledFrom([]string{"badge", "code", "skills", "site.building", "phones.value", "phones", "grade", "contract", "phones.type"}).Draw(t, "text") + " " + op + " " + word
 }

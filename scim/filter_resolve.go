@@ -149,19 +149,17 @@ func (r *resolver) single(a *attribute, e *expr) (model.Filter, error) {
 	return r.compare(s, s.ref(), e)
 }
 
-// elementFilter resolves a filter over the elements of a multi-valued complex attribute, names relative to it.
+// elementFilter resolves a filter over the elements of a multi-valued attribute, names relative to it. One that is not complex has value alone.
 func elementFilter(a *attribute, e *expr, n *notes) (model.Filter, error) {
-	if a.typ != typeComplex {
-		if e.kind == exprCompare && strings.EqualFold(e.attr, "value") {
-			return (&resolver{notes: n}).compare(a, model.AttrRef{Path: []string{"value"}, CaseExact: a.caseExact, Typed: a.ref().Typed}, e)
-		}
-		return nil, invalidFilter("%s has no sub-attributes.", a.label())
-	}
 	if e.kind != exprCompare {
 		if e.kind == exprElement {
 			return nil, invalidFilter("A filter of values cannot hold another one.")
 		}
 		return combine(e, func(e *expr) (model.Filter, error) { return elementFilter(a, e, n) })
+	}
+	if a.typ != typeComplex && strings.EqualFold(e.attr, "value") {
+		whole := a.ref()
+		return (&resolver{notes: n}).compare(a, model.AttrRef{Path: []string{"value"}, CaseExact: a.caseExact, Declared: whole.Declared, Typed: whole.Typed}, e)
 	}
 	s := a.sub(e.attr)
 	if s == nil {

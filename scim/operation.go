@@ -393,6 +393,9 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 	if !c.notes.strict { // RFC 7644 §3.5.2.3: noTarget
 		op.seed = seed(op.on)
 	}
+	if a.typ != typeComplex && strings.EqualFold(p.sub, "value") {
+		p.sub = ""
+	}
 	if p.sub != "" {
 		if op.sub = a.sub(p.sub); op.sub == nil {
 			if op.sub = c.alias(a, p.sub); op.sub == nil {

@@ -365,7 +365,9 @@ func (b *query) valueTerm(c model.Compare, of model.AttrRef) (sql string, exact,
 // needs a condition on the value, because an element without one is not in the side table.
 func (b *query) valuePath(f model.ValuePath) condition {
 	ref := f.Attr
-	ref.Path = append(append([]string{}, ref.Path...), "value")
+	if !ref.Declared { // else it is not complex: its elements are the values themselves
+		ref.Path = append(append([]string{}, ref.Path...), "value")
+	}
 	if !model.Searchable(ref) {
 		return b.named(f.Attr)
 	}
