@@ -68,7 +68,7 @@ func (j *bulkJob) do(i int) {
 	w := &resultWriter{header: http.Header{}}
 	q := j.request(op, i, w)
 	if err := q.r.Context().Err(); err != nil {
-		writeRefusal(q.w, refusalOf(err)) // without a line in the log for each that is left
+		writeRefusal(q.w, refusalOf(err), mediaSCIM) // without a line in the log for each that is left
 		q.reason = "The time of the request was over, or the client gone."
 	} else {
 		q.guarded(func() error { return q.resourceRoute(op.rt, op.target) })

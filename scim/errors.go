@@ -90,7 +90,7 @@ func refusalOf(err error) refusal {
 }
 
 // writeRefusal answers with a SCIM Error body (RFC 7644 §3.12), status as text.
-func writeRefusal(w http.ResponseWriter, r refusal) {
+func writeRefusal(w http.ResponseWriter, r refusal, mediaType string) {
 	h := w.Header()
 	if r.allow != "" {
 		h.Set("Allow", r.allow)
@@ -106,11 +106,12 @@ func writeRefusal(w http.ResponseWriter, r refusal) {
 	}
 	h.Del("ETag")
 	h.Del("Location")
+	h.Del("Content-Location")
 	body, err := json.Marshal(r.ScimError)
 	if err != nil {
 		body = []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500"}`)
 	}
-	h.Set("Content-Type", mediaSCIM)
+	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(r.Status)
 	w.Write(body) //nolint:errcheck // the client has gone; there is nobody to tell

@@ -210,7 +210,7 @@ func (q *request) fail(err error) bool {
 	if q.w.status != 0 {
 		return false
 	}
-	writeRefusal(q.w, r)
+	writeRefusal(q.w, r, q.answerType())
 	return true
 }
 

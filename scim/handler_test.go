@@ -146,6 +146,14 @@ func TestVersions(t *testing.T) {
 			t.Errorf("If-None-Match %s: %v %s", tag, err, got)
 		}
 	}
+	for tag, status := range map[string]int{v2: 200, "*": 200, `"x", ` + v2: 200, v1: 412} { // RFC 9110 §13.1.1: for any method
+		for _, method := range []string{"GET", "HEAD"} {
+			got, err := c.send(method, "/Users/"+id, http.Header{"If-Match": {tag}, "If-None-Match": {v1}}, "")
+			if err != nil || got.status != status {
+				t.Errorf("%s If-Match %s: %v %s", method, tag, err, got)
+			}
+		}
+	}
 	if a, err := c.send("DELETE", "/Users/"+id, http.Header{"If-Match": {v1}}, ""); err != nil || a.status != 412 {
 		t.Errorf("deleted another version: %v %s", err, a)
 	}
@@ -343,6 +351,44 @@ func TestDiscoveryFitsItself(t *testing.T) {
 	}
 }
 
+// R28, RFC 7643 §3.1: meta.location is the Content-Location of an answer that is one resource, and of no other (RFC 9110 §8.7).
+func TestContentLocation(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, sqlite())
+	made := c.must(t, "POST", "/Users", `{"userName":"ada"}`, 201)
+	id, _ := made.at("id").(string)
+	where, tag := c.base+"/Users/"+id, made.header.Get("ETag")
+	for _, tt := range []struct {
+		method, target, body string
+		status               int
+		want                 string
+	}{
+		{"GET", "/Users/" + id, "", 200, where},
+		{"GET", "/Users/" + id + "?attributes=userName", "", 200, where},
+		{"HEAD", "/Users/" + id, "", 200, where},
+		{"GET", "/Users/" + id, "", 304, where}, // RFC 9110 §15.4.5
+		{"PUT", "/Users/" + id, `{"userName":"ada"}`, 200, where},
+		{"PATCH", "/Users/" + id, patchOf(`{"op":"add","path":"title","value":"T"}`), 200, where},
+		{"PATCH", "/Users/" + id, patchOf(`{"op":"remove","path":"userName"}`), 400, ""},
+		{"GET", "/Users", "", 200, ""},
+		{"GET", "/Users/none", "", 404, ""},
+		{"POST", "/Users", `{"userName":"ada"}`, 409, ""},
+		{"DELETE", "/Users/" + id, "", 204, ""},
+	} {
+		header := http.Header{}
+		if tt.status == 304 {
+			header.Set("If-None-Match", tag)
+		}
+		a, err := c.send(tt.method, tt.target, header, tt.body)
+		if err != nil || a.status != tt.status || a.header.Get("Content-Location") != tt.want {
+			t.Errorf("%s %s: %v %s %v", tt.method, tt.target, err, a, a.header)
+		}
+	}
+	if made.header.Get("Content-Location") != where || made.header.Get("Location") != where || made.at("meta.location") != where {
+		t.Errorf("made: %s %v", made, made.header)
+	}
+}
+
 // R11, RFC 7644 §3.8.
 func TestAnswerIsJSONForThoseWhoAskForIt(t *testing.T) {
 	t.Parallel()
@@ -351,9 +397,11 @@ func TestAnswerIsJSONForThoseWhoAskForIt(t *testing.T) {
 		"application/json": "application/json", "application/scim+json": "application/scim+json", "*/*": "application/scim+json",
 		"application/json, application/scim+json": "application/scim+json", "text/html": "application/scim+json",
 	} {
-		a, err := c.send("GET", "/Users", http.Header{"Accept": {accept}}, "")
-		if err != nil || a.header.Get("Content-Type") != want {
-			t.Errorf("%s: %v %v", accept, err, a.header)
+		for target, status := range map[string]int{"/Users": 200, "/Users/none": 404, "/Users?count=x": 400, "/Schemas": 200} {
+			a, err := c.send("GET", target, http.Header{"Accept": {accept}}, "")
+			if err != nil || a.status != status || a.header.Get("Content-Type") != want {
+				t.Errorf("%s %s: %v %d %v", target, accept, err, a.status, a.header)
+			}
 		}
 	}
 }

@@ -22,14 +22,17 @@ func matchesTag(headers []string, version string) bool {
 	return false
 }
 
+func otherVersion() error {
+	return refuse(http.StatusPreconditionFailed, "", "The resource has another version.")
+}
+
 // precondition refuses a write that was meant for another version of the resource.
 func (q *request) precondition(cur *model.Record) error {
-	failed := refuse(http.StatusPreconditionFailed, "", "The resource has another version.")
 	if want := q.r.Header.Values("If-Match"); len(want) > 0 && !matchesTag(want, etag(cur)) {
-		return failed
+		return otherVersion()
 	}
 	if not := q.r.Header.Values("If-None-Match"); len(not) > 0 && matchesTag(not, etag(cur)) {
-		return failed
+		return otherVersion()
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ func (q *request) stored(rt *resourceType, rec *model.Record, p projection, stat
 		return q.one(rt, rec, p, status, fresh)
 	}
 	q.w.Header().Del("Content-Type")
+	q.w.Header().Del("Content-Location")
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -112,13 +113,15 @@ func (q *request) stored(rt *resourceType, rec *model.Record, p projection, stat
 func (q *request) one(rt *resourceType, rec *model.Record, p projection, status int, fresh bool) error {
 	h := q.w.Header()
 	h.Set("ETag", etag(rec))
+	where := q.location(rt, rec.ID)
 	if status == http.StatusCreated {
-		h.Set("Location", q.location(rt, rec.ID))
+		h.Set("Location", where)
 	}
 	if q.part != nil { // a bulk answer has no more of what went well (RFC 7644 §3.7)
 		q.w.WriteHeader(status)
 		return nil
 	}
+	h.Set("Content-Location", where) // RFC 7643 §3.1: it is meta.location
 	var groups []model.Membership
 	switch {
 	case rt.kind != model.KindUser || fresh || q.bare || !p.wants(rt.lookup("groups")):

@@ -34,8 +34,12 @@ func (q *request) read(rt *resourceType, id string) error {
 	if err != nil {
 		return err
 	}
+	if want := q.r.Header.Values("If-Match"); len(want) > 0 && !matchesTag(want, etag(&rec)) {
+		return otherVersion()
+	}
 	if len(tags) > 0 && matchesTag(tags, etag(&rec)) {
 		q.w.Header().Set("ETag", etag(&rec))
+		q.w.Header().Set("Content-Location", q.location(rt, rec.ID)) // RFC 9110 §15.4.5
 		q.w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
