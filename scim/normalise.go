@@ -97,6 +97,11 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 		if !isNumber(string(number)) {
 			number = json.Number(strconv.FormatFloat(f, 'f', -1, 64))
 		}
+		if a.typ == typeInteger {
+			if number, ok = integral(number, f); !ok {
+				return nil, invalidValue("%s is not of type %s.", a.label(), a.typ)
+			}
+		}
 		return number, nil
 	}
 	var text string
@@ -133,6 +138,21 @@ func (n normaliser) scalar(a *attribute, raw any) (any, error) {
 		}
 	}
 	return a.canonicalValue(text)
+}
+
+// integral writes an integer as RFC 7643 §2.3.4 has it, without fraction and exponent. ok is false where the number is too large, or too
+// close to 0, for its value to be known.
+func integral(n json.Number, f float64) (json.Number, bool) {
+	text := whole(n)
+	mantissa, _, exponent := strings.Cut(strings.ToLower(text), "e")
+	if !exponent {
+		return json.Number(text), true
+	}
+	const exact = 1 << 53
+	if math.Abs(f) >= exact || f == 0 && strings.Trim(mantissa, "-0.") != "" {
+		return "", false
+	}
+	return json.Number(strconv.FormatFloat(f+0, 'f', -1, 64)), true
 }
 
 // parseBool reads the word, whatever its case (Entra sends "False"), or the digit.

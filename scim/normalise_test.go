@@ -174,6 +174,14 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	}{
 		{typeInteger, json.Number("9007199254740993"), json.Number("9007199254740993")},
 		{typeInteger, json.Number("-0"), json.Number("-0")},
+		{typeInteger, json.Number("1.0"), json.Number("1")}, // RFC 7643 §2.3.4: neither fraction nor exponent
+		{typeInteger, json.Number("123456789012345678901.000"), json.Number("123456789012345678901")},
+		{typeInteger, json.Number("-25E1"), json.Number("-250")},
+		{typeInteger, json.Number("2500e-2"), json.Number("25")},
+		{typeInteger, json.Number("0e9"), json.Number("0")},
+		{typeInteger, "1e3", json.Number("1000")},
+		{typeInteger, json.Number("9007199254740993e0"), nil}, // it would be another number
+		{typeInteger, json.Number("1e-400"), nil},
 		{typeInteger, json.Number("123456789012345678901234567890"), json.Number("123456789012345678901234567890")},
 		{typeInteger, " 42 ", json.Number("42")},
 		{typeInteger, json.Number("1.5"), nil},

@@ -54,6 +54,13 @@ func (c *compiler) body(o object) error {
 		return err
 	}
 	listed, _ := o.get("schemas")
+	if list, ok := listed.([]any); ok { // RFC 7643 §3: only those of the resource type
+		for _, e := range list {
+			if s, ok := e.(string); ok && !c.rt.core(s) && (c.rt.lookup(s) == nil || !c.rt.lookup(s).extension) {
+				c.notes.syntax("schemas: %s unknown, ignored", safeName(s))
+			}
+		}
+	}
 	for _, op := range c.ops {
 		if e := op.attr.schema(); e != nil && op.verb != verbRemove && !c.lists(listed, e.name) { // RFC 7643 §3
 			c.notes.syntax("schemas: %s assumed", e.name)

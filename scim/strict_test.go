@@ -77,6 +77,8 @@ func TestStrictRefusesWhatIsOtherwiseReadDifferently(t *testing.T) {
 		{"no schemas", "POST", "/Users", `{"userName":"new"}`, "invalidSyntax"},
 		{"schemas of another type", "POST", "/Users", `{"schemas":[` + groupURN + `],"userName":"new"}`, "invalidSyntax"},
 		{"schemas without the extension", "POST", "/Users", `{"schemas":[` + userURN + `],"userName":"new","` + extURN + `":{"department":"D"}}`, "invalidSyntax"},
+		{"schemas that nobody knows", "POST", "/Users", `{"schemas":[` + userURN + `,"urn:example:other"],"userName":"new"}`, "invalidSyntax"},
+		{"schemas of another type, too", "PUT", "/Groups/{group}", `{"schemas":[` + groupURN + `,` + userURN + `],"displayName":"Stored"}`, "invalidSyntax"},
 		{"an unknown attribute", "POST", "/Users", user(`,"colour":"red"`), "invalidSyntax"},
 		{"an unknown attribute in PUT", "PUT", "/Users/{user}", strings.Replace(user(`,"colour":"red"`), "new", "stored", 1), "invalidSyntax"},
 		{"an unknown sub-attribute", "POST", "/Users", user(`,"name":{"colour":"red"}`), "invalidSyntax"},
