@@ -97,6 +97,9 @@ func (rt *resourceType) keep(was, doc map[string]any, put bool) error {
 			return err
 		}
 		if len(now) > 0 {
+			if doc[e.name] == nil {
+				keepRequired(e.subs, old, now)
+			}
 			doc[e.name] = now
 		}
 	}
@@ -128,10 +131,22 @@ func keepEach(attrs []*attribute, old, now map[string]any, put bool) error {
 			return err
 		}
 		if len(is) > 0 {
+			if after == nil {
+				keepRequired(a.subs, was, is)
+			}
 			now[a.name] = is
 		}
 	}
 	return nil
+}
+
+// keepRequired keeps what is required beside what is kept, of an attribute that the client does not mention: it says nothing that would be wrong.
+func keepRequired(attrs []*attribute, old, now map[string]any) {
+	for _, a := range attrs {
+		if a.required && now[a.name] == nil && old[a.name] != nil {
+			now[a.name] = old[a.name]
+		}
+	}
 }
 
 // complete refuses a part of a resource that lacks what it requires. An extension that is not used requires nothing.

@@ -56,6 +56,11 @@ func hr() []model.Extension {
 		URN: "urn:example:params:scim:must:2.0:User", Kind: model.KindUser, Name: "must", Attributes: []model.Attribute{
 			attr("needed", "string", func(a *model.Attribute) { a.Required = true }),
 			attr("kept", "string", func(a *model.Attribute) { a.Returned = "always" }),
+			attr("since", "string", func(a *model.Attribute) { a.Mutability = "immutable" }),
+			attr("desk", "complex", func(a *model.Attribute) {
+				a.Attributes = []model.Attribute{attr("room", "string", func(a *model.Attribute) { a.Required = true }),
+					attr("number", "string", func(a *model.Attribute) { a.Mutability = "immutable" }), attr("colour", "string")}
+			}),
 		},
 	}, {
 		URN: "urn:example:params:scim:cost:2.0:Group", Kind: model.KindGroup, Name: "cost", Attributes: []model.Attribute{
