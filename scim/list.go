@@ -37,6 +37,13 @@ func (q *request) list(s searchRequest, types ...*resourceType) error {
 			return err
 		}
 	}
+	if len(types) == 2 && s.sortBy != "" {
+		// Resources of a type that does not have the attribute have no value of it: they are last, and first in a descending order.
+		first, second := types[0].lookup(s.sortBy) != nil, types[1].lookup(s.sortBy) != nil
+		if first != second && first == s.descending {
+			types = []*resourceType{types[1], types[0]}
+		}
+	}
 	var pages []page
 	total, found, more := 0, 0, false
 	for i, rt := range types {
@@ -182,7 +189,8 @@ func (q *request) resolve(query *model.Query, rt, other *resourceType, filter *e
 	if sortBy != "" {
 		a := rt.lookup(sortBy)
 		switch {
-		case a == nil && other != nil:
+		case a == nil && other != nil && other.lookup(sortBy) != nil:
+			query.Descending = false // all are equal
 		case a == nil:
 			return false, invalidValue("sortBy names no attribute of %s.", rt.name)
 		case a.returned == never:

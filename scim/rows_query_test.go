@@ -200,6 +200,10 @@ func TestQueryRows(t *testing.T) {
 				{row: "R83 an extension", target: "/Users?sortBy=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", want: "bob ada cleo"},
 				{row: "R83 what is equal stays in order", target: "/Users?sortBy=meta.resourceType", want: "ada bob cleo"},
 				{row: "R83 the youngest", target: "/Users?sortBy=meta.created&sortOrder=descending&count=1", want: "cleo"},
+				{row: "R83 of both types, who has it before who cannot", target: "/?filter=id+pr&sortBy=title", want: "ada bob cleo team firm"},
+				{row: "R83 of both types, the other order", target: "/?filter=id+pr&sortBy=title&sortOrder=descending", want: "team firm cleo bob ada"},
+				{row: "R83 of both types, a page of it", target: "/?filter=id+pr&sortBy=title&sortOrder=descending&startIndex=2&count=2", want: "firm cleo", at: map[string]any{"totalResults": 5.0}},
+				{row: "R83 what neither type has", target: "/?filter=id+pr&sortBy=colour", at: map[string]any{"scimType": "invalidValue"}},
 				{row: "R84 from the second", target: "/Users?startIndex=2&count=1", want: "bob", at: map[string]any{"startIndex": 2.0, "totalResults": 3.0, "itemsPerPage": 1.0}},
 				{row: "R84 from before the first", target: "/Users?startIndex=0&count=1", want: "ada", at: map[string]any{"startIndex": 1.0}},
 				{row: "R84 none", target: "/Users?count=0", at: map[string]any{"totalResults": 3.0, "itemsPerPage": 0.0}},
@@ -244,6 +248,15 @@ func TestQueryRows(t *testing.T) {
 			}
 			for _, body := range []string{`{"count":1.5}`, `{"startIndex":2.01}`, `{"count":"2.0"}`} {
 				if a := c.must(t, "POST", "/.search", body, 400); a.at("scimType") != "invalidValue" {
+					t.Errorf("%s: %s", body, a)
+				}
+			}
+			// R13: what nobody knows is harmless, whatever it is.
+			if a := c.must(t, "POST", "/Users/.search", `{"colour":{"red":1},"deep":true,"meta":{},"some":[{}],"filter":"userName sw \"ada\""}`, 200); a.at("totalResults") != 1.0 {
+				t.Error(a)
+			}
+			for _, body := range []string{`{"filter":{"userName":"ada"}}`, `{"count":true}`, `{"attributes":{}}`, `{"excludedAttributes":true}`, `{"cursor":{}}`, `{"sortBy":{}}`} {
+				if a := c.must(t, "POST", "/Users/.search", body, 400); a.at("scimType") != "invalidValue" {
 					t.Errorf("%s: %s", body, a)
 				}
 			}

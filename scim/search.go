@@ -28,6 +28,11 @@ type searchRequest struct {
 	cursor               string
 }
 
+// searchNames are the attributes of a SearchRequest, in lower case.
+func searchNames() []string {
+	return []string{"attributes", "excludedattributes", "filter", "sortby", "sortorder", "startindex", "count", "cursor"}
+}
+
 // searchRequest reads the query of the request.
 func (q *request) searchRequest() (searchRequest, error) {
 	values, err := q.parameters()
@@ -44,6 +49,9 @@ func (q *request) searchRequest() (searchRequest, error) {
 		}
 		for _, m := range o {
 			name := strings.ToLower(m.key)
+			if !slices.Contains(searchNames(), name) {
+				continue
+			}
 			switch v := m.value.(type) {
 			case string:
 				switch name {
@@ -56,7 +64,7 @@ func (q *request) searchRequest() (searchRequest, error) {
 			case json.Number:
 				values[name] = []string{whole(v)}
 			case []any:
-				one := slices.Contains([]string{"filter", "sortby", "sortorder", "startindex", "count", "cursor"}, name)
+				one := name != "attributes" && name != "excludedattributes"
 				if one && len(v) != 1 { // none, or which?
 					return searchRequest{}, invalidValue("%s takes one value.", safeName(m.key))
 				}
