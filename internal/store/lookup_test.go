@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ type crowd struct {
 func newCrowd(t *testing.T) *crowd {
 	c := &crowd{Store: openHere(t, testserver.Postgres(t)), t: t}
 	c.db = c.Store.db.(*pgDB)
-	c.db.lookups.most = 1
+	c.db.lookups.most, c.db.lookups.patience = 1, time.Hour
 	return c
 }
 
@@ -294,5 +295,53 @@ func TestLookupsOutliveTheirConnection(t *testing.T) {
 	}
 	unlock()
 	wg.Wait()
+	c.idle()
+}
+
+// Who waits long for others asks alone, unless the answer has begun: a connection that says nothing any more is not everybody's.
+func TestALookupDoesNotWaitForOneThatHangs(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	c.db.lookups.patience = time.Second
+	c.hold()
+	ask := func(queue int, texts ...string) <-chan error {
+		var rows []int64
+		var ops []op
+		for _, text := range texts {
+			ops = append(ops, op{text: text, each: func(row scanner) error {
+				rows = append(rows, 0)
+				return row.Scan(&rows[len(rows)-1])
+			}})
+		}
+		done := make(chan error, 1)
+		go func() {
+			err := c.lookup(t.Context(), ops...)
+			if want := []int64{1, 2}; err == nil && !slices.Equal(rows, want) {
+				err = fmt.Errorf("%d, not %d", rows, want)
+			}
+			done <- err
+		}()
+		c.queued(queue)
+		return done
+	}
+	hangs := ask(1, "SELECT 1::bigint", "SELECT 2::bigint FROM pg_advisory_lock_shared(8)")
+	beside := ask(2, "SELECT 1::bigint", "SELECT 2::bigint")
+	unlock := c.lock(8)
+	c.free()
+	c.until("SELECT count(*) "+waiters, 1)
+	for _, answer := range []<-chan error{beside, ask(1, "SELECT 1::bigint", "SELECT 2::bigint")} {
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-hangs:
+		t.Error("it hangs no more:", err)
+	default:
+	}
+	unlock()
+	if err := <-hangs; err != nil {
+		t.Error(err)
+	}
 	c.idle()
 }

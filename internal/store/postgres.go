@@ -87,7 +87,7 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 		return nil, err
 	}
 	db := &pgDB{pool: pool, sql: stdlib.OpenDBFromPool(pool)}
-	db.lookups = &lookups{db: db, timeout: o.Timeout, most: max(2, runtime.GOMAXPROCS(0))}
+	db.lookups = &lookups{db: db, timeout: o.Timeout, most: max(2, runtime.GOMAXPROCS(0)), patience: time.Second}
 	db.sql.SetMaxIdleConns(0) // the pool keeps them
 	if o.Empty {
 		const tables = "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = ANY (current_schemas(false)))"

@@ -18,6 +18,9 @@ type lookups struct {
 	db      *pgDB
 	timeout time.Duration // of a round trip that is shared
 	most    int           // round trips at once
+	// patience is how long one waits for the first row before it asks alone: that a connection says nothing any more is found out late,
+	// and there are few round trips.
+	patience time.Duration
 
 	mu      sync.Mutex
 	under   int // way
@@ -56,21 +59,27 @@ func (l *lookups) read(ctx context.Context, ops []op) error {
 	a := &lookup{ops: ops, done: make(chan struct{})}
 	l.waiting = append(l.waiting, a)
 	l.mu.Unlock()
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.gone = true
-		return ctx.Err()
+	late := time.NewTimer(l.patience)
+	defer late.Stop()
+	for {
+		select {
+		case <-a.done:
+			switch {
+			case a.crash != nil:
+				panic(a.crash)
+			case a.answered:
+				return a.err
+			}
+			return l.db.read(ctx, ops)
+		case <-late.C:
+			if a.leave(false) {
+				return l.db.read(ctx, ops)
+			}
+		case <-ctx.Done():
+			a.leave(true)
+			return ctx.Err()
+		}
 	}
-	switch {
-	case a.crash != nil:
-		panic(a.crash)
-	case a.answered:
-		return a.err
-	}
-	return l.db.read(ctx, ops)
 }
 
 // next are those who share the next round trip. None: it is over.
@@ -117,7 +126,7 @@ func (l *lookups) share(all []*lookup) {
 func (a *lookup) take(results pgx.BatchResults) bool {
 	for i := range a.ops {
 		rows, err := results.Query()
-		if err := drain(rows, err, func(row scanner) error { return a.hand(row, a.ops[i].each) }); err != nil {
+		if err := drain(rows, err, func(row scanner) error { return a.hand(row, i) }); err != nil {
 			a.answered, a.err = a.begun, err // no row twice
 			return false
 		}
@@ -126,8 +135,8 @@ func (a *lookup) take(results pgx.BatchResults) bool {
 	return true
 }
 
-// hand hands a row on. A panic is one of whoever waits, not of the one who shares.
-func (a *lookup) hand(row scanner, each func(scanner) error) (err error) {
+// hand hands a row of a statement on. A panic is one of whoever waits, not of the one who shares.
+func (a *lookup) hand(row scanner, statement int) (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
@@ -140,7 +149,15 @@ func (a *lookup) hand(row scanner, each func(scanner) error) (err error) {
 		}
 	}()
 	a.begun = true
-	return each(row)
+	return a.ops[statement].each(row)
+}
+
+// leave says that nobody waits for it any more. It reports false, and changes nothing, when somebody has to, as a row was handed on.
+func (a *lookup) leave(begun bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = a.gone || begun || !a.begun
+	return a.gone
 }
 
 func (a *lookup) left() bool {
