@@ -35,8 +35,12 @@ func (c *compiler) member(v verb, a *attribute, p path, raw any, given bool) err
 		case v == verbReplace && none:
 			c.notes.add("members: no value read as remove")
 			v = verbRemove
-		case v != verbRemove && c.namesOther(raw, ids): // who would be left out
+		case v == verbRemove && !none && c.namesOther(raw, ids):
+			return invalidValue("The path names one member, and the value another.")
+		case c.namesOther(raw, ids): // who would be left out
 			return mutability("A member cannot be made another one: one is removed, the other added.") // RFC 7643 §8.7.1
+		case v == verbRemove && given && !none:
+			c.notes.add("members: remove with a value read without it")
 		case v == verbReplace:
 			c.notes.path("members: replace of a member read as add")
 			v = verbAdd
@@ -105,8 +109,7 @@ func (c *compiler) memberIDs(raw any) ([]string, error) {
 			id = c.idOf("members", s)
 		}
 		switch s, ok := id.(string); {
-		case id == nil:
-		case !ok:
+		case !ok: // null, too: JavaScript writes what it did not find so, and a list without it would leave that member out
 			return nil, invalidValue("A member has no value.")
 		default:
 			if err := memberID(s); err != nil {

@@ -281,39 +281,6 @@ func (n normaliser) subs(a *attribute, o object) (any, error) {
 	return m, nil
 }
 
-// refers says whether the attribute names another resource.
-func (a *attribute) refers() bool {
-	return !a.declared && a.index["$ref"] != nil && a.index["value"] != nil
-}
-
-// referred takes the id from the address of what is referred to, when that is all there is: the reference there was must not stay
-// beside it.
-func (n normaliser) referred(a *attribute, m map[string]any) {
-	if !a.refers() {
-		return
-	}
-	ref, _ := m["$ref"].(string)
-	if given, said := m["value"]; said || ref == "" {
-		if s, ok := given.(string); ok {
-			m["value"] = n.idOf(a.label(), s)
-		}
-		return
-	}
-	if id := lastSegment(ref); id != "" {
-		n.notes.remark("%s: $ref read as value", a.label())
-		m["value"] = id
-	}
-}
-
-// idOf is the id of a resource that is given by its address.
-func (n normaliser) idOf(label, s string) string {
-	if id := lastSegment(s); strings.Contains(s, "://") && id != "" {
-		n.notes.add("%s: address read as the id in it", label)
-		return id
-	}
-	return s
-}
-
 // notDeleted refuses a value that SCIM 1.1 marks as one to delete: read as one to have, it would be the opposite.
 func notDeleted(label string, o object) error {
 	v, _ := o.get("operation")
@@ -321,16 +288,6 @@ func notDeleted(label string, o object) error {
 		return invalidValue("%s: a value is removed by the operation remove, not by a mark in it.", label)
 	}
 	return nil
-}
-
-// lastSegment is what stands at the end of an address; nothing where that is the address of all users or groups.
-func lastSegment(address string) string {
-	address = strings.TrimRight(address, "/")
-	last := address[strings.LastIndexByte(address, '/')+1:]
-	if strings.EqualFold(last, "Users") || strings.EqualFold(last, "Groups") {
-		return ""
-	}
-	return last
 }
 
 // alias knows the names of SCIM 1.1 and of clients that mix them up.
@@ -393,7 +350,7 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 	unheard := 0
 	for _, raw := range list {
 		v, err := n.element(a, raw)
-		if errors.Is(err, errUnheard) {
+		if errors.Is(err, errUnheard) || err == nil && a.describes(raw) {
 			unheard++
 			continue
 		}
@@ -414,6 +371,22 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		return nil, nil
 	}
 	return set.list, onePrimary(a, set.list)
+}
+
+// describes says whether all that is known of an element describes a value that stands under a name nobody knows:
+// {"type": "work", "address": "…"}.
+func (a *attribute) describes(raw any) bool {
+	o, ok := raw.(object)
+	unknown := false
+	for _, m := range o {
+		switch s := a.sub(m.key); {
+		case s != nil:
+			ok = ok && (s.name == "type" || s.name == "primary" || s.name == "display")
+		case !strings.EqualFold(m.key, "displayName"):
+			unknown = true
+		}
+	}
+	return ok && unknown && !a.declared
 }
 
 // flattened puts a list that stands as JSON in a text, as an element of another list, in its place.

@@ -2,7 +2,6 @@ package scim
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 
 	elimity "github.com/elimity-com/scim/errors"
@@ -43,17 +42,21 @@ type compiler struct {
 	ops     []operation
 	members []memberOp
 	unheard []*attribute // what values said nothing of
+	stray   error        // the vital attribute under a name that it does not have
 }
 
 // body compiles the resource in a POST or PUT.
 func (c *compiler) body(o object) error {
-	if v, ok := o.get("schemas"); !ok || !c.lists(v, c.rt.urn) {
+	listed, _ := o.get("schemas")
+	if _, ok := o.get("Operations"); ok || c.lists(listed, urnPatch) {
+		return invalidSyntax("The body is a PATCH, and would replace all of the resource.")
+	}
+	if !c.lists(listed, c.rt.urn) {
 		c.notes.syntax("schemas: %s assumed", c.rt.name)
 	}
 	if err := c.keys(verbAdd, "", o); err != nil {
 		return err
 	}
-	listed, _ := o.get("schemas")
 	if list, ok := listed.([]any); ok { // RFC 7643 §3: only those of the resource type
 		for _, e := range list {
 			if s, ok := e.(string); ok && !c.rt.core(s) && (c.rt.lookup(s) == nil || !c.rt.lookup(s).extension) {
@@ -66,11 +69,12 @@ func (c *compiler) body(o object) error {
 			c.notes.syntax("schemas: %s assumed", e.name)
 		}
 	}
-	return nil
+	return c.found()
 }
 
 // keys compiles the members of an object that holds attributes.
 func (c *compiler) keys(v verb, prefix string, o object) error {
+	before := len(c.ops)
 	for _, m := range o {
 		name, _, _ := strings.Cut(m.key, "[")
 		name = strings.TrimSpace(name)
@@ -88,7 +92,7 @@ func (c *compiler) keys(v verb, prefix string, o object) error {
 			return err
 		}
 	}
-	return nil
+	return agreed(c.ops[before:])
 }
 
 // qualified says whether a key below a schema is a full name, with its own schema: that has no place there, and can mean one thing only.
@@ -121,6 +125,9 @@ func (c *compiler) request(o object) error {
 	if s, ok := o.get("schemas"); !ok || !c.lists(s, urnPatch) {
 		c.notes.syntax("schemas: PatchOp assumed")
 	}
+	if _, ok := o.get(c.rt.vital()); ok {
+		c.astray(false, c.rt.vital(), nil)
+	}
 	for i, e := range list {
 		op, ok := e.(object)
 		if !ok {
@@ -130,7 +137,7 @@ func (c *compiler) request(o object) error {
 			return err
 		}
 	}
-	return nil
+	return c.found()
 }
 
 func (c *compiler) operation(i int, op object) error {
@@ -152,6 +159,9 @@ func (c *compiler) operation(i int, op object) error {
 	}
 	value, given := op.get("value")
 	where, _ := op.get("path")
+	if _, ok := op.get(c.rt.vital()); ok {
+		c.astray(false, c.rt.vital(), nil)
+	}
 	text, isText := where.(string)
 	if where != nil && !isText {
 		return invalidPath("Operation %d: path is not text.", i+1)
@@ -164,6 +174,9 @@ func (c *compiler) operation(i int, op object) error {
 	}
 	if v != verbRemove && !given {
 		return invalidValue("Operation %d: value is missing.", i+1)
+	}
+	if v == verbRemove && !given && c.elsewhere(op) { // without it everything would go
+		return invalidSyntax("Operation %d: what to remove stands in value.", i+1)
 	}
 	return c.key(v, text, operand{value, given && value != nil})
 }
@@ -204,6 +217,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 		if byPath && !c.nobodys(name) {
 			return err
 		}
+		c.astray(byPath, name, raw)
 		c.nameless(byPath, name)
 		return nil
 	}
@@ -217,6 +231,7 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	}
 	if a == nil {
 		// One operation that the server does not know must not keep the others, perhaps a deactivation, from being done.
+		c.astray(byPath, p.attr, raw)
 		c.misnamed(byPath, "%s: unknown, ignored", safeName(p.attr))
 		return nil
 	}
@@ -250,6 +265,11 @@ func (c *compiler) key(v verb, name string, raw any) error {
 	if a.extension {
 		return c.extension(op, raw)
 	}
+	if v == verbRemove && op.given {
+		if done, err := c.some(op, raw); done || err != nil {
+			return err
+		}
+	}
 	if v == verbRemove && op.given && !a.multi {
 		c.notes.add("%s: remove with a value read without it", a.label())
 	}
@@ -273,26 +293,10 @@ func (c *compiler) key(v verb, name string, raw any) error {
 			c.notes.add("%s: remove with values read as remove those", a.label())
 		}
 	}
+	if c.patch && a.state() && op.value == nil {
+		c.notes.remark("active: no value, the state stays as it is")
+	}
 	return c.push(op)
-}
-
-// userAt is the id in the address of a user of this source, which may be relative to that of another one.
-func (c *compiler) userAt(address string) string {
-	id, ours := strings.CutPrefix(address, c.base+"/Users/")
-	if !ours || c.base == "" {
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "" || u.Host != "" {
-			return ""
-		}
-		i := strings.LastIndexByte(address, '/') + 1
-		if id = address[i:]; !strings.HasSuffix(strings.ToLower("/"+address[:i]), "/users/") {
-			return ""
-		}
-	}
-	if memberID(id) != nil {
-		return ""
-	}
-	return id
 }
 
 // nobodys says whether a path that is none begins with no name that anybody knows and has nothing of a filter: a name with blanks or other
@@ -348,7 +352,7 @@ func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 	raw = c.sole(c.rt.urn, raw)
 	o, ok := raw.(object)
 	switch {
-	case v == verbRemove && !ok, raw == nil, raw == "":
+	case raw == nil, raw == "":
 		c.misnamed(byPath, "%s: no attribute, ignored", safeName(urn))
 		return nil
 	case !ok:
@@ -371,7 +375,7 @@ func (c *compiler) extension(op operation, raw any) error {
 	}
 	o, ok := raw.(object)
 	switch {
-	case op.verb == verbRemove && !ok, raw == nil, raw == "":
+	case raw == nil, raw == "":
 		op.verb = verbRemove
 		return c.push(op)
 	case !ok:
@@ -413,6 +417,9 @@ func (c *compiler) filtered(op operation, p path, raw any) error {
 		if op.sub.mutability == readOnly {
 			return mutability("%s is read-only.", op.sub.label())
 		}
+	}
+	if op.verb == verbRemove && op.given {
+		c.notes.add("%s: remove with a value read without it", a.label())
 	}
 	if op.verb != verbRemove {
 		if op.sub != nil {

@@ -182,7 +182,7 @@ func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, exte
 	rt.common = attributes(elimity.CommonAttributes(), nil)
 	rt.attrs = attributes(core.Attributes, nil)
 	for _, a := range append(slices.Clip(rt.common), rt.attrs...) {
-		rt.register("", a)
+		rt.short(a)
 		for _, urn := range [...]string{strings.ToLower(core.ID), urnCore1} {
 			rt.register(urn+":", a)
 			rt.register(urn+".", a)
@@ -208,12 +208,21 @@ func newResourceType(kind model.Kind, endpoint string, core elimity.Schema, exte
 				rt.register(urn+".", a)
 			}
 			if rt.names[strings.ToLower(a.name)] == nil {
-				rt.register("", a) // Entra names the manager without its URN.
+				rt.short(a) // Entra names the manager without its URN.
 			}
 		}
 		rt.extensions = append(rt.extensions, ext)
 	}
 	return rt
+}
+
+// short registers the names without a schema. In front of one can stand that of the type, as people say it, and the root of JSONPath
+// (RFC 9535 §2.2): both can mean nothing else, and a deactivation under such a name has to be one.
+func (rt *resourceType) short(a *attribute) {
+	own := strings.ToLower(rt.name)
+	for _, prefix := range [...]string{"", own + ".", own + ":", "$."} {
+		rt.register(prefix, a)
+	}
 }
 
 func (rt *resourceType) register(prefix string, a *attribute) {
