@@ -126,6 +126,9 @@ func attributeOf(path string) (holder, name string) {
 	} else if from >= 0 {
 		path = path[:from]
 	}
+	for _, resource := range [...]string{"user.", "user:", "group.", "group:", "$."} { // as the names of attributes are read
+		path = strings.TrimPrefix(path, resource)
+	}
 	if strings.HasPrefix(path, ietf) {
 		path = path[strings.LastIndexByte(path, ':')+1:]
 		if version := strings.IndexByte(path, '.'); version >= 0 && isVersion("v"+path[:version]) { // the URN itself, as in 2.0:User

@@ -148,8 +148,8 @@ func (f *frame) name() string {
 
 // full is the name with everything before it.
 func (f *frame) full() string {
-	if f.object && f.key == "value" && f.path != "" && !strings.HasPrefix(f.path, "/") {
-		return strings.ToLower(strings.TrimSpace(f.path))
+	if f.object && f.key == "value" && f.path != "" {
+		return strings.TrimPrefix(strings.ToLower(strings.TrimSpace(f.path)), "/") // of a pointer
 	}
 	return f.key
 }
@@ -335,7 +335,7 @@ func (r *redaction) numeral(f frame, s string) string {
 	switch name := f.name(); {
 	case f.secret || isSecret(name):
 		return "0"
-	case isCount(name), (name == "active" || name == "primary") && harmless(name, s):
+	case isCount(name), oneOf(lastName(name), "active", "primary") && harmless(lastName(name), s):
 		return s
 	}
 	mantissa, exponent := s, ""

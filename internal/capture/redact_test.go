@@ -254,6 +254,8 @@ func TestTheProtocolStays(t *testing.T) {
 		`{"Operations":[{"op":"add","path":"endDate","value":"2026-02-01 10:00:00.5+0200"},{"op":"add","path":"startDate","value":"2026-02-01+02:00"}]}`,
 		`{"active":1,"emails":[{"primary":"1"},{"primary":0}],"Operations":[{"op":"replace","path":"active","value":1},{"op":"replace","path":"active","value":"1"}]}`,
 		`{"startDate":"2026-02-01 10:00:00","enddate":"2026-02-01T10:00Z"}`,
+		`{"Operations":[{"op":"replace","path":"/active","value":1},{"op":"replace","path":"User.active","value":0},{"op":"replace","path":"$.active","value":"1"},{"op":"replace","value":{"User:active":1,"name.givenName":null}}]}`,
+		`{"Operations":[{"op":"add","path":"/members","value":"0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"},{"op":"add","path":"Group.members","value":[{"value":"0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"}]},{"op":"add","value":{"user:manager":"0198f3c2-6c1e-7b56-a1b2-5a7f3c6d8e90"}}]}`,
 		`{"startDate":"2026-02-01","urn:x:User:endDate":"2026-02-01"}`,
 	} {
 		// In one a number is a value; what matters there is the comma too many.
