@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"jmld/model"
@@ -89,8 +90,8 @@ func (j *bulkJob) keep(op *bulkOperation, q *request, w *resultWriter) {
 	op.status, op.etag, op.location, op.response = w.status, w.header.Get("ETag"), "", nil
 	switch {
 	case op.rt == nil:
-	case op.method != http.MethodPost && op.target != "":
-		op.location = q.location(op.rt, url.PathEscape(op.target))
+	case op.method != http.MethodPost: // RFC 7644 §3.7: also of what failed
+		op.location = strings.TrimRight(q.location(op.rt, url.PathEscape(op.target)), "/")
 	case op.ok():
 		op.location, op.id = w.header.Get("Location"), q.record // that of a rehire is older than the request
 	}
