@@ -36,6 +36,12 @@ const (
 	cancelWithin = 5 * time.Second
 )
 
+// A connection that lay long in the pool is asked for a sign of life first, and has this long to give it.
+const (
+	layLong    = time.Second
+	signWithin = 3 * time.Second
+)
+
 func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
@@ -82,7 +88,15 @@ func openPostgres(ctx context.Context, o Options) (*pgDB, error) {
 		})
 		return nil
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	var pool *pgxpool.Pool
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		if p.IdleDuration < layLong || saysSomething(p.Conn) {
+			return false
+		}
+		pool.Reset() // those beside it would say nothing, either, one after the other
+		return true  // then the pool sees that it is closed, and takes another
+	}
+	pool, err = pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +244,22 @@ func (db *pgDB) batch(ctx context.Context, ops []op) (err error) {
 		}
 	}
 	return nil
+}
+
+// saysSomething closes a connection that does not. With the end of a context it would be given time to cancel what it is asked for.
+func saysSomething(conn *pgx.Conn) bool {
+	c := conn.PgConn().Conn()
+	err := c.SetDeadline(time.Now().Add(signWithin))
+	if err == nil {
+		err = conn.Ping(context.Background())
+	}
+	if err == nil {
+		err = c.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 // giveBack ends a transaction that failed or was cancelled: the pool would close the connection.

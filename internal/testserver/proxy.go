@@ -19,6 +19,7 @@ type ProxyServer struct {
 	passed atomic.Int64
 
 	mu    sync.Mutex
+	hush  chan struct{} // closed when the connections there are pass nothing any more
 	conns map[net.Conn]bool
 	done  bool
 	wg    sync.WaitGroup
@@ -31,7 +32,7 @@ func Proxy(tb testing.TB, target string) *ProxyServer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &ProxyServer{Addr: l.Addr().String(), target: target, conns: map[net.Conn]bool{}}
+	p := &ProxyServer{Addr: l.Addr().String(), target: target, hush: make(chan struct{}), conns: map[net.Conn]bool{}}
 	p.after.Store(-1)
 	p.wg.Go(func() {
 		for {
@@ -64,6 +65,14 @@ func (p *ProxyServer) Cut(n int64) { p.stall.Store(false); p.after.Store(n) }
 // Stall keeps each connection to come open, silent after n bytes of answers.
 func (p *ProxyServer) Stall(n int64) { p.stall.Store(true); p.after.Store(n) }
 
+// Hush keeps the connections there are open, and silent. Those to come pass.
+func (p *ProxyServer) Hush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.hush)
+	p.hush = make(chan struct{})
+}
+
 // Passed is how many bytes of answers have passed so far, in all connections.
 func (p *ProxyServer) Passed() int64 { return p.passed.Load() }
 
@@ -73,18 +82,19 @@ func (p *ProxyServer) serve(client net.Conn) {
 		client.Close()
 		return
 	}
-	if !p.keep(client, server) {
+	hush, ok := p.keep(client, server)
+	if !ok {
 		return
 	}
 	defer p.drop(client, server)
 	after, stall := p.after.Load(), p.stall.Load()
 	p.wg.Go(func() {
-		io.Copy(server, client) //nolint:errcheck // either side may end as it likes
+		io.Copy(server, hushReader{client, hush}) //nolint:errcheck // either side may end as it likes
 		server.Close()
 	})
-	var answers io.Reader = server
+	var answers io.Reader = hushReader{server, hush}
 	if after >= 0 {
-		answers = io.LimitReader(server, after)
+		answers = io.LimitReader(answers, after)
 	}
 	io.Copy(client, countingReader{answers, &p.passed}) //nolint:errcheck // either side may end as it likes
 	if after >= 0 && stall {
@@ -92,7 +102,7 @@ func (p *ProxyServer) serve(client net.Conn) {
 	}
 }
 
-func (p *ProxyServer) keep(conns ...net.Conn) bool {
+func (p *ProxyServer) keep(conns ...net.Conn) (hush chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -101,7 +111,7 @@ func (p *ProxyServer) keep(conns ...net.Conn) bool {
 		}
 		p.conns[c] = true
 	}
-	return !p.done
+	return p.hush, !p.done
 }
 
 func (p *ProxyServer) drop(conns ...net.Conn) {
@@ -122,4 +132,24 @@ func (r countingReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.n.Add(int64(n))
 	return n, err
+}
+
+// hushReader loses what it reads from when hush is closed.
+type hushReader struct {
+	io.Reader
+	hush chan struct{}
+}
+
+func (r hushReader) Read(p []byte) (int, error) {
+	for {
+		n, err := r.Reader.Read(p)
+		select {
+		case <-r.hush:
+			if err != nil {
+				return 0, err
+			}
+		default:
+			return n, err
+		}
+	}
 }
