@@ -76,6 +76,7 @@ func (op *operation) apply(doc map[string]any) error {
 	switch {
 	case a.multi:
 		return op.multi(m)
+	case op.verb == verbRemove && op.other(old):
 	case op.verb == verbRemove || op.value == nil:
 		if a.name == "active" && a.parent == nil && op.verb != verbRemove {
 			return nil // empty is not "inactive": what is stored stays. Removed, it is not shown; the state stays all the same
@@ -98,6 +99,13 @@ func (op *operation) apply(doc map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// other says whether a remove names another one than there is.
+func (op *operation) other(old any) bool {
+	want, _ := op.value.(map[string]any)
+	have, _ := old.(map[string]any)
+	return want["value"] != nil && want["value"] != have["value"]
 }
 
 // holder is the map that a stands in; nil when it is not there and not to be made.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -365,7 +366,7 @@ func (n normaliser) values(a *attribute, raw any) (any, error) {
 		}
 	}
 	switch {
-	case unheard > 0 && unheard == len(list):
+	case unheard > 0 && !slices.ContainsFunc(set.list, a.stands):
 		return nil, errUnheard
 	case len(set.list) == 0:
 		return nil, nil

@@ -365,13 +365,13 @@ func (c *compiler) whole(v verb, urn string, raw any, byPath bool) error {
 // extension compiles an operation on a whole extension: on each attribute in the value, or on all of them. A remove, too, is about
 // those in the value: who names some does not mean all.
 func (c *compiler) extension(op operation, raw any) error {
+	if op.verb == verbRemove && raw != nil && raw != "" {
+		raw = c.someOf(op.attr.name, raw)
+	}
 	raw = c.sole(op.attr.name, raw)
 	if list, isList := raw.([]any); isList && len(list) == 0 {
 		c.notes.add("%s: empty array read as none of it", op.attr.name)
 		raw = nil // PHP writes an empty object so, too
-		if op.verb == verbRemove {
-			raw = object{}
-		}
 	}
 	o, ok := raw.(object)
 	switch {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -27,12 +28,25 @@ func (c *compiler) some(op operation, raw any) (done bool, err error) {
 		op.attr, op.sub, op.on = a.parent, a, on
 		return true, c.push(op)
 	}
-	if a.multi || a.typ != typeComplex || a.refers() {
+	if a.multi || a.typ != typeComplex || raw == "" {
 		return false, nil
 	}
-	o, ok := c.sole(a.label(), raw).(object) // name with a givenName
+	if a.refers() { // a manager, who may be another one by now
+		value, err := c.value(a, raw)
+		who, _ := value.(map[string]any)
+		if err != nil || who["value"] == nil {
+			if errors.Is(err, errUnheard) {
+				err = nil
+			}
+			return false, err
+		}
+		c.notes.add("%s: remove with values read as remove those", a.label())
+		op.value = who
+		return true, c.push(op)
+	}
+	o, ok := c.someOf(a.label(), raw).(object) // name with a givenName
 	if !ok {
-		return false, nil
+		return true, invalidValue("%s is not an object.", a.label())
 	}
 	c.notes.add("%s: remove with values read as remove those", a.label())
 	prefix := a.label() + "."
@@ -40,6 +54,16 @@ func (c *compiler) some(op operation, raw any) (done bool, err error) {
 		prefix = e.name + ":" + prefix
 	}
 	return true, c.keys(verbRemove, prefix, o)
+}
+
+// someOf is the object with what to remove. An empty list, or one of nothing, has nothing in it, whatever stands around it.
+func (c *compiler) someOf(label string, raw any) any {
+	inner := c.sole(label, raw)
+	if list, isList := inner.([]any); isList && len(list) == 0 || inner == nil || inner == "" {
+		c.notes.add("%s: empty array read as none of it", label)
+		return object{}
+	}
+	return inner
 }
 
 // elsewhere says whether an operation without a value has one under another name: {"op": "remove", "path": "members", "values": […]}.
