@@ -25,7 +25,7 @@ func TestLogHasNoSecretsAndNoValues(t *testing.T) {
 	c := newClient(t, backend{b.name, func(t testing.TB) string { url = b.url(t); return url }}, func(o *scim.Options) {
 		o.Log, o.Observe = zap.New(core), func(o scim.Observation) { seen = append(seen, o) }
 	})
-	id := c.create(t, "/Users", `{"userName":"ada.private@example.org","password":"correct horse","title":"Private","unknown-private":1,"active":"True"}`)
+	id := c.create(t, "/Users", `{"schemas":["ada.private@example.org","urn:example:other"],"userName":"ada.private@example.org","password":"correct horse","title":"Private","unknown-private":1,"active":"True"}`)
 	c.must(t, "GET", "/Users?filter=userName%20eq%20%22ada.private%40example.org%22", "", 200)
 	c.must(t, "GET", "/Users/ada.private@example.org", "", 404)
 	c.must(t, "PATCH", "/Users/"+id, `{"Operations":[{"op":"Replace","path":"emails[value eq \"ada.private@example.org\"].type","value":"work"},{"op":"add","path":"password","value":"battery staple"}]}`, 200)
@@ -48,9 +48,10 @@ func TestLogHasNoSecretsAndNoValues(t *testing.T) {
 	delete(first, "duration")
 	delete(first, "request")
 	want := map[string]any{
-		"method": "POST", "route": "/Users", "status": int64(201), "source": "entra", "actor": "source entra, token laptop", "record": id, "count": int64(4),
+		"method": "POST", "route": "/Users", "status": int64(201), "source": "entra", "actor": "source entra, token laptop", "record": id, "count": int64(6),
 		"dialect": "Entra",
-		"notes":   []any{"schemas: User assumed", "password: accepted, not stored", "unknown-private: unknown, ignored", `active: "True" read as true`},
+		"notes": []any{"schemas: User assumed", "password: accepted, not stored", "unknown-private: unknown, ignored", `active: "True" read as true`,
+			"schemas: one that is no URN, ignored", "schemas: urn:example:other unknown, ignored"},
 	}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Error(diff)

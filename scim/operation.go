@@ -59,8 +59,14 @@ func (c *compiler) body(o object) error {
 	}
 	if list, ok := listed.([]any); ok { // RFC 7643 §3: only those of the resource type
 		for _, e := range list {
-			if s, ok := e.(string); ok && !c.rt.core(s) && (c.rt.lookup(s) == nil || !c.rt.lookup(s).extension) {
-				c.notes.syntax("schemas: %s unknown, ignored", safeName(s))
+			s, ok := e.(string)
+			ext := c.rt.lookup(s)
+			switch {
+			case !ok, c.rt.core(s), ext != nil && ext.extension:
+			case !strings.HasPrefix(strings.ToLower(s), "urn:"), safeName(s) != s: // perhaps a value in the wrong place
+				c.notes.syntax("schemas: one that is no URN, ignored")
+			default:
+				c.notes.syntax("schemas: %s unknown, ignored", s)
 			}
 		}
 	}
