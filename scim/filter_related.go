@@ -9,7 +9,7 @@ const maxCompared = 1900
 func (r *resolver) member(a *attribute, e *expr) (model.Filter, error) {
 	top := a.top()
 	if a == top {
-		r.notes.filter("filter: %s read as %s.value", top.label(), top.label())
+		r.notes.remark("filter: %s read as %s.value", top.label(), top.label())
 		a = top.sub("value")
 	}
 	exists := func(op model.CompareOp) (model.Filter, error) {

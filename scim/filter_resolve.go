@@ -190,7 +190,7 @@ func (r *resolver) compare(a *attribute, ref model.AttrRef, e *expr) (model.Filt
 		if s == nil {
 			return nil, invalidFilter("%s needs a sub-attribute to be compared.", a.label())
 		}
-		r.notes.filter("filter: %s read as %s.value", a.label(), a.label())
+		r.notes.remark("filter: %s read as %s.value", a.label(), a.label()) // RFC 7644 §3.4.2.2 has it in an example: emails co "example.com"
 		whole := s.ref()
 		a, ref.CaseExact, ref.Declared, ref.Typed = s, s.caseExact, whole.Declared, whole.Typed
 		ref.Path = append(slices.Clip(ref.Path), s.name)
