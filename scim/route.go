@@ -105,7 +105,9 @@ func (q *request) method(route string, verbs ...on) error {
 	}
 	var allow []string
 	for _, v := range verbs {
-		allow = append(allow, v.method)
+		if allow = append(allow, v.method); v.method == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
 	}
 	slices.Sort(allow)
 	return refusal{

@@ -32,7 +32,7 @@ func TestHeadAndOptions(t *testing.T) {
 	if head, err := c.send("HEAD", "/Users/nobody", nil, ""); err != nil || head.status != 404 || len(head.body) > 0 {
 		t.Errorf("HEAD of nobody: %v %s", err, head)
 	}
-	if a := c.must(t, "OPTIONS", "/Users/"+id, "", 405); a.header.Get("Allow") != "DELETE, GET, PATCH, PUT" {
+	if a := c.must(t, "OPTIONS", "/Users/"+id, "", 405); a.header.Get("Allow") != "DELETE, GET, HEAD, PATCH, PUT" {
 		t.Errorf("OPTIONS: %v", a.header)
 	}
 }
