@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -234,5 +235,17 @@ func fillLite(ctx context.Context, path string, n, group int64, hash []byte, epo
 			return err
 		}
 	}
-	return run("PRAGMA journal_mode = WAL") // as it was
+	if err := run("PRAGMA journal_mode = WAL"); err != nil { // as it was
+		return err
+	}
+	return onDisk(path)
+}
+
+// onDisk waits until the file is: else whoever makes the first checkpoint waits for what was filled.
+func onDisk(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
