@@ -24,7 +24,8 @@ func (c *compiler) astray(byPath bool, name string, value any) {
 		if byPath {
 			refuse = invalidPath
 		}
-		c.stray = refuse("%s stands under a name that it does not have, and under its own there is none of it.", c.rt.vital())
+		c.stray = refuse("%s is not read there, and what it says of %[2]s would be passed over. Give it as %[2]s, in the resource or in the path or value of an operation.",
+			safeName(name), c.rt.vital())
 	}
 }
 
