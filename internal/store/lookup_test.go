@@ -254,7 +254,7 @@ func (c *crowd) idle() {
 	c.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c.db.lookups.mu.Lock()
-		under, waiting := c.db.lookups.under, len(c.db.lookups.waiting)
+		under, waiting := c.db.lookups.underway, len(c.db.lookups.waiting)
 		c.db.lookups.mu.Unlock()
 		if under == 0 && waiting == 0 {
 			return

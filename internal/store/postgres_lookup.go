@@ -22,9 +22,9 @@ type lookups struct {
 	// and there are few round trips.
 	patience time.Duration
 
-	mu      sync.Mutex
-	under   int // way
-	waiting []*lookup
+	mu       sync.Mutex
+	underway int // round trips
+	waiting  []*lookup
 }
 
 // mostShared is how many share a round trip: more would be answered no sooner, and wait for more that may be slow.
@@ -46,8 +46,8 @@ type lookup struct {
 // read runs statements that hand on rows. Each sees what was committed before it was asked, like one that is read by itself.
 func (l *lookups) read(ctx context.Context, ops []op) error {
 	l.mu.Lock()
-	if l.under < l.most {
-		l.under++
+	if l.underway < l.most {
+		l.underway++
 		l.mu.Unlock()
 		defer func() {
 			if next := l.next(); len(next) > 0 {
@@ -89,7 +89,7 @@ func (l *lookups) next() []*lookup {
 	l.waiting = slices.DeleteFunc(l.waiting, (*lookup).left)
 	n := min(len(l.waiting), mostShared)
 	if n == 0 {
-		l.under--
+		l.underway--
 	}
 	next := slices.Clone(l.waiting[:n])
 	l.waiting = slices.Delete(l.waiting, 0, n)
